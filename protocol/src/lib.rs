@@ -1,0 +1,22 @@
+//! The public conversation as values: requests, replies, errors, levels, session tokens, positions.
+//!
+//! HTTP and the command line are mechanical mappings of what stands here; the client library speaks it over
+//! libp2p. One request has one reply; a reply names its request by the number in its envelope, so that one
+//! connection carries many at once.
+
+pub mod error;
+pub mod frame;
+pub mod level;
+pub mod limits;
+pub mod object;
+pub mod reply;
+pub mod request;
+pub mod session;
+
+pub use error::RequestError;
+pub use frame::{ClientFrame, ClientHello, NodeFrame, NodeHello};
+pub use level::{Consistency, Durability};
+pub use object::{Edit, ObjectView, View};
+pub use reply::Reply;
+pub use request::{Request, Role};
+pub use session::SessionToken;

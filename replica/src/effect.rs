@@ -1,0 +1,102 @@
+//! What the core wants done, and the outbox it is written to.
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, RegionId};
+use trine_protocol::RequestError;
+use trine_protocol::reply::Answer;
+
+use crate::input::{BatchId, RequestId};
+use crate::message::PeerMessage;
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Write rows; atomic.
+    Persist(Batch),
+    /// Send to an admitted peer; may be lost.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Tell every node by gossip; may be lost.
+    Publish(Bytes),
+    /// Put an entry into the region's log; only at the leader. Entries are appended in the order of this effect.
+    Propose {
+        /// The core's name for it.
+        ticket: u64,
+        /// An encoded `trine_ledger::Entry`.
+        entry: Bytes,
+    },
+    /// Ask for a read barrier; only at the leader.
+    ReadIndex {
+        /// The core's name for it.
+        ticket: u64,
+    },
+    /// Answer a client.
+    Reply {
+        /// Whose request.
+        request: RequestId,
+        /// The answer.
+        answer: Result<Box<Answer>, RequestError>,
+    },
+    /// The nodes to be connected with, all of them; replaces the last list.
+    Peers(Vec<PeerAddress>),
+    /// The nodes of this region's roster; the leader's driver makes Raft membership follow it.
+    Roster(Vec<RosterNode>),
+    /// This node may not go on (its identity was retired, its disk is older than what it acknowledged): stop.
+    Halt {
+        /// Why, for the log and the operator.
+        reason: String,
+    },
+}
+
+/// A node to be connected with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Its libp2p peer id.
+    pub peer: String,
+    /// Its region.
+    pub region: RegionId,
+    /// Its libp2p addresses.
+    pub addresses: Vec<String>,
+}
+
+/// A node of this region's roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterNode {
+    /// Its id; also its Raft id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Where its Raft connections arrive.
+    pub raft: String,
+}
+
+/// How durable a batch must be before `Persisted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Persistence {
+    /// On disk: it survives the loss of power.
+    Synced,
+    /// Visible to the store; a suffix of such batches may be lost with power, because the log or a peer has it.
+    Derived,
+}
+
+/// Rows to be written atomically. The two kinds live in two databases, each with its own key space.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Rises by one.
+    pub id: BatchId,
+    /// How durable.
+    pub persistence: Persistence,
+    /// Row key and value; none deletes the row. Later rows of the same key win.
+    pub rows: Vec<(Bytes, Option<Bytes>)>,
+}
+
+/// Where `handle` writes its effects, in order.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The effects.
+    pub effects: Vec<Effect>,
+}

@@ -1,0 +1,129 @@
+//! What can happen to a node.
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, RegionId};
+use trine_ledger::LogPosition;
+use trine_protocol::request::Options;
+use trine_protocol::{Request, Role};
+
+use crate::message::PeerMessage;
+
+/// Names a request at the driver; unique while the process runs.
+pub type RequestId = u64;
+/// Names a batch of rows; rises by one from 1 at each start.
+pub type BatchId = u64;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// An admitted peer's message, decoded, its size bounded.
+    Message {
+        /// The sender, as admission proved it.
+        from: NodeId,
+        /// What it says.
+        message: PeerMessage,
+    },
+    /// A rumor that gossip brought, decoded by the core; `from` is the admitted author.
+    Rumor {
+        /// The author, as its signature proved it.
+        from: NodeId,
+        /// What was published.
+        bytes: Bytes,
+    },
+    /// A stream to a peer stands; messages can go.
+    PeerUp(Peer),
+    /// The stream is gone; messages under way may be lost.
+    PeerDown(NodeId),
+    /// A client asks.
+    Request {
+        /// The driver's name for it.
+        id: RequestId,
+        /// What the caller's certificate allows.
+        role: Role,
+        /// How it wants to be served.
+        options: Options,
+        /// The request.
+        request: Request,
+    },
+    /// The batch, and every earlier one of its durability, is as durable as it asked for.
+    Persisted(BatchId),
+    /// Entries that the region's log committed, in log order without gaps, each exactly once from the position
+    /// after the one the store holds.
+    Committed(Vec<CommittedEntry>),
+    /// Who leads the region's Raft group.
+    Leadership(Leadership),
+    /// What became of a proposal.
+    Proposed {
+        /// The core's name for it.
+        ticket: u64,
+        /// Whether it may yet be committed.
+        outcome: ProposeOutcome,
+    },
+    /// A read barrier: everything acknowledged before it was asked for is at or below this log index.
+    ReadIndex {
+        /// The core's name for it.
+        ticket: u64,
+        /// The index, or none when no majority answered.
+        index: Option<u64>,
+    },
+    /// Whether the disk has room for writes.
+    Disk {
+        /// False: refuse writes.
+        writable: bool,
+    },
+}
+
+/// A peer with a stream, as admission proved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: RegionId,
+}
+
+/// One committed log entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedEntry {
+    /// Where it stands.
+    pub position: LogPosition,
+    /// What it holds.
+    pub payload: Payload,
+}
+
+/// What a log entry holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A leader's first entry.
+    Blank,
+    /// An encoded `trine_ledger::Entry`.
+    Entry(Bytes),
+    /// Raft membership in the driver's encoding; the core keeps it as the region's latest.
+    Membership(Bytes),
+}
+
+/// The state of the region's Raft group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Leadership {
+    /// The leader, when known.
+    pub leader: Option<NodeId>,
+    /// The term.
+    pub term: u64,
+    /// This node leads, and every entry of earlier terms in its log was handed over as `Committed`.
+    pub serving: bool,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProposeOutcome {
+    /// Committed (its `Committed` comes or came).
+    Committed,
+    /// Never entered the log; may be proposed again.
+    Refused,
+    /// May or may not be in the log.
+    Unknown,
+}

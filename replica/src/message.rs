@@ -1,0 +1,147 @@
+//! What nodes say to each other over region links, once admission has proved who they are.
+//!
+//! Nothing here depends on arriving: each message may be lost, repeated, late. A frame is a length, checked before
+//! anything is allocated, and one value of `trine_crdt::codec`.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use trine_crdt::{PartitionId, RegionId, VersionVector, WriterId};
+use trine_protocol::reply::Answer;
+use trine_protocol::request::Options;
+use trine_protocol::{Request, RequestError, Role};
+
+/// One message between nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerMessage {
+    /// Repair of the metadata lattice: an encoded `trine_gossip::repair` message.
+    Metadata(Bytes),
+    /// Intervals of deltas, pushed or asked for.
+    Intervals {
+        /// Numbers the batch on this link; the acknowledgement bears it.
+        batch: u64,
+        /// The intervals.
+        intervals: Vec<Interval>,
+    },
+    /// What of the intervals is on the sender's disk, cumulative per partition and writer.
+    Have {
+        /// The batch this answers, which frees its place in the link's window.
+        batch: u64,
+        /// Partition, writer, and the last sequence number of the unbroken prefix on disk.
+        upto: Vec<(PartitionId, WriterId, u64)>,
+        /// Per partition and writer up to which a majority of the sender's region has it, where known.
+        region: Vec<(PartitionId, WriterId, u64)>,
+    },
+    /// A summary of what the sender holds, to find what is missing: per namespace partitions' vector hashes.
+    Vectors(Vec<(PartitionId, u64)>),
+    /// The full vectors of the partitions whose hashes differ; `reply` asks for the receiver's in return.
+    Vector {
+        /// Partitions and their vectors.
+        vectors: Vec<(PartitionId, VersionVector)>,
+        /// Whether the receiver should answer with its own.
+        reply: bool,
+    },
+    /// Asks for a partition as whole objects, because its deltas are no longer kept.
+    PullPartition {
+        /// Which.
+        partition: PartitionId,
+        /// After this key; empty: from the start.
+        after: Bytes,
+        /// The sender's vector when the pull began; none on the first page.
+        vector: Option<VersionVector>,
+    },
+    /// A page of whole objects.
+    PartitionPage {
+        /// Which partition.
+        partition: PartitionId,
+        /// Keys and encoded objects, in key order.
+        objects: Vec<(Bytes, Bytes)>,
+        /// The sender's vector when the pull began; the receiver takes it in after the last page only.
+        vector: VersionVector,
+        /// Ask for the next page after this key; none: this was the last.
+        next: Option<Bytes>,
+    },
+    /// Asks for a region's ledger from an index on, as it grows.
+    Follow {
+        /// Whose ledger.
+        ledger: RegionId,
+        /// The first record wanted; everything below it is held and verified.
+        from: u64,
+        /// How many bytes may be under way unacknowledged.
+        window_bytes: u64,
+    },
+    /// Records of a ledger, and a checkpoint at or after their end.
+    Tail {
+        /// Whose ledger.
+        ledger: RegionId,
+        /// The index of the first record.
+        from: u64,
+        /// Encoded records, in order.
+        records: Vec<Bytes>,
+        /// A signed checkpoint of the size that these records end at.
+        checkpoint: Bytes,
+    },
+    /// Frees a follower's window: everything below `from` is held and verified.
+    Followed {
+        /// Whose ledger.
+        ledger: RegionId,
+        /// The first record wanted next.
+        from: u64,
+    },
+    /// A request handed on to the node that can serve it.
+    Forward {
+        /// Numbers it on this link.
+        number: u64,
+        /// What the client's certificate allows.
+        role: Role,
+        /// How it wants to be served.
+        options: Options,
+        /// The request.
+        request: Request,
+    },
+    /// Its answer.
+    Forwarded {
+        /// The number.
+        number: u64,
+        /// The answer.
+        answer: Result<Box<Answer>, RequestError>,
+    },
+    /// Asks the leader to put this node (name, disk, incarnation, addresses) on the roster.
+    Register(Registration),
+}
+
+/// Deltas of one writer in one partition: everything after `after` up to `upto`, joined per object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The writer.
+    pub writer: WriterId,
+    /// The receiver must have everything of this writer up to here.
+    pub after: u64,
+    /// Where the interval ends.
+    pub upto: u64,
+    /// Keys and encoded `trine_crdt::Delta`s, in key order.
+    pub deltas: Vec<(Bytes, Bytes)>,
+}
+
+/// What a node says of itself when it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// Its disk.
+    pub node: trine_crdt::NodeId,
+    /// Its name, as its certificate says.
+    pub name: String,
+    /// Its libp2p peer id.
+    pub peer: String,
+    /// Its libp2p addresses.
+    pub addresses: Vec<String>,
+    /// Where its Raft connections arrive, `host:port`.
+    pub raft: String,
+    /// Where its HTTP API listens.
+    pub http: Option<String>,
+    /// Its incarnation.
+    pub writer: WriterId,
+}
