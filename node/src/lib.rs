@@ -1,0 +1,3 @@
+//! The daemon: one driver between a `Replica` and the world (libp2p, Raft, disk, HTTP, command line).
+
+pub mod identity;
