@@ -1,0 +1,187 @@
+//! What a node is told before it starts.
+//!
+//! Defaults, then files in the order given, then `TRINE_SECTION__FIELD` (and `TRINE_US_EAST_1__SECTION__FIELD` for the
+//! node's own region), then flags; each overrides what came before it. A key that nobody knows is an error which names
+//! the nearest known one, because a setting that is silently ignored is worse than none. Sizes and durations bear units.
+
+pub mod check;
+pub mod load;
+mod nearest;
+pub mod units;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use trine_crdt::RegionId;
+
+pub use check::{CheckError, check_ports, check_secrets};
+pub use load::{ConfigError, Loaded, Sourced, load};
+
+/// One node's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Who the node is.
+    pub node: NodeSection,
+    /// The cluster it belongs to.
+    pub cluster: ClusterSection,
+    /// Certificates and keys.
+    pub tls: TlsSection,
+    /// Where it listens.
+    pub listen: ListenSection,
+    /// Where the others find it.
+    pub advertise: AdvertiseSection,
+    /// What it takes.
+    pub limits: LimitsSection,
+    /// How it keeps its rows.
+    pub storage: StorageSection,
+    /// What it says of itself.
+    pub log: LogSection,
+}
+
+/// Who the node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// Its name, such as `us-east-1-a`, as in its certificate.
+    pub name: String,
+    /// Its region, as in its certificate.
+    pub region: RegionId,
+    /// Where it keeps its data.
+    pub data_dir: PathBuf,
+}
+
+/// The cluster that the node belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSection {
+    /// The founding document, signed by the cluster's CA.
+    pub genesis_file: PathBuf,
+    /// Libp2p addresses, with peer ids, of nodes to ask first, besides those of the genesis.
+    pub seeds: Vec<String>,
+    /// Whether nodes on the same local network are found by multicast DNS.
+    pub mdns: bool,
+    /// Whether rumors travel by gossipsub. Without it everything still arrives, only later.
+    pub gossip: bool,
+}
+
+/// Certificates and keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The cluster's CA certificate, PEM.
+    pub ca_file: PathBuf,
+    /// The node's certificate, PEM.
+    pub certificate_file: PathBuf,
+    /// The node's Ed25519 key, PEM; also its libp2p key. Secret.
+    pub key_file: PathBuf,
+    /// The key that signs the region's checkpoints. Secret.
+    pub log_key_file: PathBuf,
+}
+
+/// Where the node listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSection {
+    /// The HTTP API; loopback only.
+    pub http: SocketAddr,
+    /// Clients and the other nodes, over libp2p.
+    pub libp2p: SocketAddr,
+    /// The region's Raft group, over mutual TLS.
+    pub raft: SocketAddr,
+}
+
+/// Where the others find the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvertiseSection {
+    /// The HTTP API, `host:port`; empty: as it listens.
+    pub http: String,
+    /// Libp2p addresses; empty: as it listens.
+    pub libp2p: Vec<String>,
+    /// Raft, `host:port`; empty: as it listens.
+    pub raft: String,
+}
+
+/// What the node takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// The largest value, in bytes.
+    #[serde(with = "units::bytes")]
+    pub value_max: u64,
+    /// Below so much free disk, in bytes, writes are refused.
+    #[serde(with = "units::bytes")]
+    pub disk_reserve: u64,
+    /// How long a request may take that does not say.
+    #[serde(with = "units::duration")]
+    pub request_timeout: Duration,
+}
+
+/// How the node keeps its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSection {
+    /// Blocks of rows kept in memory, in bytes, for both databases together.
+    #[serde(with = "units::bytes")]
+    pub cache: u64,
+    /// Rows that a database collects in memory before it writes a table, in bytes.
+    #[serde(with = "units::bytes")]
+    pub memtable: u64,
+    /// How often rows that can be rebuilt are flushed.
+    #[serde(with = "units::duration")]
+    pub derived_flush: Duration,
+}
+
+/// What the node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// What is said, such as `info` or `warn,trine_node=debug`.
+    pub filter: String,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// The address of the HTTP API as others know it.
+    #[must_use]
+    pub fn http_advertised(&self) -> String {
+        if self.advertise.http.is_empty() { self.listen.http.to_string() } else { self.advertise.http.clone() }
+    }
+
+    /// The address of Raft as others know it, `host:port`.
+    #[must_use]
+    pub fn raft_advertised(&self) -> String {
+        if self.advertise.raft.is_empty() { self.listen.raft.to_string() } else { self.advertise.raft.clone() }
+    }
+
+    /// The libp2p addresses as others know them, without the peer id.
+    #[must_use]
+    pub fn libp2p_advertised(&self) -> Vec<String> {
+        if self.advertise.libp2p.is_empty() {
+            vec![multiaddr(self.listen.libp2p)]
+        } else {
+            self.advertise.libp2p.clone()
+        }
+    }
+}
+
+/// A socket address as libp2p writes it.
+#[must_use]
+pub fn multiaddr(address: SocketAddr) -> String {
+    let family = if address.is_ipv4() { "ip4" } else { "ip6" };
+    format!("/{family}/{}/tcp/{}", address.ip(), address.port())
+}

@@ -1,0 +1,179 @@
+//! The way in to the driver: for links and the Raft group, and for clients.
+//!
+//! Both queues are bounded by count and by weight. What must not be lost (committed entries, leadership, peers) waits
+//! until there is room, so that the wait travels back to the socket or the log it came from. A client's request does not
+//! wait: it is refused with a reason, and the client goes elsewhere or comes later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metrics::{counter, gauge};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use trine_protocol::reply::Answer;
+use trine_protocol::request::{Options, Request, Role};
+use trine_protocol::{Edit, RequestError};
+use trine_replica::Input;
+use trine_replica::input::{BatchId, RequestId};
+
+use super::limits::{
+    INPUTS_KIB_MAX, INPUTS_MAX, OVERLOADED_RETRY_AFTER, REQUEST_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_MAX, REQUESTS_KIB_MAX,
+    REQUESTS_MAX,
+};
+
+/// The driver is gone; the process is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node is stopping")]
+pub struct Stopped;
+
+/// What a client is answered with.
+pub type Outcome = Result<Answer, RequestError>;
+
+/// The way in to the driver; cheap to clone.
+#[derive(Clone)]
+pub struct DriverHandle {
+    inputs: mpsc::Sender<Weighed>,
+    requests: mpsc::Sender<Waiting>,
+    inputs_room: Arc<Semaphore>,
+    requests_room: Arc<Semaphore>,
+    next_request: Arc<AtomicU64>,
+    persisted: Arc<Persisted>,
+}
+
+/// The driver's end of the queues.
+pub struct Inbox {
+    pub(super) inputs: mpsc::Receiver<Weighed>,
+    pub(super) requests: mpsc::Receiver<Waiting>,
+    pub(super) persisted: Arc<Persisted>,
+}
+
+/// An input and the room that it takes while it waits.
+pub(super) struct Weighed {
+    pub(super) input: Input,
+    pub(super) _room: Option<OwnedSemaphorePermit>,
+}
+
+/// A client's request on its way in.
+pub(super) struct Waiting {
+    pub(super) id: RequestId,
+    pub(super) role: Role,
+    pub(super) options: Options,
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+/// How far the committers have got. Numbers instead of a queue: a later report makes the earlier one superfluous.
+#[derive(Default)]
+pub(super) struct Persisted {
+    pub(super) synced: AtomicU64,
+    pub(super) derived: AtomicU64,
+    pub(super) bell: Notify,
+}
+
+/// Makes the two ends.
+#[must_use]
+pub fn channel() -> (DriverHandle, Inbox) {
+    let (input_sender, inputs) = mpsc::channel(INPUTS_MAX);
+    let (request_sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let persisted = Arc::new(Persisted::default());
+    let handle = DriverHandle {
+        inputs: input_sender,
+        requests: request_sender,
+        inputs_room: Arc::new(Semaphore::new(INPUTS_KIB_MAX as usize)),
+        requests_room: Arc::new(Semaphore::new(REQUESTS_KIB_MAX as usize)),
+        next_request: Arc::new(AtomicU64::new(1)),
+        persisted: Arc::clone(&persisted),
+    };
+    (handle, Inbox { inputs, requests, persisted })
+}
+
+impl DriverHandle {
+    /// Hands an input over and waits while there is no room. `bytes` is what it weighs in memory, roughly.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the driver is gone.
+    pub async fn deliver(&self, input: Input, bytes: usize) -> Result<(), Stopped> {
+        let kib = kib(bytes).min(INPUTS_KIB_MAX);
+        let room = Arc::clone(&self.inputs_room).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
+        self.inputs.send(Weighed { input, _room: Some(room) }).await.map_err(|_| Stopped)
+    }
+
+    /// As [`Self::deliver`] for small inputs from a plain thread.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the driver is gone.
+    pub fn deliver_blocking(&self, input: Input) -> Result<(), Stopped> {
+        self.inputs.blocking_send(Weighed { input, _room: None }).map_err(|_| Stopped)
+    }
+
+    /// Says that a committer made everything up to this batch durable. Never waits.
+    pub fn persisted_synced(&self, batch: BatchId) {
+        self.persisted.synced.fetch_max(batch, Ordering::AcqRel);
+        self.persisted.bell.notify_one();
+    }
+
+    /// Says that a committer made everything derived up to this batch visible. Never waits.
+    pub fn persisted_derived(&self, batch: BatchId) {
+        self.persisted.derived.fetch_max(batch, Ordering::AcqRel);
+        self.persisted.bell.notify_one();
+    }
+
+    /// Asks the core and waits for its answer. Dropping the future gives the answer up, not the request.
+    ///
+    /// # Errors
+    /// What the core answers; `Overloaded` when too much waits; after the request's own timeout `Unknown` for a write and
+    /// `Unavailable` for a read.
+    pub async fn request(&self, role: Role, options: Options, request: Request) -> Outcome {
+        let timeout = options.timeout.unwrap_or(REQUEST_TIMEOUT_DEFAULT).min(REQUEST_TIMEOUT_MAX);
+        let writes = request.writes();
+        let _room =
+            Arc::clone(&self.requests_room).try_acquire_many_owned(kib(weight(&request))).map_err(|_| full())?;
+        let (answer, waiting) = oneshot::channel();
+        let id = self.next_request.fetch_add(1, Ordering::Relaxed);
+        let waiter = Waiting { id, role, options: Options { timeout: Some(timeout), ..options }, request, answer };
+        self.requests.try_send(waiter).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => full(),
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        gauge!("trine_driver_requests_waiting").set((REQUESTS_MAX - self.requests.capacity()) as f64);
+        match tokio::time::timeout(timeout, waiting).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) if writes => Err(RequestError::Unknown),
+            Ok(Err(_)) => Err(stopping()),
+            Err(_) if writes => Err(RequestError::Unknown),
+            Err(_) => Err(RequestError::Unavailable { what: format!("no answer within {timeout:?}") }),
+        }
+    }
+}
+
+fn full() -> RequestError {
+    counter!("trine_writes_refused_total", "reason" => "overloaded").increment(1);
+    RequestError::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }
+}
+
+fn stopping() -> RequestError {
+    RequestError::Unavailable { what: Stopped.to_string() }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(1)
+}
+
+/// What a request weighs in memory, roughly.
+fn weight(request: &Request) -> usize {
+    match request {
+        Request::Append { key, value, metadata, .. } => {
+            key.len() + value.len() + metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+        }
+        Request::ObjectEdit { key, edit, .. } => key.len() + edit_weight(edit),
+        _ => 0,
+    }
+}
+
+fn edit_weight(edit: &Edit) -> usize {
+    match edit {
+        Edit::Set(bytes) | Edit::Put(bytes) | Edit::Add(bytes) | Edit::Remove(bytes) => bytes.len(),
+        Edit::Field { name, edit } => name.len() + edit_weight(edit),
+        Edit::RemoveField(name) => name.len(),
+        Edit::Increment(_) | Edit::Delete => 0,
+    }
+}
