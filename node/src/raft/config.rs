@@ -1,0 +1,113 @@
+//! What a region's Raft group is started with.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use trine_crdt::{NodeId, RegionId};
+
+/// Called when this process may not go on: a write or an fsync failed, so nobody knows what the disk holds. It should
+/// not return; if it does, the log refuses everything from then on.
+pub type Fatal = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Everything a [`Group`](super::Group) needs to know.
+#[derive(Clone)]
+pub struct GroupConfig {
+    /// This node's id, drawn when its data directory was first used; its Raft id.
+    pub node: NodeId,
+    /// This node's name, as its certificate says.
+    pub name: String,
+    /// The cluster's id, as in certificates.
+    pub cluster: String,
+    /// The region whose group this is.
+    pub region: RegionId,
+    /// Where log and vote are kept; created when missing.
+    pub directory: PathBuf,
+    /// Where Raft connections are accepted.
+    pub listen: SocketAddr,
+    /// Where the others dial this node, `host:port`.
+    pub advertise: String,
+    /// Certificates.
+    pub tls: TlsMaterial,
+    /// The nodes that found this group, when the genesis names this node among them; else empty, and the node waits
+    /// to be added by the leader.
+    pub founders: Vec<Founder>,
+    /// Heartbeats and elections.
+    pub timing: Timing,
+    /// The log's sizes.
+    pub log: LogConfig,
+    /// Called when the process must end.
+    pub fatal: Fatal,
+}
+
+impl fmt::Debug for GroupConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupConfig")
+            .field("node", &self.node)
+            .field("name", &self.name)
+            .field("region", &self.region)
+            .field("directory", &self.directory)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A node that founds the group, as the genesis names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Founder {
+    /// Its name.
+    pub name: String,
+    /// Where its Raft connections arrive, `host:port`.
+    pub raft: String,
+}
+
+/// Certificates and key of this node, PEM.
+#[derive(Clone)]
+pub struct TlsMaterial {
+    /// The cluster's CA certificate, or several while it is rotated.
+    pub ca_pem: String,
+    /// This node's certificate, followed by intermediates if any.
+    pub certificate_pem: String,
+    /// The certificate's private key, PKCS#8.
+    pub key_pem: String,
+}
+
+/// Heartbeats and elections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a leader says that it lives.
+    pub heartbeat: Duration,
+    /// The shortest silence after which a follower may stand for election.
+    pub election_min: Duration,
+    /// The longest such silence.
+    pub election_max: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(150),
+            election_min: Duration::from_millis(600),
+            election_max: Duration::from_millis(1_000),
+        }
+    }
+}
+
+/// Sizes of the log on disk and in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A segment file that has grown to this size is followed by a new one.
+    pub segment_bytes: u64,
+    /// Recent entries kept in memory, all together.
+    pub cache_bytes: usize,
+    /// The least room that the disk must have left; appends wait while it has less.
+    pub reserve_bytes: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { segment_bytes: 64 * 1024 * 1024, cache_bytes: 32 * 1024 * 1024, reserve_bytes: 256 * 1024 * 1024 }
+    }
+}

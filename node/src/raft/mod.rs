@@ -1,0 +1,15 @@
+//! The agreement of a region's nodes: openraft over our own segment log and our own mTLS connections.
+//!
+//! What the log *means* is the ledger's business; this module makes its entries durable, equal on every node and
+//! handed over in order. Three parts that know little of each other: [`log`] keeps entries on disk, [`net`] carries
+//! Raft's calls between the nodes of one region, [`machine`] hands what is committed to the core. [`group`] starts
+//! them, and is all that the driver uses.
+
+pub mod config;
+pub mod group;
+pub mod machine;
+pub mod types;
+
+pub use config::{Founder, GroupConfig, LogConfig, Timing, TlsMaterial};
+pub use group::{Group, LogReader, StartError};
+pub use machine::Applied;
