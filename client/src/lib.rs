@@ -1,1 +1,39 @@
-//! x
+//! A libp2p client that speaks the protocol and verifies what it is told.
+//!
+//! [`Client`] is cheap to clone and to be shared by thousands of tasks: all of them pipeline their requests over one
+//! connection to the nearest node. When that node fails, the next call goes to another of its region, then to another
+//! region. What a session has seen travels with each request ([`Session`]); what a proof claims is checked against
+//! the log keys of the genesis ([`proof`]).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = trine_client::Client::builder()
+//!     .seed("/ip4/127.0.0.1/tcp/7421")?
+//!     .directory(std::path::Path::new("tls/client"))?
+//!     .build()?;
+//! let appended = client.append("default", "order-17", "paid").await?;
+//! println!("{} of {}", appended.index, appended.region);
+//! client.incr("objects", "visits", 1).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Retries happen only when nothing was done or when repeating does no harm (reads; appends, which carry an
+//! idempotency key and are repeated in the same region only). An edit of an object whose fate is unknown is never
+//! repeated.
+
+pub mod admission;
+mod builder;
+mod call;
+mod client;
+mod error;
+mod identity;
+pub mod limits;
+pub mod proof;
+mod session;
+
+pub use builder::Builder;
+pub use call::CallOptions;
+pub use client::{AppendRequest, Client, Endpoint};
+pub use error::{BuildError, ClientError};
+pub use session::{Session, SessionTextError};

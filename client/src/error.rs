@@ -1,0 +1,90 @@
+//! Why a call failed.
+
+use std::time::Duration;
+
+use trine_protocol::RequestError;
+
+use crate::admission::Refusal;
+use crate::proof::ProofError;
+
+/// Why a client could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The builder lacks something.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A file could not be read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A certificate, key or genesis could not be understood, or does not belong to the others.
+    #[error("{what}")]
+    Identity {
+        /// What is wrong.
+        what: String,
+    },
+    /// A seed is no usable libp2p address.
+    #[error("`{address}` is no address such as /ip4/127.0.0.1/tcp/7421")]
+    Address {
+        /// The text.
+        address: String,
+    },
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A node answered with an error.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// No node could be reached within the deadline; nothing was done.
+    #[error("no node could be reached: {what}")]
+    Unreachable {
+        /// What was tried last.
+        what: String,
+    },
+    /// No answer within the deadline. A write may have been done or may yet be.
+    #[error("no answer within {deadline:?}; a write may have been done or may yet be")]
+    TimedOut {
+        /// The call's deadline.
+        deadline: Duration,
+    },
+    /// The connection broke after the request was sent and it is not safe to send it again.
+    #[error("the connection broke; the request may have been done or may yet be")]
+    Lost,
+    /// The node or this client was refused admission.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// What the node answered is not what was asked for.
+    #[error("the node answered {got} to {asked}")]
+    UnexpectedReply {
+        /// The request's kind.
+        asked: &'static str,
+        /// The reply's kind.
+        got: &'static str,
+    },
+    /// What the node answered does not prove what it claims.
+    #[error("proof refused: {0}")]
+    Proof(#[from] ProofError),
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+impl ClientError {
+    /// Whether nothing was done, so that the same request may be sent again.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Request(error) => error.retryable(),
+            Self::Unreachable { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The client's bounds, in one place.
+
+use std::time::Duration;
+
+/// The longest certificate shown or accepted, in bytes.
+pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
+/// How long a call may take, unless told otherwise.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+/// How often a call may be sent again, unless told otherwise.
+pub const RETRIES_DEFAULT: u32 = 5;
+/// How long to wait before the first retry; doubled each time.
+pub const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(25);
+/// The longest wait between retries.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long one connection attempt may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most requests under way on one connection.
+pub const IN_FLIGHT_MAX: usize = 4096;
+/// The most bytes of requests that wait to be written on one connection.
+pub const UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most node addresses remembered.
+pub const NODES_KNOWN_MAX: usize = 256;
+/// How long a node that failed is passed over.
+pub const NODE_REST: Duration = Duration::from_secs(2);

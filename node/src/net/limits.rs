@@ -1,0 +1,64 @@
+//! The network's bounds, in one place.
+
+use std::time::Duration;
+
+/// The largest frame on a link, in bytes.
+pub const LINK_FRAME_BYTES_MAX: usize = trine_crdt::codec::ENCODED_BYTES_MAX;
+/// The largest hello on a link or client stream, in bytes.
+pub const HELLO_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes that wait to be sent on one link; what does not fit is dropped.
+pub const LINK_QUEUE_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// Of these, what only control messages may use.
+pub const LINK_CONTROL_BYTES_RESERVED: usize = 4 * 1024 * 1024;
+/// The most bytes received and not yet dealt with by the driver, over all links.
+pub const LINK_RECEIVED_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// The most bytes of requests and answers held for clients, over all streams.
+pub const CLIENT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// The most requests under way on one client stream.
+pub const CLIENT_REQUESTS_MAX: usize = 4096;
+/// The most events that wait for the driver.
+pub const EVENTS_MAX: usize = 1024;
+/// The largest rumor, in bytes.
+pub const RUMOR_BYTES_MAX: usize = 64 * 1024;
+
+/// How often a link says that it lives.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
+/// After so long without a byte a link is closed.
+pub const SILENCE_MAX: Duration = Duration::from_millis(1500);
+/// How often a missing peer is dialled afresh.
+pub const DIAL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long one dial may take, admission included.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many dials to one peer may be under way.
+pub const DIALS_PER_PEER_MAX: usize = 8;
+/// How long an incoming connection may take until its certificate is verified.
+pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an admitted connection may stand without a hello on a stream.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may leave a frame unfinished without sending a byte of it.
+pub const CLIENT_STALL_MAX: Duration = Duration::from_secs(10);
+/// How long a frame of a client may take as a whole.
+pub const CLIENT_FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may be silent with nothing under way.
+pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(600);
+/// How long a client may leave an answer unread.
+pub const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often connected certificates are looked at again.
+pub const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Incoming connections whose admission is under way.
+pub const PENDING_INCOMING_MAX: u32 = 256;
+/// Incoming connections that stand.
+pub const INCOMING_MAX: u32 = 4096;
+/// Connections per peer; several while dials cross.
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 24;
+/// Streams of one kind that one connection may open.
+pub const STREAMS_PER_CONNECTION_MAX: usize = 64;
+/// The most seeds and discovered addresses that are dialled.
+pub const SEEDS_MAX: usize = 256;
+/// The most nodes whose ids are remembered for the authors of rumors.
+pub const NODES_REMEMBERED_MAX: usize = 1024;
+
+const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
+const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);
+const _: () = assert!(CLIENT_BYTES_MAX > 2 * trine_protocol::limits::FRAME_BYTES_MAX);
