@@ -16,8 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trine_crdt::RegionId;
 
-pub use check::{CheckError, check_ports, check_secrets};
-pub use load::{ConfigError, Loaded, Sourced, load};
+pub use check::{CheckError, check_free, check_ports};
+pub use load::{ConfigError, Loaded, Sourced, load, load_from};
 
 /// One node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct TlsSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenSection {
-    /// The HTTP API; loopback only.
+    /// The HTTP API; beyond loopback it demands client certificates.
     pub http: SocketAddr,
     /// Clients and the other nodes, over libp2p.
     pub libp2p: SocketAddr,

@@ -1,0 +1,180 @@
+//! The data directory: who this disk is, and that only one process has it.
+//!
+//! The node id is drawn when a directory is first used and written before anything else. A directory that holds rows but no
+//! identity was half wiped; it is refused, because a new id over old rows would let a voter vote twice.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use trine_crdt::NodeId;
+
+use super::textfile::{self, Contents};
+
+/// The only format of a data directory so far.
+pub const FORMAT: u32 = 1;
+const IDENTITY_FILE: &str = "node";
+const LOCK_FILE: &str = "lock";
+const HELD: [&str; 4] = ["synced", "derived", "raft", "floor"];
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// The system refuses.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another process", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The identity file is not what was written.
+    #[error("the identity file {} is damaged: restore it, or wipe the directory and let the node join anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There are rows but no identity.
+    #[error("{} holds data ({found}) but no identity: wipe it whole and let the node join anew", path.display())]
+    HalfWiped {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// It belongs to somebody else.
+    #[error("{} belongs to {what} `{actual}`, not `{expected}`: use another directory", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Cluster or node.
+        what: &'static str,
+        /// Whose it is.
+        actual: String,
+        /// Who wants it.
+        expected: String,
+    },
+    /// A newer program wrote it.
+    #[error("{} has format {format}; this program knows {FORMAT}", path.display())]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        format: String,
+    },
+}
+
+/// An open data directory; locked while this value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    node: NodeId,
+    fresh: bool,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Opens the directory for the node `name` of `cluster`, and makes it one when it is empty or missing.
+    ///
+    /// # Errors
+    /// [`DataDirError`], worded for the operator.
+    pub fn open(path: &Path, cluster: &str, name: &str) -> Result<Self, DataDirError> {
+        let io_error = |error| DataDirError::Io { path: path.to_owned(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
+        textfile::sync_parent(path).map_err(io_error)?;
+        let lock = lock(path)?;
+        let file = path.join(IDENTITY_FILE);
+        match textfile::read(&file).map_err(io_error)? {
+            Contents::Damaged => Err(DataDirError::Damaged { path: file }),
+            Contents::Lines(lines) => {
+                let node = admit(path, &file, &lines, cluster, name)?;
+                Ok(Self { path: path.to_owned(), node, fresh: false, _lock: lock })
+            }
+            Contents::Absent => {
+                if let Some(found) = HELD.iter().find(|name| path.join(name).exists()) {
+                    return Err(DataDirError::HalfWiped { path: path.to_owned(), found: (*found).to_owned() });
+                }
+                let node = draw_node_id();
+                let lines = [
+                    ("format", FORMAT.to_string()),
+                    ("node", node.to_string()),
+                    ("cluster", cluster.to_owned()),
+                    ("name", name.to_owned()),
+                ];
+                let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                textfile::replace(&file, &lines).map_err(io_error)?;
+                Ok(Self { path: path.to_owned(), node, fresh: true, _lock: lock })
+            }
+        }
+    }
+
+    /// The disk's id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Whether this is the directory's first use.
+    #[must_use]
+    pub fn fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log lives.
+    #[must_use]
+    pub fn raft(&self) -> PathBuf {
+        self.path.join("raft")
+    }
+}
+
+fn lock(path: &Path) -> Result<File, DataDirError> {
+    let file = path.join(LOCK_FILE);
+    let io_error = |error| DataDirError::Io { path: file.clone(), error };
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&file).map_err(io_error)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io_error(error)),
+    }
+}
+
+fn admit(
+    path: &Path,
+    file: &Path,
+    lines: &[(String, String)],
+    cluster: &str,
+    name: &str,
+) -> Result<NodeId, DataDirError> {
+    let value =
+        |key: &str| lines.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()).unwrap_or_default();
+    if value("format") != FORMAT.to_string() {
+        return Err(DataDirError::Format { path: path.to_owned(), format: value("format").to_owned() });
+    }
+    for (what, key, expected) in [("cluster", "cluster", cluster), ("node", "name", name)] {
+        if value(key) != expected {
+            let (actual, expected) = (value(key).to_owned(), expected.to_owned());
+            return Err(DataDirError::Foreign { path: path.to_owned(), what, actual, expected });
+        }
+    }
+    value("node").parse().map_err(|_| DataDirError::Damaged { path: file.to_owned() })
+}
+
+fn draw_node_id() -> NodeId {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the system has a random source");
+    // 0 stands for "nobody" in a few places; one draw in 2^64 is moved aside.
+    NodeId(u64::from_be_bytes(bytes).max(1))
+}

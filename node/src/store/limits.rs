@@ -1,0 +1,26 @@
+//! How much a committer takes at once, and how small the databases are kept.
+//!
+//! A node at rest must stay below 60 MiB of memory, and a machine may run nine of them. A database keeps one memtable
+//! that fills and at most a few sealed ones that are being written; with 4 MiB each and two databases that is 8 MiB at
+//! rest and about 24 MiB under load. The block cache (8 MiB for both) is small on purpose: the operating system's page
+//! cache holds the tables too, and gives the memory back when somebody else needs it.
+
+use std::time::Duration;
+
+/// Batches that may wait for a committer; the driver waits beyond that.
+pub const BATCHES_WAITING_MAX: usize = 1024;
+/// Bytes of rows that one group takes in; a larger single batch makes a group of its own.
+pub const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The least that fjall allows all journals of a database to hold, in bytes.
+pub const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Threads per database that write and merge tables.
+pub const TABLE_WRITERS: usize = 1;
+/// Open table files that a database keeps.
+pub const OPEN_FILES_MAX: usize = 128;
+/// How often the floor is written while rows are synced.
+pub const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+/// How often free disk is measured.
+pub const DISK_INTERVAL: Duration = Duration::from_millis(250);
+/// Of the reserve, the share (one so-many-th) that committers leave untouched: below it they hold batches back, so that
+/// the databases can still write their tables. Between it and the reserve only clients' writes are refused.
+pub const RESERVE_HOLD_SHARE: u64 = 8;
