@@ -1,0 +1,460 @@
+//! The pure applier: a region's ledger is whatever this makes of its committed log.
+//!
+//! Every node of a region applies the same entries in the same order and so comes to the same ledger, to the byte. A
+//! record exists once it is applied: its index counts records, not log entries; blank and membership entries,
+//! repeated appends, failed conditions and seals leave no record.
+//!
+//! ```text
+//! committed entry ──► apply(position, entry, lookup) ──► per command what became of it
+//!                        │            ▲                  tree nodes that became complete
+//!                     LedgerState   rows of before       rows of the idempotency table that come and go
+//! ```
+//!
+//! The state is small: what grows with the ledger (key index, tree nodes, idempotency table) stays in the caller's
+//! rows. It is read through [`Lookup`], as it was before the entry; what the entry itself changes is kept here while
+//! it is applied. All reads happen before anything changes: an entry is applied whole or, when a read fails, not at
+//! all. The caller persists the new state, the rows and the position in one batch; then an entry can neither be
+//! missed nor applied twice.
+//!
+//! Idempotency keys are remembered for ten minutes of hybrid time. Their rows are numbered as they come; the oldest is
+//! forgotten first, a few for each command, so that no pass over the table is ever needed. A row past its
+//! time counts as forgotten whether or not it is gone already, so what nodes do never depends on how far they
+//! are with cleaning up. A full table refuses keyed appends: dropping keys early would break the promise.
+
+use std::collections::BTreeMap;
+
+use trine_crdt::{NamespaceId, NodeId, Timestamp};
+
+use crate::LogPosition;
+use crate::entry::{AppendCommand, Command, Condition, Entry, NamespaceKind};
+use crate::form::FormError;
+use crate::limits::{IDEMPOTENCY_FORGET_MAX, IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
+use crate::record::{Record, RecordError, RecordHeader, verify};
+use crate::registry::NamespaceRecord;
+use crate::segment::SegmentInfo;
+use crate::state::LedgerState;
+use crate::tree::{Hash, TreeNode, leaf_hash};
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// The number of the row; rises by one.
+    pub number: u64,
+    /// The record's index.
+    pub index: u64,
+    /// Its stamp.
+    pub stamp: Timestamp,
+    /// Its leaf hash.
+    pub leaf: Hash,
+}
+
+/// The caller's rows, as they were before the entry.
+pub trait Lookup {
+    /// Why a row could not be read.
+    type Error;
+
+    /// The index of a key's latest record in this region's ledger.
+    ///
+    /// # Errors
+    /// When the row cannot be read; the entry is then not applied.
+    fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, Self::Error>;
+
+    /// What an idempotency key stands for.
+    ///
+    /// # Errors
+    /// When the row cannot be read; the entry is then not applied.
+    fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, Self::Error>;
+
+    /// The idempotency key whose row has this number, and the stamp of its record. Only rows that were remembered
+    /// and not forgotten are asked for; that one is missing is an error of the caller's store.
+    ///
+    /// # Errors
+    /// When the row cannot be read; the entry is then not applied.
+    fn remembered_at(&mut self, number: u64) -> Result<([u8; 32], Timestamp), Self::Error>;
+}
+
+/// Why an entry was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError<E> {
+    /// Not the entry after the last one: it was applied already, or one is missing.
+    #[error("log entry {found} came where {expected} is due")]
+    OutOfOrder {
+        /// The log index that is due.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
+    /// A row could not be read.
+    #[error("{0}")]
+    Lookup(E),
+}
+
+/// What an entry did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// What became of each command, in their order.
+    pub applied: Vec<Applied>,
+    /// Tree nodes that became complete, to be stored.
+    pub nodes: Vec<TreeNode>,
+    /// Rows of the idempotency table that come and go, in order.
+    pub changes: Vec<Change>,
+    /// Whether the registry changed (its bytes are to be stored again).
+    pub registry_changed: bool,
+}
+
+/// A row of the idempotency table that comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Store the row under its key and its number; it replaces an older row of that key.
+    Remember {
+        /// The key.
+        key: [u8; 32],
+        /// What it stands for.
+        row: Remembered,
+    },
+    /// Delete the number's row, and the key's unless that bears a later number by now.
+    Forget {
+        /// The row's number.
+        number: u64,
+        /// The key.
+        key: [u8; 32],
+    },
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// A record exists.
+    Record(Box<AppliedRecord>),
+    /// The idempotency key was seen before; this is the first append's record.
+    Duplicate {
+        /// Its index.
+        index: u64,
+        /// Its stamp.
+        stamp: Timestamp,
+        /// Its leaf hash.
+        leaf: Hash,
+    },
+    /// The key's latest version is another.
+    ConditionFailed {
+        /// The index of its record, when there is one.
+        actual: Option<u64>,
+    },
+    /// A node is on the roster; with equal contents as before when the epoch is an earlier one.
+    Registered {
+        /// Which.
+        node: NodeId,
+        /// The node that had its name, retired by this.
+        displaced: Option<NodeId>,
+        /// The roster's epoch.
+        epoch: u64,
+    },
+    /// A node is off the roster for good.
+    Removed {
+        /// Which.
+        node: NodeId,
+        /// Whether its name is open for another disk.
+        replaceable: bool,
+        /// The roster's epoch.
+        epoch: u64,
+    },
+    /// A namespace exists.
+    Namespace(NamespaceRecord),
+    /// A segment is sealed.
+    Sealed(SegmentInfo),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+/// A record that came to exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedRecord {
+    /// Its index in the ledger.
+    pub index: u64,
+    /// The command's number in its entry: with the log index, where the record's bytes are.
+    pub command: u32,
+    /// Its header.
+    pub header: RecordHeader,
+    /// Its leaf hash.
+    pub leaf: Hash,
+    /// Its key.
+    pub key: String,
+    /// The bytes of its canonical form.
+    pub bytes: u64,
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its stamp is not above the last one.
+    #[error("the stamp {found} is not above {last}")]
+    StampNotAbove {
+        /// The last stamp applied.
+        last: Timestamp,
+        /// The command's.
+        found: Timestamp,
+    },
+    /// Its record is none.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The namespace holds objects.
+    #[error("the namespace {id} holds objects, not records")]
+    NotLedger {
+        /// The namespace.
+        id: NamespaceId,
+    },
+    /// Too many idempotency keys are remembered.
+    #[error("too many idempotency keys are remembered")]
+    IdempotencyFull,
+    /// The node was retired.
+    #[error("the node {node} was retired and does not return")]
+    NodeRetired {
+        /// The node.
+        node: NodeId,
+    },
+    /// The name's node was removed and not replaced.
+    #[error("the name is closed since its node {node} was removed")]
+    NameClosed {
+        /// The removed node.
+        node: NodeId,
+    },
+    /// The node is registered under another name.
+    #[error("the node is registered as `{name}`")]
+    OtherName {
+        /// That name.
+        name: String,
+    },
+    /// Another node writes under this incarnation.
+    #[error("another node has this incarnation")]
+    WriterTaken,
+    /// No such node is on the roster.
+    #[error("the node {node} is not on the roster")]
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// The region has a namespace of this name.
+    #[error("a namespace of this name exists: {id}")]
+    NamespaceExists {
+        /// Its id.
+        id: NamespaceId,
+    },
+    /// The entry creates two namespaces, which would share an id.
+    #[error("one entry creates one namespace")]
+    SecondNamespace,
+    /// A bound is reached.
+    #[error("no more of these fit")]
+    Full,
+    /// No record since the last seal.
+    #[error("no record since the last seal")]
+    NothingToSeal,
+}
+
+impl LedgerState {
+    /// Takes note of a committed entry without commands (blank, membership).
+    ///
+    /// # Errors
+    /// [`ApplyError::OutOfOrder`] when it is not the next one.
+    pub fn pass<E>(&mut self, position: LogPosition) -> Result<(), ApplyError<E>> {
+        self.due(position)?;
+        self.position = Some(position);
+        Ok(())
+    }
+
+    /// Applies a committed entry.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when it is not the next one, or a row cannot be read; nothing has changed then.
+    pub fn apply<L: Lookup + ?Sized>(
+        &mut self,
+        position: LogPosition,
+        entry: &Entry,
+        lookup: &mut L,
+    ) -> Result<Outcome, ApplyError<L::Error>> {
+        self.due(position)?;
+        let rows = Rows::read(self, entry, lookup).map_err(ApplyError::Lookup)?;
+        let mut run = Run { state: self, position, rows, outcome: Outcome::default() };
+        for (number, command) in entry.commands.iter().enumerate() {
+            let applied = run.command(number, command).unwrap_or_else(Applied::Refused);
+            run.outcome.applied.push(applied);
+        }
+        let outcome = run.outcome;
+        self.position = Some(position);
+        Ok(outcome)
+    }
+
+    fn due<E>(&self, position: LogPosition) -> Result<(), ApplyError<E>> {
+        let (expected, found) = (self.position.map_or(0, |last| last.index + 1), position.index);
+        if expected == found { Ok(()) } else { Err(ApplyError::OutOfOrder { expected, found }) }
+    }
+}
+
+/// The rows that an entry may need, read before it changes anything, and then kept up to date with what it changes.
+struct Rows {
+    latest: BTreeMap<(NamespaceId, String), Option<u64>>,
+    remembered: BTreeMap<[u8; 32], Remembered>,
+    /// The oldest rows of the idempotency table that are over by the entry's last stamp, by number.
+    oldest: BTreeMap<u64, ([u8; 32], Timestamp)>,
+}
+
+impl Rows {
+    fn read<L: Lookup + ?Sized>(state: &LedgerState, entry: &Entry, lookup: &mut L) -> Result<Self, L::Error> {
+        let (mut latest, mut remembered, mut oldest) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for command in &entry.commands {
+            let Command::Append(append) = command else { continue };
+            if let Some(key) = &append.idempotency
+                && let Some(row) = lookup.remembered(key)?
+            {
+                remembered.insert(*key, row);
+            }
+            if append.condition.is_some()
+                && let Ok(header) = RecordHeader::from_bytes(&append.header)
+            {
+                let row = lookup.latest(&header.namespace, &append.body.key)?;
+                latest.insert((header.namespace, append.body.key.clone()), row);
+            }
+        }
+        let stamps = entry.commands.iter().filter_map(|command| command.stamp().ok());
+        let now = stamps.max().unwrap_or(Timestamp::ZERO);
+        let window = IDEMPOTENCY_FORGET_MAX.saturating_mul(entry.commands.len() as u64);
+        let end = state.rows_next.min(state.rows_first.saturating_add(window));
+        for number in state.rows_first..end {
+            let row = lookup.remembered_at(number)?;
+            if !expired(row.1, now) {
+                break;
+            }
+            oldest.insert(number, row);
+        }
+        Ok(Self { latest, remembered, oldest })
+    }
+}
+
+/// An entry being applied.
+struct Run<'a> {
+    state: &'a mut LedgerState,
+    position: LogPosition,
+    rows: Rows,
+    outcome: Outcome,
+}
+
+impl Run<'_> {
+    fn command(&mut self, number: usize, command: &Command) -> Result<Applied, Refusal> {
+        let found = command.stamp().map_err(RecordError::Form)?;
+        let last = self.state.stamp;
+        if found <= last {
+            return Err(Refusal::StampNotAbove { last, found });
+        }
+        self.state.stamp = found;
+        self.forget(found);
+        let index = self.position.index;
+        match command {
+            Command::Append(append) => self.append(number, append),
+            Command::Register(record) => {
+                let (changed, displaced) = self.state.registry.register(index, record)?;
+                self.outcome.registry_changed |= changed;
+                Ok(Applied::Registered { node: record.node, displaced, epoch: self.state.registry.epoch })
+            }
+            Command::Retire { node, .. } => self.remove(*node, true),
+            Command::Replace { node, .. } => self.remove(*node, false),
+            Command::CreateNamespace { stamp, name, kind, slots } => {
+                let id = NamespaceRecord::id_of(&self.state.region, index);
+                let namespace = NamespaceRecord { id, name: name.clone(), kind: *kind, slots: *slots, stamp: *stamp };
+                self.state.registry.create(namespace.clone())?;
+                self.outcome.registry_changed = true;
+                Ok(Applied::Namespace(namespace))
+            }
+            Command::Seal { .. } => {
+                if self.state.segment.count == 0 {
+                    return Err(Refusal::NothingToSeal);
+                }
+                let (sealed, next) = self.state.segment.seal(self.state.frontier.root());
+                self.state.segment = next;
+                Ok(Applied::Sealed(sealed))
+            }
+        }
+    }
+
+    fn remove(&mut self, node: NodeId, close: bool) -> Result<Applied, Refusal> {
+        self.state.registry.remove(self.position.index, node, close)?;
+        self.outcome.registry_changed = true;
+        Ok(Applied::Removed { node, replaceable: !close, epoch: self.state.registry.epoch })
+    }
+
+    fn append(&mut self, number: usize, append: &AppendCommand) -> Result<Applied, Refusal> {
+        let header = verify(&append.header, &append.body)?;
+        if let Some(namespace) = self.state.registry.namespaces.get(&header.namespace)
+            && namespace.kind != NamespaceKind::Ledger
+        {
+            return Err(Refusal::NotLedger { id: header.namespace });
+        }
+        if let Some(key) = &append.idempotency
+            && let Some(row) = self.rows.remembered.get(key)
+            && !expired(row.stamp, header.stamp)
+        {
+            let Remembered { index, stamp, leaf, .. } = *row;
+            return Ok(Applied::Duplicate { index, stamp, leaf });
+        }
+        let place = (header.namespace.clone(), append.body.key.clone());
+        if let Some(condition) = append.condition {
+            let actual = self.rows.latest.get(&place).copied().flatten();
+            let holds = match condition {
+                Condition::Absent => actual.is_none(),
+                Condition::Index(index) => actual == Some(index),
+            };
+            if !holds {
+                return Ok(Applied::ConditionFailed { actual });
+            }
+        }
+        let full = self.state.rows_next - self.state.rows_first >= IDEMPOTENCY_ROWS_MAX;
+        if append.idempotency.is_some() && full {
+            return Err(Refusal::IdempotencyFull);
+        }
+        let record = Record::to_bytes(&append.record()).map_err(RecordError::Form)?;
+        let (index, leaf) = (self.state.size(), leaf_hash(&append.header));
+        let nodes = &mut self.outcome.nodes;
+        self.state.frontier.push(leaf, |node| nodes.push(node));
+        self.state.segment.push(&record);
+        if let Some(latest) = self.rows.latest.get_mut(&place) {
+            *latest = Some(index);
+        }
+        if let Some(key) = append.idempotency {
+            self.remember(key, index, header.stamp, leaf);
+        }
+        let command = u32::try_from(number).expect("an entry's commands are bounded");
+        let bytes = record.len() as u64;
+        let key = append.body.key.clone();
+        Ok(Applied::Record(Box::new(AppliedRecord { index, command, header, leaf, key, bytes })))
+    }
+
+    fn remember(&mut self, key: [u8; 32], index: u64, stamp: Timestamp, leaf: Hash) {
+        let row = Remembered { number: self.state.rows_next, index, stamp, leaf };
+        self.state.rows_next += 1;
+        self.rows.remembered.insert(key, row);
+        self.outcome.changes.push(Change::Remember { key, row });
+    }
+
+    /// Forgets a few of the oldest rows whose time is over at `now`.
+    fn forget(&mut self, now: Timestamp) {
+        for _ in 0..IDEMPOTENCY_FORGET_MAX {
+            let number = self.state.rows_first;
+            let Some((key, stamp)) = self.rows.oldest.get(&number).copied() else { return };
+            if !expired(stamp, now) {
+                return;
+            }
+            self.rows.oldest.remove(&number);
+            self.state.rows_first += 1;
+            self.outcome.changes.push(Change::Forget { number, key });
+        }
+    }
+}
+
+/// Whether a key remembered at `stamp` is forgotten at `now`; the upper 32 bits of a stamp's time are seconds.
+fn expired(stamp: Timestamp, now: Timestamp) -> bool {
+    now.time.saturating_sub(stamp.time) > IDEMPOTENCY_WINDOW_S << 32
+}
+
+impl From<FormError> for Refusal {
+    fn from(error: FormError) -> Self {
+        Self::Record(RecordError::Form(error))
+    }
+}

@@ -1,0 +1,299 @@
+//! Who belongs to a region and what it has created, as its ledger alone decides.
+//!
+//! A node is its disk (`NodeId`). A name (from the certificate) has one disk at a time: when another registers under
+//! it, because the old one was wiped or replaced, the old one is retired at once, so that the two never count as
+//! two. A retired id never returns. A node that was *removed* also closes its name: a certificate that is still
+//! valid does not let a removed machine back in with an empty disk. `Replace` opens the name again. Each change of
+//! the roster is an epoch, numbered by its log index.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
+
+use crate::apply::Refusal;
+use crate::entry::NamespaceKind;
+use crate::form::{FormError, Reader, bounded, put_count, put_short};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RETIRED_NODES_MAX, ROSTER_NODES_MAX,
+};
+use crate::record::{put_namespace, read_namespace};
+
+const VERSION: u8 = 1;
+
+/// What a node says of itself, as its leader wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// When.
+    pub stamp: Timestamp,
+    /// Its disk.
+    pub node: NodeId,
+    /// Its name, as its certificate says.
+    pub name: String,
+    /// Its libp2p peer id.
+    pub peer: String,
+    /// Its libp2p addresses.
+    pub addresses: Vec<String>,
+    /// Where its Raft connections arrive, `host:port`.
+    pub raft: String,
+    /// Where its HTTP API listens.
+    pub http: Option<String>,
+    /// Its incarnation.
+    pub writer: WriterId,
+}
+
+/// A namespace that this region created, or the genesis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceRecord {
+    /// Its id.
+    pub id: NamespaceId,
+    /// Its label.
+    pub name: String,
+    /// What it holds.
+    pub kind: NamespaceKind,
+    /// How many partitions (objects).
+    pub slots: u32,
+    /// When it was created; zero for those of the genesis.
+    pub stamp: Timestamp,
+}
+
+/// A region's roster and namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// The log index of the roster's last change.
+    pub epoch: u64,
+    /// The nodes, by id.
+    pub roster: BTreeMap<NodeId, NodeRecord>,
+    /// Nodes that never return.
+    pub retired: BTreeSet<NodeId>,
+    /// Names that nobody may register under until their node is replaced, and that node.
+    pub closed_names: BTreeMap<String, NodeId>,
+    /// The namespaces, those of the genesis included.
+    pub namespaces: BTreeMap<NamespaceId, NamespaceRecord>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let genesis = |id: NamespaceId, name: &str, kind, slots| {
+            (id.clone(), NamespaceRecord { id, name: name.to_owned(), kind, slots, stamp: Timestamp::ZERO })
+        };
+        let namespaces = BTreeMap::from([
+            genesis(NamespaceId::default_ledger(), "default", NamespaceKind::Ledger, 1),
+            genesis(NamespaceId::default_objects(), "objects", NamespaceKind::Objects, 256),
+        ]);
+        let (roster, retired, closed_names) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { epoch: 0, roster, retired, closed_names, namespaces }
+    }
+}
+
+impl Registry {
+    /// The node of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&NodeRecord> {
+        self.roster.values().find(|record| record.name == name)
+    }
+
+    /// Takes a node's registration in; says which node it displaced, and whether anything changed.
+    pub(crate) fn register(&mut self, index: u64, record: &NodeRecord) -> Result<(bool, Option<NodeId>), Refusal> {
+        if self.retired.contains(&record.node) {
+            return Err(Refusal::NodeRetired { node: record.node });
+        }
+        if let Some(node) = self.closed_names.get(&record.name) {
+            return Err(Refusal::NameClosed { node: *node });
+        }
+        if let Some(known) = self.roster.get(&record.node) {
+            if known.name != record.name {
+                return Err(Refusal::OtherName { name: known.name.clone() });
+            }
+            if known.same(record) {
+                return Ok((false, None));
+            }
+        }
+        let taken = |known: &NodeRecord| known.node != record.node && known.writer == record.writer;
+        if self.roster.values().any(taken) {
+            return Err(Refusal::WriterTaken);
+        }
+        let displaced = self.named(&record.name).map(|known| known.node).filter(|node| *node != record.node);
+        match displaced {
+            Some(node) => self.retire(node)?,
+            None if !self.roster.contains_key(&record.node) && self.roster.len() >= ROSTER_NODES_MAX => {
+                return Err(Refusal::Full);
+            }
+            None => {}
+        }
+        self.roster.insert(record.node, record.clone());
+        self.epoch = index;
+        Ok((true, displaced))
+    }
+
+    /// Takes a node off for good; its name stays closed, or is open again.
+    pub(crate) fn remove(&mut self, index: u64, node: NodeId, close: bool) -> Result<(), Refusal> {
+        if let Some(record) = self.roster.get(&node) {
+            let name = record.name.clone();
+            if close && self.closed_names.len() >= ROSTER_NODES_MAX {
+                return Err(Refusal::Full);
+            }
+            self.retire(node)?;
+            if close {
+                self.closed_names.insert(name, node);
+            }
+        } else {
+            let closed = self.closed_names.iter().find(|(_, closed)| **closed == node).map(|(name, _)| name.clone());
+            match closed {
+                Some(name) if !close => drop(self.closed_names.remove(&name)),
+                _ => return Err(Refusal::UnknownNode { node }),
+            }
+        }
+        self.epoch = index;
+        Ok(())
+    }
+
+    pub(crate) fn create(&mut self, namespace: NamespaceRecord) -> Result<(), Refusal> {
+        if let Some(known) = self.namespaces.values().find(|known| known.name == namespace.name) {
+            return Err(Refusal::NamespaceExists { id: known.id.clone() });
+        }
+        if self.namespaces.contains_key(&namespace.id) {
+            return Err(Refusal::SecondNamespace);
+        }
+        if self.namespaces.len() >= NAMESPACES_MAX {
+            return Err(Refusal::Full);
+        }
+        self.namespaces.insert(namespace.id.clone(), namespace);
+        Ok(())
+    }
+
+    fn retire(&mut self, node: NodeId) -> Result<(), Refusal> {
+        if self.retired.len() >= RETIRED_NODES_MAX {
+            return Err(Refusal::Full);
+        }
+        self.roster.remove(&node);
+        self.retired.insert(node);
+        Ok(())
+    }
+
+    /// The registry's bytes.
+    ///
+    /// # Errors
+    /// [`FormError`] when something is beyond its bound; what was applied never is.
+    pub fn to_bytes(&self) -> Result<Bytes, FormError> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.epoch.to_be_bytes());
+        put_count(&mut out, self.roster.len());
+        self.roster.values().try_for_each(|record| record.write(&mut out))?;
+        put_count(&mut out, self.retired.len());
+        self.retired.iter().for_each(|node| out.extend_from_slice(&node.0.to_be_bytes()));
+        put_count(&mut out, self.closed_names.len());
+        for (name, node) in &self.closed_names {
+            put_short(&mut out, name.as_bytes());
+            out.extend_from_slice(&node.0.to_be_bytes());
+        }
+        put_count(&mut out, self.namespaces.len());
+        for namespace in self.namespaces.values() {
+            put_namespace(&mut out, &namespace.id);
+            put_short(&mut out, namespace.name.as_bytes());
+            out.push(namespace.kind.code());
+            out.extend_from_slice(&namespace.slots.to_be_bytes());
+            out.extend_from_slice(&namespace.stamp.to_bytes());
+        }
+        Ok(out.into())
+    }
+
+    /// Reads [`Self::to_bytes`].
+    ///
+    /// # Errors
+    /// [`FormError`] for anything else.
+    pub fn from_bytes(bytes: &Bytes) -> Result<Self, FormError> {
+        let mut reader = Reader::new(bytes);
+        reader.version("registry", VERSION)?;
+        let epoch = reader.u64("epoch")?;
+        let mut roster = BTreeMap::new();
+        for _ in 0..reader.count("roster", ROSTER_NODES_MAX)? {
+            let record = NodeRecord::read(&mut reader)?;
+            ascending("roster", &roster, &record.node)?;
+            roster.insert(record.node, record);
+        }
+        let mut retired = BTreeSet::new();
+        for _ in 0..reader.count("retired nodes", RETIRED_NODES_MAX)? {
+            let node = NodeId(reader.u64("retired nodes")?);
+            if retired.last().is_some_and(|last| *last >= node) {
+                return Err(FormError::Malformed { field: "retired nodes" });
+            }
+            retired.insert(node);
+        }
+        let mut closed_names = BTreeMap::new();
+        for _ in 0..reader.count("closed names", ROSTER_NODES_MAX)? {
+            let name = reader.text("closed names", NAME_BYTES_MAX)?;
+            ascending("closed names", &closed_names, &name)?;
+            closed_names.insert(name, NodeId(reader.u64("closed names")?));
+        }
+        let mut namespaces = BTreeMap::new();
+        for _ in 0..reader.count("namespaces", NAMESPACES_MAX)? {
+            let id = read_namespace(&mut reader)?;
+            ascending("namespaces", &namespaces, &id)?;
+            let name = reader.text("namespaces", NAME_BYTES_MAX)?;
+            let kind = NamespaceKind::read(&mut reader)?;
+            let slots = reader.u32("namespaces")?;
+            let stamp = Timestamp::from_bytes(&reader.array("namespaces")?);
+            namespaces.insert(id.clone(), NamespaceRecord { id, name, kind, slots, stamp });
+        }
+        reader.end()?;
+        Ok(Self { epoch, roster, retired, closed_names, namespaces })
+    }
+}
+
+impl NodeRecord {
+    /// Whether the two say the same, whenever they said it.
+    fn same(&self, other: &Self) -> bool {
+        *self == Self { stamp: self.stamp, ..other.clone() }
+    }
+
+    pub(crate) fn bytes_max(&self) -> usize {
+        let addresses = self.addresses.iter().map(|address| address.len() + 2).sum::<usize>();
+        let http = self.http.as_ref().map_or(0, String::len);
+        self.name.len() + self.peer.len() + addresses + self.raft.len() + http + 128
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<(), FormError> {
+        bounded("name", self.name.len(), NAME_BYTES_MAX)?;
+        bounded("addresses", self.addresses.len(), ADDRESSES_MAX)?;
+        let texts = [&self.peer, &self.raft].into_iter().chain(&self.addresses).chain(&self.http);
+        texts.into_iter().try_for_each(|text| bounded("address", text.len(), ADDRESS_BYTES_MAX))?;
+        out.extend_from_slice(&self.stamp.to_bytes());
+        out.extend_from_slice(&self.node.0.to_be_bytes());
+        put_short(out, self.name.as_bytes());
+        put_short(out, self.peer.as_bytes());
+        put_count(out, self.addresses.len());
+        self.addresses.iter().for_each(|address| put_short(out, address.as_bytes()));
+        put_short(out, self.raft.as_bytes());
+        out.push(u8::from(self.http.is_some()));
+        self.http.iter().for_each(|http| put_short(out, http.as_bytes()));
+        out.extend_from_slice(&self.writer.0);
+        Ok(())
+    }
+
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormError> {
+        let stamp = Timestamp::from_bytes(&reader.array("stamp")?);
+        let node = NodeId(reader.u64("node")?);
+        let name = reader.text("name", NAME_BYTES_MAX)?;
+        let peer = reader.text("peer", ADDRESS_BYTES_MAX)?;
+        let count = reader.count("addresses", ADDRESSES_MAX)?;
+        let addresses = (0..count).map(|_| reader.text("address", ADDRESS_BYTES_MAX)).collect::<Result<_, _>>()?;
+        let raft = reader.text("raft address", ADDRESS_BYTES_MAX)?;
+        let http = if reader.flag("http")? { Some(reader.text("http", ADDRESS_BYTES_MAX)?) } else { None };
+        let writer = WriterId(reader.array("writer")?);
+        Ok(Self { stamp, node, name, peer, addresses, raft, http, writer })
+    }
+}
+
+impl NamespaceRecord {
+    /// The id that a namespace gets when `region` creates it by the entry at `index`.
+    #[must_use]
+    pub fn id_of(region: &RegionId, index: u64) -> NamespaceId {
+        NamespaceId { region: region.clone(), index }
+    }
+}
+
+fn ascending<K: Ord, V>(field: &'static str, map: &BTreeMap<K, V>, key: &K) -> Result<(), FormError> {
+    let follows = map.last_key_value().is_none_or(|(last, _)| last < key);
+    if follows { Ok(()) } else { Err(FormError::Malformed { field }) }
+}
