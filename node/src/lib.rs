@@ -4,6 +4,8 @@ pub mod config;
 
 pub mod identity;
 
+pub mod model;
+
 pub mod store;
 
 pub mod driver;

@@ -1,0 +1,266 @@
+//! Regions, nodes, namespaces, the manifest and a node's status as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use trine_protocol::reply::{Health, NamespaceView, NodeView, RaftRole, RegionView, SegmentView, StatusView};
+use trine_protocol::request::NamespaceKind;
+use utoipa::ToSchema;
+
+use super::value::{hex, time_of};
+
+/// How a region's or node's health is named.
+#[must_use]
+pub fn health_name(health: Health) -> &'static str {
+    match health {
+        Health::Unknown => "unknown",
+        Health::Unreachable => "unreachable",
+        Health::Degraded => "degraded",
+        Health::Healthy => "healthy",
+    }
+}
+
+/// How a node's part in its Raft group is named.
+#[must_use]
+pub fn raft_name(role: RaftRole) -> &'static str {
+    match role {
+        RaftRole::Leader => "leader",
+        RaftRole::Voter => "voter",
+        RaftRole::Learner => "learner",
+        RaftRole::Unknown => "unknown",
+    }
+}
+
+/// How a namespace's kind is named.
+#[must_use]
+pub fn kind_name(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Ledger => "ledger",
+        NamespaceKind::Objects => "objects",
+    }
+}
+
+/// A region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Region {
+    /// Its id.
+    pub id: String,
+    /// As the answering node sees it: `healthy`, `degraded`, `unreachable` or `unknown`.
+    pub health: String,
+    /// How many nodes are on its roster.
+    pub nodes: u32,
+    /// How many of them the answering node reaches.
+    pub reachable: u32,
+    /// How many records of its ledger the answering node holds, verified.
+    pub ledger_size: u64,
+    /// The root of its ledger at that size, hexadecimal.
+    pub ledger_root: String,
+    /// How many records its latest checkpoint known here signs.
+    pub checkpoint_size: u64,
+}
+
+impl From<&RegionView> for Region {
+    fn from(view: &RegionView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            health: health_name(view.health).to_owned(),
+            nodes: view.nodes,
+            reachable: view.reachable,
+            ledger_size: view.ledger_size,
+            ledger_root: hex(&view.ledger_root),
+            checkpoint_size: view.checkpoint_size,
+        }
+    }
+}
+
+/// The regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Regions {
+    /// All of them.
+    pub regions: Vec<Region>,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its id.
+    pub id: String,
+    /// Its name, such as `us-east-1-a`.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Its libp2p peer id.
+    pub peer: String,
+    /// Its libp2p addresses.
+    pub addresses: Vec<String>,
+    /// Where its HTTP API listens, when it said so.
+    pub http: Option<String>,
+    /// Its current incarnation, once registered.
+    pub writer: Option<String>,
+    /// As the answering node sees it: `healthy`, `degraded`, `unreachable` or `unknown`.
+    pub health: String,
+    /// What it is in its region's Raft group: `leader`, `voter`, `learner` or `unknown`.
+    pub raft: String,
+}
+
+impl From<&NodeView> for Node {
+    fn from(view: &NodeView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            name: view.name.clone(),
+            region: view.region.to_string(),
+            peer: view.peer.clone(),
+            addresses: view.addresses.clone(),
+            http: view.http.clone(),
+            writer: view.writer.map(|writer| writer.to_string()),
+            health: health_name(view.health).to_owned(),
+            raft: raft_name(view.raft).to_owned(),
+        }
+    }
+}
+
+/// The nodes of all regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Nodes {
+    /// All of them.
+    pub nodes: Vec<Node>,
+}
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Namespace {
+    /// Its id.
+    pub id: String,
+    /// Its label.
+    pub name: String,
+    /// What it holds: `ledger` or `objects`.
+    pub kind: String,
+    /// How many partitions (objects).
+    pub slots: u32,
+}
+
+impl From<&NamespaceView> for Namespace {
+    fn from(view: &NamespaceView) -> Self {
+        Self {
+            id: view.id.to_string(),
+            name: view.name.clone(),
+            kind: kind_name(view.kind).to_owned(),
+            slots: view.slots,
+        }
+    }
+}
+
+/// Namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Namespaces {
+    /// All of them, or all of one label.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// A sealed segment of a region's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Segment {
+    /// Whose ledger.
+    pub region: String,
+    /// Its number there, from 0.
+    pub number: u64,
+    /// The index of its first record.
+    pub first: u64,
+    /// How many records.
+    pub count: u64,
+    /// The bytes of its canonical records.
+    pub bytes: u64,
+    /// SHA-256 of its canonical records, hexadecimal.
+    pub identity: String,
+    /// The ledger's root at its end, hexadecimal.
+    pub root: String,
+}
+
+impl From<&SegmentView> for Segment {
+    fn from(view: &SegmentView) -> Self {
+        Self {
+            region: view.region.to_string(),
+            number: view.number,
+            first: view.first,
+            count: view.count,
+            bytes: view.bytes,
+            identity: hex(&view.identity),
+            root: hex(&view.root),
+        }
+    }
+}
+
+/// The manifest: the sealed segments of all regions' ledgers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Manifest {
+    /// The segments.
+    pub segments: Vec<Segment>,
+}
+
+/// A ledger as a node holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Head {
+    /// How many records.
+    pub size: u64,
+    /// The tree's root at that size, hexadecimal.
+    pub root: String,
+}
+
+/// The objects of a namespace as a node holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Objects {
+    /// How many.
+    pub count: u64,
+    /// The sum of their digests, hexadecimal: equal on nodes that hold the same.
+    pub digest: String,
+}
+
+/// One node's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The cluster's id.
+    pub cluster: String,
+    /// The node that answers.
+    pub node: Node,
+    /// Whether it serves writes.
+    pub ready: bool,
+    /// Why not, when it does not.
+    pub reason: Option<String>,
+    /// The node that leads its region's Raft group, when known.
+    pub leader: Option<String>,
+    /// The Raft term.
+    pub term: u64,
+    /// The regions' ledgers, as the node holds them.
+    pub ledgers: BTreeMap<String, Head>,
+    /// The objects, by namespace id.
+    pub objects: BTreeMap<String, Objects>,
+    /// The latest hybrid time.
+    pub timestamp: String,
+    /// The stamp's wall-clock time, UTC.
+    pub time: String,
+    /// Remote stamps held because they are too far ahead.
+    pub stamps_held: u64,
+    /// The nodes that it is connected to.
+    pub connected: Vec<String>,
+}
+
+impl From<&StatusView> for Status {
+    fn from(view: &StatusView) -> Self {
+        let head = |head: &trine_protocol::reply::LedgerHead| Head { size: head.size, root: hex(&head.root) };
+        let objects = |sum: &trine_protocol::reply::ObjectsView| Objects { count: sum.count, digest: hex(&sum.digest) };
+        Self {
+            cluster: view.cluster.clone(),
+            node: Node::from(&view.node),
+            ready: view.ready,
+            reason: view.reason.clone(),
+            leader: view.leader.map(|leader| leader.to_string()),
+            term: view.term,
+            ledgers: view.ledgers.iter().map(|(region, at)| (region.to_string(), head(at))).collect(),
+            objects: view.objects.iter().map(|(namespace, sum)| (namespace.to_string(), objects(sum))).collect(),
+            timestamp: view.timestamp.to_string(),
+            time: time_of(view.timestamp),
+            stamps_held: view.stamps_held,
+            connected: view.connected.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The conversation as JSON: what the HTTP API and `-o json` show.
+//!
+//! Ids, stamps and hashes are strings; times for people stand beside the stamps that count. Values are text when they
+//! are UTF-8 and base64 when not, and `encoding` says which.
+
+pub mod cluster;
+pub mod edit;
+pub mod object;
+pub mod record;
+pub mod value;
+
+pub use cluster::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
+pub use edit::{EditError, ObjectEdit};
+pub use object::{Object, ObjectValue};
+pub use record::{Appended, Proof, Record, Records};
+pub use value::{Encoding, Value};
