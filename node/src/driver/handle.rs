@@ -4,11 +4,13 @@
 //! until there is room, so that the wait travels back to the socket or the log it came from. A client's request does not
 //! wait: it is refused with a reason, and the client goes elsewhere or comes later.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use metrics::{counter, gauge};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Options, Request, Role};
 use trine_protocol::{Edit, RequestError};
@@ -17,7 +19,7 @@ use trine_replica::input::{BatchId, RequestId};
 
 use super::limits::{
     INPUTS_KIB_MAX, INPUTS_MAX, OVERLOADED_RETRY_AFTER, REQUEST_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_MAX, REQUESTS_KIB_MAX,
-    REQUESTS_MAX,
+    REQUESTS_MAX, TIMEOUT_GRACE,
 };
 
 /// The driver is gone; the process is about to end.
@@ -46,10 +48,13 @@ pub struct Inbox {
     pub(super) persisted: Arc<Persisted>,
 }
 
+/// The room that something waiting takes; given back when it is dropped.
+pub type Hold = Box<dyn Any + Send>;
+
 /// An input and the room that it takes while it waits.
 pub(super) struct Weighed {
     pub(super) input: Input,
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _hold: Option<Hold>,
 }
 
 /// A client's request on its way in.
@@ -58,7 +63,13 @@ pub(super) struct Waiting {
     pub(super) role: Role,
     pub(super) options: Options,
     pub(super) request: Request,
+    pub(super) waiter: Waiter,
+}
+
+/// Who waits for an answer, and the room that the request takes until then.
+pub(super) struct Waiter {
     pub(super) answer: oneshot::Sender<Outcome>,
+    pub(super) _hold: Hold,
 }
 
 /// How far the committers have got. Numbers instead of a queue: a later report makes the earlier one superfluous.
@@ -94,7 +105,15 @@ impl DriverHandle {
     pub async fn deliver(&self, input: Input, bytes: usize) -> Result<(), Stopped> {
         let kib = kib(bytes).min(INPUTS_KIB_MAX);
         let room = Arc::clone(&self.inputs_room).acquire_many_owned(kib).await.map_err(|_| Stopped)?;
-        self.inputs.send(Weighed { input, _room: Some(room) }).await.map_err(|_| Stopped)
+        self.deliver_held(input, Box::new(room)).await
+    }
+
+    /// As [`Self::deliver`] for what has its room already.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the driver is gone.
+    pub async fn deliver_held(&self, input: Input, hold: Hold) -> Result<(), Stopped> {
+        self.inputs.send(Weighed { input, _hold: Some(hold) }).await.map_err(|_| Stopped)
     }
 
     /// As [`Self::deliver`] for small inputs from a plain thread.
@@ -102,7 +121,7 @@ impl DriverHandle {
     /// # Errors
     /// [`Stopped`] when the driver is gone.
     pub fn deliver_blocking(&self, input: Input) -> Result<(), Stopped> {
-        self.inputs.blocking_send(Weighed { input, _room: None }).map_err(|_| Stopped)
+        self.inputs.blocking_send(Weighed { input, _hold: None }).map_err(|_| Stopped)
     }
 
     /// Says that a committer made everything up to this batch durable. Never waits.
@@ -123,26 +142,39 @@ impl DriverHandle {
     /// What the core answers; `Overloaded` when too much waits; after the request's own timeout `Unknown` for a write and
     /// `Unavailable` for a read.
     pub async fn request(&self, role: Role, options: Options, request: Request) -> Outcome {
-        let timeout = options.timeout.unwrap_or(REQUEST_TIMEOUT_DEFAULT).min(REQUEST_TIMEOUT_MAX);
+        let room = Arc::clone(&self.requests_room).try_acquire_many_owned(kib(weight(&request))).map_err(|_| full())?;
+        let timeout = timeout_of(&options);
         let writes = request.writes();
-        let _room =
-            Arc::clone(&self.requests_room).try_acquire_many_owned(kib(weight(&request))).map_err(|_| full())?;
         let (answer, waiting) = oneshot::channel();
-        let id = self.next_request.fetch_add(1, Ordering::Relaxed);
-        let waiter = Waiting { id, role, options: Options { timeout: Some(timeout), ..options }, request, answer };
-        self.requests.try_send(waiter).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => full(),
-            mpsc::error::TrySendError::Closed(_) => stopping(),
-        })?;
-        gauge!("trine_driver_requests_waiting").set((REQUESTS_MAX - self.requests.capacity()) as f64);
-        match tokio::time::timeout(timeout, waiting).await {
+        self.submit(role, options, request, answer, Box::new(room));
+        // The core keeps the deadline; this one only speaks for a core that is too busy to keep it.
+        match tokio::time::timeout(timeout + TIMEOUT_GRACE, waiting).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) if writes => Err(RequestError::Unknown),
+            _ if writes => Err(RequestError::Unknown),
             Ok(Err(_)) => Err(stopping()),
-            Err(_) if writes => Err(RequestError::Unknown),
             Err(_) => Err(RequestError::Unavailable { what: format!("no answer within {timeout:?}") }),
         }
     }
+
+    /// Asks the core on behalf of somebody who waits at the other end of `answer`; requests are handled in the order of
+    /// these calls. Never waits.
+    pub fn submit(&self, role: Role, options: Options, request: Request, answer: oneshot::Sender<Outcome>, hold: Hold) {
+        let id = self.next_request.fetch_add(1, Ordering::Relaxed);
+        let options = Options { timeout: Some(timeout_of(&options)), ..options };
+        let waiter = Waiter { answer, _hold: hold };
+        let (waiting, error) = match self.requests.try_send(Waiting { id, role, options, request, waiter }) {
+            Ok(()) => {
+                return gauge!("trine_driver_requests_waiting").set((REQUESTS_MAX - self.requests.capacity()) as f64);
+            }
+            Err(mpsc::error::TrySendError::Full(waiting)) => (waiting, full()),
+            Err(mpsc::error::TrySendError::Closed(waiting)) => (waiting, stopping()),
+        };
+        let _ = waiting.waiter.answer.send(Err(error));
+    }
+}
+
+fn timeout_of(options: &Options) -> Duration {
+    options.timeout.unwrap_or(REQUEST_TIMEOUT_DEFAULT).min(REQUEST_TIMEOUT_MAX)
 }
 
 fn full() -> RequestError {

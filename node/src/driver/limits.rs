@@ -16,6 +16,8 @@ pub const BURST_INPUTS_MAX: usize = 256;
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How long a request may take at most.
 pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// How long after a request's timeout the driver still waits for the core to say so.
+pub const TIMEOUT_GRACE: Duration = Duration::from_millis(500);
 /// When an overloaded client should try again.
 pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How often waiters that went away are forgotten.

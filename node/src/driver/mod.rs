@@ -16,7 +16,13 @@
 //! No cycle of waiting is possible: the driver may wait for a committer, whose reports are two numbers that never fill up;
 //! links and the Raft group may wait for the driver, and the driver never waits for them.
 
+mod clock;
 pub mod handle;
 pub mod limits;
+pub mod run;
+pub mod world;
 
+pub use clock::Clock;
 pub use handle::{DriverHandle, Inbox, Stopped, channel};
+pub use run::{Driver, Stop};
+pub use world::{Core, World};

@@ -1,0 +1,228 @@
+//! The loop around the core.
+//!
+//! One turn: take what there is (a burst, not more, so that clocks and committers are looked at often), hand it over one
+//! by one, carry out the effects of each before the next. When nothing is there, sleep until something comes or the
+//! core's deadline passes. Links and the log come before clients: what nodes owe each other may not starve under load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use metrics::{gauge, histogram};
+use tokio::sync::Notify;
+use trine_replica::input::{BatchId, RequestId};
+use trine_replica::store::Store;
+use trine_replica::{Effect, Input, Outbox};
+
+use super::clock::Clock;
+use super::handle::{Inbox, Waiter, Waiting};
+use super::limits::{BURST_INPUTS_MAX, SWEEP_INTERVAL};
+use super::world::{Core, World};
+
+/// Tells a driver to stop; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Notify>);
+
+impl Stop {
+    /// Stops the driver after the turn it is at.
+    pub fn stop(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// The owner of a core.
+pub struct Driver<C, W> {
+    core: C,
+    store: Box<dyn Store + Send>,
+    world: W,
+    inbox: Inbox,
+    stop: Stop,
+    clock: Clock,
+    outbox: Outbox,
+    waiters: BTreeMap<RequestId, Waiter>,
+    reported: [BatchId; 2],
+    term: u64,
+    swept: Instant,
+    halted: bool,
+}
+
+impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
+    /// Starts a driver on a thread of its own; the thread ends when it is told to stop, or when the core halts.
+    ///
+    /// # Errors
+    /// When there is no thread or timer to be had.
+    pub fn start(
+        core: C,
+        store: Box<dyn Store + Send>,
+        world: W,
+        inbox: Inbox,
+        stop: Stop,
+        clock: Clock,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let driver = Self {
+            core,
+            store,
+            world,
+            inbox,
+            stop,
+            clock,
+            outbox: Outbox::default(),
+            waiters: BTreeMap::new(),
+            reported: [0; 2],
+            term: 0,
+            swept: Instant::now(),
+            halted: false,
+        };
+        std::thread::Builder::new().name("trine-core".to_owned()).spawn(move || runtime.block_on(driver.run()))
+    }
+
+    async fn run(mut self) {
+        self.hand_over(Input::Tick);
+        while !self.halted {
+            self.burst();
+            self.tick_when_due();
+            self.sweep();
+            if self.halted || !self.sleep().await {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something to do; false: stop.
+    async fn sleep(&mut self) -> bool {
+        let deadline = self.core.deadline().map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
+        let due = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stop = Arc::clone(&self.stop.0);
+        let persisted = Arc::clone(&self.inbox.persisted);
+        tokio::select! {
+            biased;
+            () = stop.notified() => return false,
+            () = persisted.bell.notified() => {}
+            input = self.inbox.inputs.recv() => match input {
+                Some(weighed) => self.hand_over(weighed.input),
+                None => return false,
+            },
+            request = self.inbox.requests.recv() => match request {
+                Some(waiting) => self.take_request(waiting),
+                None => return false,
+            },
+            () = due => {}
+        }
+        true
+    }
+
+    /// What is there now, up to a bound.
+    fn burst(&mut self) {
+        self.report_persisted();
+        gauge!("trine_driver_inputs_waiting").set(self.inbox.inputs.len() as f64);
+        for _ in 0..BURST_INPUTS_MAX {
+            let Ok(weighed) = self.inbox.inputs.try_recv() else { break };
+            self.hand_over(weighed.input);
+        }
+        self.report_persisted();
+        for _ in 0..BURST_INPUTS_MAX {
+            let Ok(waiting) = self.inbox.requests.try_recv() else { break };
+            self.take_request(waiting);
+        }
+    }
+
+    fn report_persisted(&mut self) {
+        let persisted = Arc::clone(&self.inbox.persisted);
+        for (reported, number) in [(0, &persisted.synced), (1, &persisted.derived)] {
+            let now = number.load(Ordering::Acquire);
+            if now > self.reported[reported] {
+                self.reported[reported] = now;
+                self.hand_over(Input::Persisted(now));
+            }
+        }
+    }
+
+    fn take_request(&mut self, waiting: Waiting) {
+        let Waiting { id, role, options, request, waiter } = waiting;
+        if waiter.answer.is_closed() {
+            return;
+        }
+        self.waiters.insert(id, waiter);
+        self.hand_over(Input::Request { id, role, options, request });
+    }
+
+    fn tick_when_due(&mut self) {
+        if self.core.deadline().is_some_and(|at| at <= self.clock.now().monotonic_ns) {
+            self.hand_over(Input::Tick);
+        }
+    }
+
+    fn hand_over(&mut self, input: Input) {
+        if self.halted {
+            return;
+        }
+        if let Input::Leadership(leadership) = &input
+            && leadership.serving
+        {
+            self.term = leadership.term;
+        }
+        let name = name(&input);
+        let started = Instant::now();
+        self.core.handle(self.clock.now(), self.store.as_ref(), input, &mut self.outbox);
+        histogram!("trine_driver_handle_seconds", "input" => name).record(started.elapsed());
+        let effects = std::mem::take(&mut self.outbox.effects);
+        for effect in effects {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist(batch) => self.world.persist(batch),
+            Effect::Send { to, message } => self.world.send(to, message),
+            Effect::Publish(rumor) => self.world.publish(rumor),
+            Effect::Propose { ticket, entry } => self.world.propose(self.term, ticket, entry),
+            Effect::ReadIndex { ticket } => self.world.read_index(ticket),
+            Effect::Reply { request, answer } => {
+                if let Some(waiter) = self.waiters.remove(&request) {
+                    let _ = waiter.answer.send(answer.map(|answer| *answer));
+                }
+            }
+            Effect::Peers(peers) => self.world.peers(peers),
+            Effect::Roster(roster) => self.world.roster(roster),
+            Effect::Halt { reason } => {
+                self.halted = true;
+                self.world.halt(reason);
+            }
+        }
+    }
+
+    /// Forgets clients that went away.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() >= SWEEP_INTERVAL {
+            self.swept = Instant::now();
+            self.waiters.retain(|_, waiter| !waiter.answer.is_closed());
+            gauge!("trine_driver_clients_waiting").set(self.waiters.len() as f64);
+        }
+    }
+}
+
+fn name(input: &Input) -> &'static str {
+    match input {
+        Input::Tick => "tick",
+        Input::Message { .. } => "message",
+        Input::Rumor { .. } => "rumor",
+        Input::PeerUp(_) => "peer_up",
+        Input::PeerDown(_) => "peer_down",
+        Input::Request { .. } => "request",
+        Input::Persisted(_) => "persisted",
+        Input::Committed(_) => "committed",
+        Input::Leadership(_) => "leadership",
+        Input::Proposed { .. } => "proposed",
+        Input::ReadIndex { .. } => "read_index",
+        Input::Disk { .. } => "disk",
+    }
+}

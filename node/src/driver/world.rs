@@ -1,0 +1,43 @@
+//! The two sides of the driver: the core that decides, and the world that its decisions go to.
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, Now};
+use trine_replica::effect::{PeerAddress, RosterNode};
+use trine_replica::{Batch, Input, Outbox, PeerMessage, Store};
+
+/// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
+pub trait Core: Send {
+    /// Takes an input and writes effects.
+    fn handle(&mut self, now: Now, store: &dyn Store, input: Input, outbox: &mut Outbox);
+
+    /// When to call again with `Tick`, on the monotonic clock.
+    fn deadline(&self) -> Option<u64>;
+}
+
+/// Where effects go. Only `persist` may wait, and only for a disk.
+pub trait World: Send {
+    /// Hands a batch to its committer.
+    fn persist(&mut self, batch: Batch);
+
+    /// Sends to a peer; may be lost.
+    fn send(&mut self, to: NodeId, message: PeerMessage);
+
+    /// Publishes by gossip; may be lost.
+    fn publish(&mut self, rumor: Bytes);
+
+    /// Replaces the list of nodes to be connected with.
+    fn peers(&mut self, peers: Vec<PeerAddress>);
+
+    /// Puts an entry into the region's log; `term` is that in which the core believes to lead. Entries enter in the
+    /// order of these calls.
+    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes);
+
+    /// Asks for a read barrier.
+    fn read_index(&mut self, ticket: u64);
+
+    /// Replaces the list of nodes that the region's Raft membership follows.
+    fn roster(&mut self, roster: Vec<RosterNode>);
+
+    /// The node may not go on.
+    fn halt(&mut self, reason: String);
+}
