@@ -6,8 +6,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The largest value that may be encoded or decoded, in bytes: the largest frame.
-pub const ENCODED_BYTES_MAX: usize = 24 * 1024 * 1024;
+pub use crate::limits::ENCODED_BYTES_MAX;
 
 /// Why bytes were refused.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +42,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() > ENCODED_BYTES_MAX {
         return Err(DecodeError::TooLong { bytes: bytes.len() });
     }
-    let mut deserializer = serde_cbor::Deserializer::from_slice(bytes).disable_packed_format();
+    let mut deserializer = serde_cbor::Deserializer::from_slice(bytes).disable_packed_format().disable_legacy_enums();
     let value = T::deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
