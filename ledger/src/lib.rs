@@ -21,14 +21,18 @@ pub mod state;
 
 pub mod apply;
 
+pub mod frame;
+
+pub mod certificate;
 pub mod genesis;
 
 pub use apply::{Applied, AppliedRecord, ApplyError, Change, Lookup, Outcome, Refusal, Remembered};
+pub use certificate::{CertificateError, CertificateRole, Claims, peer_id};
 pub use checkpoint::{Checkpoint, CheckpointError, origin};
 pub use ed25519_dalek::{SigningKey, VerifyingKey};
 pub use entry::{AppendCommand, Command, Condition, Entry, NamespaceKind, idempotency_key};
 pub use form::FormError;
-pub use genesis::{Genesis, GenesisNode, GenesisRegion};
+pub use genesis::{Genesis, GenesisError, GenesisNode, GenesisRegion};
 pub use position::LogPosition;
 pub use proof::{ProofFile, ProofFileError, Verified};
 pub use record::{Body, Record, RecordError, RecordHeader};
