@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   mark_dirty ──► dirty ──next──► (caller reads the delta log) ──sent──► under way ──acked──► forgotten
-//!                                                                            │ time-out, reset, too much dirty
+//!                                                                            │ time-out, reset
 //!                                                  compare vectors ◄─────────┘ everything forgotten
 //! ```
 //!
@@ -107,6 +107,8 @@ pub struct Link {
     bytes_under_way: usize,
     last_batch: u64,
     needs_repair: bool,
+    /// A row found no room and is to be found again by comparing vectors, once there is room.
+    overflowed: bool,
 }
 
 impl Link {
@@ -122,6 +124,7 @@ impl Link {
             bytes_under_way: 0,
             last_batch: 0,
             needs_repair: true,
+            overflowed: false,
         }
     }
 
@@ -133,6 +136,7 @@ impl Link {
         self.under_way.clear();
         self.bytes_under_way = 0;
         self.needs_repair = true;
+        self.overflowed = false;
     }
 
     /// There are deltas after `after` up to `upto` that the peer is not known to have: a write just made (then
@@ -155,7 +159,7 @@ impl Link {
             return;
         }
         if self.dirty.len() >= self.config.dirty_max {
-            self.reset();
+            self.overflowed = true;
             return;
         }
         self.dirty.insert(row, span);
@@ -248,9 +252,19 @@ impl Link {
         Some(oldest.sent_at_ns.saturating_add(self.config.timeout_ns))
     }
 
-    /// Whether vectors must be compared with this peer; asking clears it.
+    /// Whether vectors must be compared with this peer; asking clears it. After there was too much to be dirty it
+    /// says so once half of that is gone, so that what is compared then has room.
     pub fn take_repair(&mut self) -> bool {
+        if self.overflowed && self.dirty.len() <= self.config.dirty_max / 2 {
+            self.overflowed = false;
+            self.needs_repair = true;
+        }
         std::mem::take(&mut self.needs_repair)
+    }
+
+    /// Vectors should be compared: the peer acknowledged less than it was sent, or it is time to.
+    pub fn want_repair(&mut self) {
+        self.needs_repair = true;
     }
 
     /// How many pairs of partition and writer are dirty.

@@ -16,8 +16,9 @@
 //! repetition costs bytes and reordering nothing. Entries climb a lattice, hence whatever arrives late is
 //! harmless, and every round that gets through makes two states equal as far as their bounds allow.
 //!
-//! After a long cut many links come up at once. Peers are greeted one at a time, and while a peer sends in bulk
-//! no new round begins, so that what is missing is not fetched from everybody.
+//! After a long cut many links come up at once and many peers have the same news. So a node fetches from one peer
+//! at a time: while it awaits what it asked one for, it asks no other (it answers all), begins no round, and
+//! notes who is to be asked next. What is missing crosses about once, not once a peer.
 
 mod answer;
 mod message;
@@ -42,8 +43,8 @@ pub struct Config {
     pub greeting_pause_ns: u64,
     /// How long the node with the greater id waits for the other one to greet it, in nanoseconds.
     pub greeting_yield_ns: u64,
-    /// How long no round begins after entries came in bulk, in nanoseconds.
-    pub bulk_pause_ns: u64,
+    /// How long to wait for what a peer was asked for before another may be asked, in nanoseconds.
+    pub patience_ns: u64,
 }
 
 impl Default for Config {
@@ -52,7 +53,7 @@ impl Default for Config {
             period_ns: 1_000_000_000,
             greeting_pause_ns: 50_000_000,
             greeting_yield_ns: 100_000_000,
-            bulk_pause_ns: 250_000_000,
+            patience_ns: 500_000_000,
         }
     }
 }
@@ -96,7 +97,8 @@ pub struct Repair {
     turn: u64,
     round_at_ns: u64,
     greeting_open_at_ns: u64,
-    quiet_until_ns: u64,
+    /// Whom this node is fetching from, and until when it waits for more.
+    fetching: Option<(NodeId, u64)>,
 }
 
 impl Repair {
@@ -112,7 +114,7 @@ impl Repair {
             turn: own.0,
             round_at_ns: 0,
             greeting_open_at_ns: 0,
-            quiet_until_ns: 0,
+            fetching: None,
         }
     }
 
@@ -135,13 +137,19 @@ impl Repair {
     /// A peer cannot be reached any more.
     pub fn on_peer_down(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+        self.fetching = self.fetching.filter(|(from, _)| *from != peer);
     }
 
     /// Time has passed: begins the rounds that are due.
     pub fn on_tick(&mut self, now_ns: u64, state: &Versioned) -> Vec<(NodeId, RepairMessage)> {
         let mut to = Vec::new();
         if self.greeting_at_ns().is_some_and(|at| at <= now_ns) {
-            let first = |(_, known): &(&NodeId, &mut Known)| known.greet_at_ns.unwrap_or(u64::MAX);
+            // Those that are due together come in an order of this node's own, lest all greet the same one.
+            let own = self.own.0;
+            let first = |(peer, known): &(&NodeId, &mut Known)| {
+                let at_ns = known.greet_at_ns.unwrap_or(u64::MAX).max(now_ns);
+                (known.greet_at_ns.is_none(), at_ns, scatter(own ^ scatter(peer.0)))
+            };
             if let Some((peer, known)) = self.peers.iter_mut().min_by_key(first) {
                 known.greet_at_ns = None;
                 to.push(*peer);
@@ -177,15 +185,24 @@ impl Repair {
         self.turn = self.turn.wrapping_add(1);
         let answer = match message {
             RepairMessage::Root(root) => answer::to_root(root, state),
-            RepairMessage::Buckets(digests) => answer::to_buckets(&digests, state, self.turn),
+            RepairMessage::Buckets(digests) => {
+                let summaries = answer::to_buckets(&digests, state, self.turn);
+                if summaries.is_empty() || !self.may_fetch(now_ns, from) {
+                    return Outcome::default();
+                }
+                summaries
+            }
             RepairMessage::Summary { bucket, after, upto, versions } => {
-                answer::to_summary(bucket, &after, &upto, &versions, state, self.turn)
+                let (mut answer, want) = answer::to_summary(bucket, &after, &upto, &versions, state, self.turn);
+                // As many keys as came in one message fit into one.
+                if !want.is_empty() && self.may_fetch(now_ns, from) {
+                    answer.push(RepairMessage::Want(want));
+                }
+                answer
             }
             RepairMessage::Want(keys) => answer::to_want(&keys, state, self.turn),
             RepairMessage::Entries(entries) => {
-                if entries.iter().map(Entry::cost_bytes).sum::<usize>() > REPAIR_PAYLOAD_BYTES_MAX / 2 {
-                    self.quiet_until_ns = now_ns + self.config.bulk_pause_ns;
-                }
+                self.fetched(now_ns, from, entries.iter().map(Entry::cost_bytes).sum());
                 let (admitted, turned_away): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| admit(entry));
                 return Outcome { applied: state.apply(admitted), turned_away, send: Vec::new() };
             }
@@ -193,13 +210,38 @@ impl Repair {
         Outcome { send: answer.into_iter().map(|message| (from, message)).collect(), ..Outcome::default() }
     }
 
+    /// Whether this peer may be asked now; if so it is the one that is fetched from. Otherwise it is greeted later.
+    fn may_fetch(&mut self, now_ns: u64, from: NodeId) -> bool {
+        let until_ns = self.busy_until_ns();
+        if until_ns > now_ns && self.fetching.is_some_and(|(other, _)| other != from) {
+            if let Some(known) = self.peers.get_mut(&from) {
+                known.greet_at_ns = Some(until_ns);
+            }
+            return false;
+        }
+        self.fetching = Some((from, now_ns + self.config.patience_ns));
+        true
+    }
+
+    /// Entries came: after a full chunk more are awaited, after a small one others may be asked.
+    fn fetched(&mut self, now_ns: u64, from: NodeId, bytes: usize) {
+        if self.fetching.is_some_and(|(fetching, _)| fetching == from) {
+            let more = bytes > REPAIR_PAYLOAD_BYTES_MAX / 2;
+            self.fetching = more.then_some((from, now_ns + self.config.patience_ns));
+        }
+    }
+
+    fn busy_until_ns(&self) -> u64 {
+        self.fetching.map_or(0, |(_, until_ns)| until_ns)
+    }
+
     fn next_round_ns(&self) -> u64 {
-        self.round_at_ns.max(self.quiet_until_ns)
+        self.round_at_ns.max(self.busy_until_ns())
     }
 
     fn greeting_at_ns(&self) -> Option<u64> {
         let first = self.peers.values().filter_map(|known| known.greet_at_ns).min()?;
-        Some(first.max(self.greeting_open_at_ns).max(self.quiet_until_ns))
+        Some(first.max(self.greeting_open_at_ns).max(self.busy_until_ns()))
     }
 
     /// The peer behind `last` in the ring of those near or far.

@@ -8,7 +8,7 @@
 //!   without a reachable majority of its own (it would be the last).
 //! - Who is added comes before who is taken away, so that a replacement never thins out the copies.
 //! - A node that is silent but on the roster stays a voter unless a spare takes its place: who is away comes back.
-//! - The leader goes last.
+//! - The leader goes last, and only when the roster no longer names it or there are too many.
 //!
 //! How many vote: all of up to three nodes, three of four, five of five or more (below the bound the caller sets).
 //! An even number tolerates no more losses than the odd one below it and waits for one more disk. Two are the
@@ -110,10 +110,10 @@ impl View<'_> {
     /// Lets a voter go when there are more than wanted, or one that the roster does not name any more.
     fn shed(&self) -> Option<MembershipStep> {
         let voters = &self.membership.voters;
-        // Best to go: who is off the roster, then who is silent, then who is behind, and the leader last.
+        // Best to go: who is off the roster, then who is silent, then who is behind; of each the leader last.
         let value = |node: &NodeId| {
             let Health { reachable, caught_up } = self.health(*node);
-            (*node == self.leader, self.roster.contains(node), reachable, caught_up, std::cmp::Reverse(*node))
+            (self.roster.contains(node), *node == self.leader, reachable, caught_up, std::cmp::Reverse(*node))
         };
         let node = voters.iter().min_by_key(|node| value(node)).copied()?;
         let off_roster = !self.roster.contains(&node);

@@ -35,7 +35,7 @@ pub(super) fn to_buckets(theirs: &[(u8, Digest)], state: &Versioned, turn: u64) 
     chunks.into_iter().take_while(|(bytes, _)| budget.take(*bytes)).map(|(_, summary)| summary).collect()
 }
 
-/// The answer to a summary: what its sender lacks, and a request for what is lacking here.
+/// The answer to a summary: what its sender lacks, and the keys to ask for that are lacking here.
 pub(super) fn to_summary(
     bucket: u8,
     after: &[u8],
@@ -43,7 +43,7 @@ pub(super) fn to_summary(
     versions: &[(Bytes, Version, u64)],
     state: &Versioned,
     turn: u64,
-) -> Vec<RepairMessage> {
+) -> (Vec<RepairMessage>, Vec<Bytes>) {
     let theirs: BTreeMap<&Bytes, (Version, u64)> =
         versions.iter().map(|(key, version, tie)| (key, (*version, *tie))).collect();
     let within = |key: &[u8]| upto.is_empty() || key <= upto;
@@ -60,12 +60,7 @@ pub(super) fn to_summary(
         }
     }
     want.extend(theirs.keys().filter(|key| !held.contains(**key)).map(|key| (*key).clone()));
-    let mut answer = entries(give, state, turn);
-    // As many keys as came in one message fit into one.
-    if !want.is_empty() {
-        answer.push(RepairMessage::Want(want));
-    }
-    answer
+    (entries(give, state, turn), want)
 }
 
 /// The answer to a request: the entries, as far as they are held.

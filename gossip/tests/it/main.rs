@@ -1,0 +1,9 @@
+//! How gossip spreads and heals, told in stories.
+
+mod chance;
+mod link;
+mod metadata;
+mod network;
+mod repair;
+mod rumor;
+mod vectors;

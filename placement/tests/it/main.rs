@@ -1,0 +1,5 @@
+//! Who is chosen, told in stories.
+
+mod rendezvous;
+mod route;
+mod voters;
