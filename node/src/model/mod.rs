@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod edit;
 pub mod object;
+pub mod proof;
 pub mod record;
 pub mod value;
 

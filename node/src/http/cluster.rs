@@ -1,0 +1,177 @@
+//! Paths of regions, nodes, namespaces, the manifest and the node itself.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use trine_crdt::NodeId;
+use trine_protocol::Request;
+use trine_protocol::reply::Reply;
+use trine_protocol::request::NamespaceKind;
+use utoipa::{IntoParams, ToSchema};
+
+use super::ask::{Ask, Names, Parameters, json, unexpected};
+use super::ledger::region_id;
+use super::limits::SMALL_BODY_BYTES_MAX;
+use super::problem::Problem;
+use super::server::Api;
+use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
+
+/// The regions, as this node knows them
+#[utoipa::path(get, path = "/api/v1/regions", tag = "cluster", responses(
+    (status = 200, description = "The regions", body = Regions),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn regions(ask: Ask) -> Result<Response, Problem> {
+    let (reply, headers) = ask.node(Request::RegionList).await?;
+    let Reply::Regions(views) = reply else { return Err(unexpected()) };
+    let regions = views.iter().map(Region::from).collect();
+    Ok((headers, Json(Regions { regions })).into_response())
+}
+
+/// The nodes of all regions, as this node knows them
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "cluster", responses(
+    (status = 200, description = "The nodes", body = Nodes),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn nodes(ask: Ask) -> Result<Response, Problem> {
+    let (reply, headers) = ask.node(Request::NodeList).await?;
+    let Reply::Nodes(views) = reply else { return Err(unexpected()) };
+    let nodes = views.iter().map(Node::from).collect();
+    Ok((headers, Json(Nodes { nodes })).into_response())
+}
+
+/// Take a node off its region's roster
+#[utoipa::path(delete, path = "/api/v1/nodes/{node}", tag = "cluster", params(
+    ("node" = String, Path, description = "The node's id: 16 hexadecimal digits"),
+), responses(
+    (status = 204, description = "Done"),
+    (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn node_remove(ask: Ask, Names(node): Names<String>) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::NodeRemove { node: node_id(&node)? }).await?;
+    Ok((StatusCode::NO_CONTENT, headers).into_response())
+}
+
+/// Let a new node take a lost one's place under its name
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/replace", tag = "cluster", params(
+    ("node" = String, Path, description = "The lost node's id: 16 hexadecimal digits"),
+), responses(
+    (status = 204, description = "Done"),
+    (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn node_replace(ask: Ask, Names(node): Names<String>) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::NodeReplace { node: node_id(&node)? }).await?;
+    Ok((StatusCode::NO_CONTENT, headers).into_response())
+}
+
+fn node_id(text: &str) -> Result<NodeId, Problem> {
+    text.parse().map_err(|error: trine_crdt::IdentityError| Problem::invalid(error.to_string()))
+}
+
+/// A namespace to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNamespace {
+    /// Its label.
+    pub name: String,
+    /// What it holds, `ledger` or `objects`; fixed.
+    pub kind: NewKind,
+    /// How many partitions (objects): a power of two, fixed; 256 when not given.
+    #[serde(default)]
+    pub slots: Option<u32>,
+}
+
+/// What a namespace holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NewKind {
+    /// Records.
+    Ledger,
+    /// Objects.
+    Objects,
+}
+
+impl From<NewKind> for NamespaceKind {
+    fn from(kind: NewKind) -> Self {
+        match kind {
+            NewKind::Ledger => Self::Ledger,
+            NewKind::Objects => Self::Objects,
+        }
+    }
+}
+
+/// Create a namespace
+#[utoipa::path(post, path = "/api/v1/namespaces", tag = "cluster", request_body = NewNamespace, responses(
+    (status = 201, description = "Created", body = Namespace),
+    (status = "default", description = "Not created", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn namespace_create(State(api): State<Api>, ask: Ask, body: Body) -> Result<Response, Problem> {
+    let payload = api.bodies.read(body, &ask.headers, SMALL_BODY_BYTES_MAX).await?;
+    let new: NewNamespace = json(&payload.bytes)?;
+    let request = Request::NamespaceCreate { name: new.name, kind: new.kind.into(), slots: new.slots };
+    let (reply, headers) = ask.node(request).await?;
+    let Reply::Namespace(view) = reply else { return Err(unexpected()) };
+    Ok((StatusCode::CREATED, headers, Json(Namespace::from(&view))).into_response())
+}
+
+/// All namespaces
+#[utoipa::path(get, path = "/api/v1/namespaces", tag = "cluster", responses(
+    (status = 200, description = "The namespaces", body = Namespaces),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn namespaces(ask: Ask) -> Result<Response, Problem> {
+    listed(&ask, Request::NamespaceList).await
+}
+
+/// The namespaces of a label or an id
+#[utoipa::path(get, path = "/api/v1/namespaces/{ns}", tag = "cluster", params(
+    ("ns" = String, Path, description = "A label, or an id such as us-east-1/17, percent-encoded"),
+), responses(
+    (status = 200, description = "The namespaces", body = Namespaces),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn namespace(ask: Ask, Names(namespace): Names<String>) -> Result<Response, Problem> {
+    listed(&ask, Request::NamespaceShow { namespace }).await
+}
+
+async fn listed(ask: &Ask, request: Request) -> Result<Response, Problem> {
+    let (reply, headers) = ask.node(request).await?;
+    let Reply::Namespaces(views) = reply else { return Err(unexpected()) };
+    let namespaces = views.iter().map(Namespace::from).collect();
+    Ok((headers, Json(Namespaces { namespaces })).into_response())
+}
+
+/// Whose segments.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestQuery {
+    /// Only this region's.
+    region: Option<String>,
+}
+
+/// The manifest's segments
+#[utoipa::path(get, path = "/api/v1/manifest", tag = "cluster", params(ManifestQuery), responses(
+    (status = 200, description = "The segments", body = Manifest),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn manifest(ask: Ask, Parameters(query): Parameters<ManifestQuery>) -> Result<Response, Problem> {
+    let region = query.region.as_deref().map(region_id).transpose()?;
+    let (reply, headers) = ask.node(Request::ManifestShow { region }).await?;
+    let Reply::Segments(views) = reply else { return Err(unexpected()) };
+    let segments = views.iter().map(crate::model::cluster::Segment::from).collect();
+    Ok((headers, Json(Manifest { segments })).into_response())
+}
+
+/// This node: identity, role, ledger heads, object digests
+#[utoipa::path(get, path = "/api/v1/status", tag = "cluster", responses(
+    (status = 200, description = "The node's state", body = Status),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn status(ask: Ask) -> Result<Response, Problem> {
+    let (reply, headers) = ask.node(Request::Status).await?;
+    let Reply::Status(view) = reply else { return Err(unexpected()) };
+    Ok((headers, Json(Status::from(&*view))).into_response())
+}

@@ -1,0 +1,80 @@
+//! Paths of objects.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use trine_protocol::reply::Reply;
+use trine_protocol::{Edit, ObjectView, Request};
+
+use super::ask::{Ask, Names, json, unexpected};
+use super::headers;
+use super::problem::Problem;
+use super::server::Api;
+use crate::model::{Object, ObjectEdit};
+
+/// Read an object
+#[utoipa::path(get, path = "/api/v1/objects/{ns}/{key}", tag = "objects", params(
+    ("ns" = String, Path, description = "An objects namespace: its label or id"),
+    ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
+    ("Trine-Consistency" = Option<String>, Header, description = "eventual, session, bounded=500ms, regional, global"),
+    ("Trine-Max-Staleness" = Option<String>, Header, description = "The most that the answer may be behind, such as 500ms"),
+    ("Trine-Session" = Option<String>, Header, description = "What the session has seen: an answer's Trine-Session"),
+), responses(
+    (status = 200, description = "The object", body = Object),
+    (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn get(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> Result<Response, Problem> {
+    let request = Request::ObjectGet { namespace: namespace.clone(), key: key.clone() };
+    let (reply, headers) = ask.node(request).await?;
+    let Reply::Object(view) = reply else { return Err(unexpected()) };
+    Ok(shown(&namespace, &key, &view, headers))
+}
+
+/// Change an object
+#[utoipa::path(post, path = "/api/v1/objects/{ns}/{key}", tag = "objects", request_body = ObjectEdit, params(
+    ("ns" = String, Path, description = "An objects namespace: its label or id"),
+    ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
+    ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+), responses(
+    (status = 200, description = "The object after the change", body = Object),
+    (status = "default", description = "Not changed", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn edit(
+    State(api): State<Api>,
+    ask: Ask,
+    Names((namespace, key)): Names<(String, String)>,
+    body: Body,
+) -> Result<Response, Problem> {
+    // Base64 makes four bytes of three, and JSON adds a little around it.
+    let limit = api.value_bytes_max.div_ceil(3) * 4 + super::limits::SMALL_BODY_BYTES_MAX;
+    let payload = api.bodies.read(body, &ask.headers, limit).await?;
+    let edit = json::<ObjectEdit>(&payload.bytes)?.edit().map_err(|error| Problem::invalid(error.to_string()))?;
+    let request = Request::ObjectEdit { namespace: namespace.clone(), key: key.clone(), edit };
+    let (reply, headers) = ask.node(request).await?;
+    let Reply::Object(view) = reply else { return Err(unexpected()) };
+    Ok(shown(&namespace, &key, &view, headers))
+}
+
+/// Remove an object
+#[utoipa::path(delete, path = "/api/v1/objects/{ns}/{key}", tag = "objects", params(
+    ("ns" = String, Path, description = "An objects namespace: its label or id"),
+    ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
+    ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+), responses(
+    (status = 204, description = "Removed, as far as the node had seen it"),
+    (status = "default", description = "Not removed", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn delete(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::ObjectEdit { namespace, key, edit: Edit::Delete }).await?;
+    Ok((StatusCode::NO_CONTENT, headers).into_response())
+}
+
+fn shown(namespace: &str, key: &str, view: &ObjectView, mut headers: axum::http::HeaderMap) -> Response {
+    let object = Object::of(namespace, key, view);
+    headers::put(&mut headers, header::ETAG, &format!("\"{}\"", object.digest));
+    headers::put(&mut headers, headers::TIMESTAMP, &object.timestamp);
+    (headers, Json(object)).into_response()
+}
