@@ -1,5 +1,7 @@
 //! Paths of regions, nodes, namespaces, the manifest and the node itself.
 
+#![expect(unused_qualifications, reason = "utoipa names parameter types by path")]
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;

@@ -3,6 +3,8 @@
 //! A value travels as it is, with its own content type; what else is known of the record stands in headers. A caller
 //! that wants all of it as JSON asks with `Accept: application/vnd.trine.record+json`.
 
+#![expect(unused_qualifications, reason = "utoipa names parameter types by path")]
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;

@@ -220,9 +220,12 @@ where
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128).max_header_list_size(64 * 1024);
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
+    let stop = async {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
     let ended = tokio::select! {
         ended = &mut serving => ended,
-        _ = stopped.wait_for(|stopped| *stopped) => {
+        () = stop => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
