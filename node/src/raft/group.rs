@@ -10,6 +10,7 @@ use trine_replica::effect::RosterNode;
 use trine_replica::input::{Leadership, ProposeOutcome};
 
 use super::config::GroupConfig;
+use super::log::LogReader;
 use super::machine::Applied;
 
 /// Why a group did not start.
@@ -37,20 +38,6 @@ pub enum StartError {
     /// openraft refused to start.
     #[error("Raft did not start: {0}")]
     Raft(String),
-}
-
-/// Reads committed entries of the log, from any thread.
-#[derive(Debug, Clone)]
-pub struct LogReader {}
-
-impl LogReader {
-    /// The application's entry of this index; none for blank and membership entries and for what is not there.
-    ///
-    /// # Errors
-    /// When the bytes are damaged (`InvalidData`) or the disk fails.
-    pub fn entry(&self, _index: u64) -> io::Result<Option<Bytes>> {
-        Ok(None)
-    }
 }
 
 /// Figures of a running group.
@@ -111,7 +98,7 @@ impl Group {
     /// Reads the log.
     #[must_use]
     pub fn log_reader(&self) -> LogReader {
-        LogReader {}
+        unreachable!("a group does not start yet")
     }
 
     /// Figures.

@@ -7,9 +7,12 @@
 
 pub mod config;
 pub mod group;
+pub mod log;
 pub mod machine;
+pub mod prefix;
 pub mod types;
 
 pub use config::{Founder, GroupConfig, LogConfig, Timing, TlsMaterial};
-pub use group::{Group, LogReader, StartError};
+pub use group::{Group, StartError};
+pub use log::LogReader;
 pub use machine::Applied;

@@ -139,6 +139,11 @@ pub type Vote = openraft::alias::VoteOf<TypeConfig>;
 /// A membership with its position.
 pub type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 
+/// What a snapshot covers.
+pub type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+/// A snapshot.
+pub type Snapshot = openraft::alias::SnapshotOf<TypeConfig, super::prefix::Prefix>;
+
 /// openraft's form of a position.
 #[must_use]
 pub fn log_id(position: LogPosition) -> LogId {

@@ -1,0 +1,280 @@
+//! The one thread that writes a log: group commit.
+//!
+//! It takes whatever has queued up, writes it with one call, makes it durable with one `fdatasync`, and then answers
+//! all. While it syncs, the next group gathers. The order of effects is the safety argument:
+//!
+//! 1. Entries are written and synced, then `durable` rises, then callbacks run. Nothing is promised before.
+//! 2. A new segment is created and its name synced before anything is written to it, and only when the old one is
+//!    durable; so damage in an older file can never be a torn write.
+//! 3. A truncation first lowers the floor durably, then writes its marker: a crash between leaves a longer log than
+//!    the floor says, never a shorter one.
+//! 4. A write that finds the disk full waits and starts again at the same place. After any other error, and any error
+//!    of a sync, nobody knows what the disk holds: the process is told to end, and nothing is promised any more.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openraft::storage::IOFlushed;
+
+use super::convert;
+use super::error::LogError;
+use super::frame::{self, Header, Kind};
+use super::index::SegmentFile;
+use super::queue::{Job, Next, Queue};
+use super::recover::segment_path;
+use super::shared::Shared;
+use super::state::{State, sync_directory};
+use crate::raft::config::{Fatal, LogConfig};
+use crate::raft::types::{Entry, LogId, TypeConfig};
+
+/// Bytes written before one sync.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How often a full disk is looked at again.
+const FULL_RETRY: Duration = Duration::from_millis(250);
+/// Silence after which the floor is written.
+const FLOOR_IDLE: Duration = Duration::from_millis(100);
+/// The longest that the floor lags behind while entries keep coming.
+const FLOOR_LAG: Duration = Duration::from_secs(1);
+
+/// The writer's own state.
+pub struct Writer {
+    /// What readers see.
+    pub shared: Arc<Shared>,
+    /// Its jobs.
+    pub queue: Arc<Queue>,
+    /// The file appended to, its number, its length.
+    pub active: Option<(Arc<SegmentFile>, u64, u64)>,
+    /// What the state file holds.
+    pub state: State,
+    /// Sizes.
+    pub config: LogConfig,
+    /// Told when the process must end.
+    pub fatal: Fatal,
+}
+
+#[derive(Default)]
+struct Group {
+    entries: Vec<Entry>,
+    callbacks: Vec<IOFlushed<TypeConfig>>,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Works until the queue closes.
+    pub fn run(mut self) {
+        let mut floor_written = Instant::now();
+        loop {
+            let jobs = match self.queue.take(FLOOR_IDLE) {
+                Next::Jobs(jobs) => jobs,
+                Next::Idle => Vec::new(),
+                Next::Closed => break,
+            };
+            let idle = jobs.is_empty();
+            if let Err(error) = self.work(jobs) {
+                return self.fail(&error);
+            }
+            if idle || floor_written.elapsed() >= FLOOR_LAG {
+                if let Err(error) = self.write_floor() {
+                    return self.fail(&error);
+                }
+                floor_written = Instant::now();
+            }
+        }
+        if let Err(error) = self.write_floor() {
+            self.fail(&error);
+        }
+    }
+
+    fn work(&mut self, jobs: Vec<(Job, tokio::sync::OwnedSemaphorePermit)>) -> Result<(), LogError> {
+        let mut group = Group::default();
+        // Permits are held until the jobs are done: they are what bounds the queue.
+        for (job, _permit) in jobs {
+            match job {
+                Job::Append(entries, callback) => {
+                    group.bytes += entries.iter().map(super::recent::weight).sum::<usize>();
+                    group.entries.extend(entries);
+                    group.callbacks.push(callback);
+                    if group.bytes >= GROUP_BYTES_MAX {
+                        self.commit(std::mem::take(&mut group))?;
+                    }
+                }
+                Job::Truncate(from, done) => {
+                    self.commit(std::mem::take(&mut group))?;
+                    self.truncate(from)?;
+                    let _ = done.send(Ok(()));
+                }
+                Job::Vote(vote, done) => {
+                    self.commit(std::mem::take(&mut group))?;
+                    self.state.vote = Some(vote);
+                    self.store_state()?;
+                    self.shared.lock().vote = Some(vote);
+                    let _ = done.send(Ok(()));
+                }
+                Job::Purge(upto, done) => {
+                    self.commit(std::mem::take(&mut group))?;
+                    self.state.purged = Some(upto);
+                    self.store_state()?;
+                    let _ = done.send(Ok(()));
+                }
+            }
+        }
+        self.commit(group)
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), LogError> {
+        let Some(last) = group.entries.last().map(|entry| entry.log_id) else {
+            group.callbacks.into_iter().for_each(|callback| callback.io_completed(Ok(())));
+            return Ok(());
+        };
+        let (file, start) = self.segment()?;
+        let synced = u32::try_from(start).expect("a segment file stays far below 4 GiB");
+        let mut bytes = Vec::with_capacity(group.bytes);
+        let mut ends = Vec::with_capacity(group.entries.len());
+        for entry in &group.entries {
+            convert::write_entry(&mut bytes, entry, synced);
+            ends.push(bytes.len());
+        }
+        if !self.write(&file, start, &bytes)? {
+            return Ok(());
+        }
+        {
+            let mut inner = self.shared.lock();
+            let mut from = synced;
+            for (entry, end) in group.entries.iter().zip(ends) {
+                let end = synced + u32::try_from(end).expect("a group is far below 4 GiB");
+                inner.index.push(&file, entry.log_id.index, from, end);
+                from = end;
+            }
+            inner.recent.shrink(last.index + 1);
+        }
+        self.shared.durable.send_replace(Some(last));
+        group.callbacks.into_iter().for_each(|callback| callback.io_completed(Ok(())));
+        Ok(())
+    }
+
+    fn truncate(&mut self, from: u64) -> Result<(), LogError> {
+        let kept = self.shared.lock().kept(from)?;
+        if self.state.floor > kept {
+            self.state.floor = kept;
+            self.store_state()?;
+        }
+        let (file, start) = self.segment()?;
+        let mut bytes = Vec::new();
+        let synced = u32::try_from(start).expect("a segment file stays far below 4 GiB");
+        frame::write(&mut bytes, &Header { kind: Kind::Truncate, term: 0, leader: 0, index: from, synced }, &[]);
+        if !self.write(&file, start, &bytes)? {
+            return Ok(());
+        }
+        {
+            let mut inner = self.shared.lock();
+            inner.index.truncate(from);
+            inner.recent.truncate(from);
+            inner.last = kept;
+        }
+        self.shared.durable.send_replace(kept);
+        Ok(())
+    }
+
+    /// Writes at the end of the active file and syncs; false when the log closed while the disk was full.
+    fn write(&mut self, file: &Arc<SegmentFile>, start: u64, bytes: &[u8]) -> Result<bool, LogError> {
+        loop {
+            let result = if self.has_room(bytes.len()) {
+                file.file.write_all_at(bytes, start)
+            } else {
+                Err(io::ErrorKind::StorageFull.into())
+            };
+            match result {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    if !self.shared.full.send_replace(true) {
+                        tracing::error!(directory = %self.shared.directory.display(), "the disk is full: appends wait for room");
+                    }
+                    if self.queue.wait_closed(FULL_RETRY) {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(LogError::Io { what: "writing", file: file.path.clone(), error }),
+            }
+        }
+        if self.shared.full.send_replace(false) {
+            tracing::info!(directory = %self.shared.directory.display(), "the disk has room again");
+        }
+        let began = Instant::now();
+        file.file.sync_data().map_err(LogError::io("syncing", &file.path))?;
+        metrics::histogram!("trine_fsync_seconds").record(began.elapsed());
+        if let Some((_, _, length)) = &mut self.active {
+            *length = start + bytes.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// The file to append to and its length; a new one when the last has grown to its size.
+    fn segment(&mut self) -> Result<(Arc<SegmentFile>, u64), LogError> {
+        let number = match &self.active {
+            Some((file, _, length)) if *length < self.config.segment_bytes => return Ok((file.clone(), *length)),
+            Some((_, number, _)) => number + 1,
+            None => 0,
+        };
+        let path = segment_path(&self.shared.directory, number);
+        let create = || {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+            file.sync_all()?;
+            sync_directory(&self.shared.directory)?;
+            Ok::<_, io::Error>(file)
+        };
+        let file = loop {
+            match create() {
+                Ok(file) => break file,
+                Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.queue.wait_closed(FULL_RETRY) => {}
+                Err(error) => return Err(LogError::Io { what: "creating", file: path, error }),
+            }
+        };
+        let segment = Arc::new(SegmentFile { path, file });
+        self.active = Some((segment.clone(), number, 0));
+        Ok((segment, 0))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        if self.config.reserve_bytes == 0 {
+            return true;
+        }
+        match nix::sys::statvfs::statvfs(&self.shared.directory) {
+            Ok(disk) => {
+                let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+                free >= self.config.reserve_bytes.saturating_add(bytes as u64)
+            }
+            // Not knowing is no reason to stop: the write itself will tell.
+            Err(_) => true,
+        }
+    }
+
+    fn write_floor(&mut self) -> Result<(), LogError> {
+        let floor: Option<LogId> = *self.shared.durable.borrow();
+        let committed = self.shared.lock().committed;
+        if self.state.floor == floor && self.state.committed == committed {
+            return Ok(());
+        }
+        self.state.floor = floor;
+        self.store_state()
+    }
+
+    fn store_state(&mut self) -> Result<(), LogError> {
+        self.state.committed = self.shared.lock().committed;
+        self.state.store(&self.shared.directory)
+    }
+
+    fn fail(&self, error: &LogError) {
+        // Jobs still queued are dropped with the queue: their callers see a closed channel, never a success.
+        self.queue.close();
+        let Next::Jobs(jobs) = self.queue.take(Duration::ZERO) else { return (self.fatal)(error.to_string()) };
+        for (job, _) in jobs {
+            if let Job::Append(_, callback) = job {
+                callback.io_completed(Err(io::Error::other(error.to_string())));
+            }
+        }
+        (self.fatal)(error.to_string());
+    }
+}

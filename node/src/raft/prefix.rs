@@ -1,0 +1,114 @@
+//! A prefix of a log, as a snapshot: a claim on the log that has it, or a file that it was received into.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+
+use super::log::LogStore;
+use super::log::{convert, frame};
+use super::types::{Entry, LogId};
+
+/// A prefix of a log.
+#[derive(Debug)]
+pub struct Prefix(Source);
+
+enum Source {
+    Log(LogStore, Option<LogId>),
+    Spool(File),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Log(_, upto) => write!(f, "log up to {upto:?}"),
+            Self::Spool(_) => write!(f, "received file"),
+        }
+    }
+}
+
+impl Prefix {
+    /// The entries of `log` up to `upto`.
+    #[must_use]
+    pub fn of_log(log: LogStore, upto: Option<LogId>) -> Self {
+        Self(Source::Log(log, upto))
+    }
+
+    /// The entries that were spooled.
+    #[must_use]
+    pub fn received(spool: Spool) -> Self {
+        Self(Source::Spool(spool.0))
+    }
+
+    /// All entries, in order, read piece by piece.
+    #[must_use]
+    pub fn entries(self) -> BoxStream<'static, io::Result<Entry>> {
+        match self.0 {
+            Source::Log(log, upto) => log.entries(upto.map_or(0, |upto| upto.index + 1)).boxed(),
+            Source::Spool(file) => stream::try_unfold(Some(file), |file| async move {
+                let Some(mut file) = file else { return Ok(None) };
+                let step = tokio::task::spawn_blocking(move || {
+                    let entry = next(&mut file)?;
+                    Ok::<_, io::Error>((entry, file))
+                });
+                let (entry, file) = step.await.map_err(io::Error::other)??;
+                Ok(entry.map(|entry| (entry, Some(file))))
+            })
+            .boxed(),
+        }
+    }
+}
+
+/// A file without a name that received entries are written to; it vanishes with the process.
+#[derive(Debug)]
+pub struct Spool(File);
+
+impl Spool {
+    /// An empty one in `directory`.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        let path = directory.join("received.prefix");
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(Self(file))
+    }
+
+    /// Adds entries.
+    ///
+    /// # Errors
+    /// When the disk is full or does not answer.
+    pub fn push(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        entries.iter().for_each(|entry| convert::write_entry(&mut bytes, entry, 0));
+        self.0.write_all(&bytes)
+    }
+
+    /// Ready to be read.
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub fn finish(mut self) -> io::Result<Self> {
+        self.0.seek(SeekFrom::Start(0))?;
+        Ok(self)
+    }
+}
+
+fn next(file: &mut File) -> io::Result<Option<Entry>> {
+    let mut length = [0; 4];
+    if file.read(&mut length[..1])? == 0 {
+        return Ok(None);
+    }
+    file.read_exact(&mut length[1..])?;
+    let damaged = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, format!("received prefix: {reason}"));
+    let whole = frame::frame_bytes(&length).map_err(|error| damaged(&error.to_string()))?;
+    let mut bytes = length.to_vec();
+    bytes.resize(whole, 0);
+    file.read_exact(&mut bytes[4..])?;
+    let (header, payload) = frame::read(&bytes).map_err(|error| damaged(&error.to_string()))?;
+    let entry = convert::entry(&header, Bytes::from(bytes).slice(payload));
+    entry.map(Some).map_err(|reason| damaged(&reason))
+}

@@ -1,0 +1,3 @@
+//! Integration tests of the daemon's parts, on real disks and real sockets.
+
+mod raft_log;
