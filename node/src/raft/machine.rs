@@ -16,11 +16,11 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
-use trine_crdt::codec;
 use trine_ledger::LogPosition;
 use trine_replica::input::{CommittedEntry, Payload};
 
 use super::log::LogStore;
+use super::membership;
 use super::prefix::Prefix;
 use super::types::{self, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
@@ -57,9 +57,9 @@ impl Machine {
     ///
     /// # Errors
     /// When the membership that the core kept does not decode.
-    pub fn new(applied: Arc<dyn Applied>, log: LogStore) -> Result<Self, codec::DecodeError> {
+    pub fn new(applied: Arc<dyn Applied>, log: LogStore) -> Result<Self, String> {
         let (position, membership) = applied.last_applied();
-        let membership = membership.map(|bytes| codec::decode(&bytes)).transpose()?.unwrap_or_default();
+        let membership = membership.map(|bytes| membership::decode_stored(&bytes)).transpose()?.unwrap_or_default();
         Ok(Self { applied, log, position: position.map(types::log_id), membership, snapshot: None })
     }
 
@@ -74,7 +74,7 @@ impl Machine {
                 EntryPayload::Normal(data) => Payload::Entry(data.0),
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                    Payload::Membership(codec::encode(&self.membership).into())
+                    Payload::Membership(membership::encode_stored(&self.membership).into())
                 }
             };
             batch.push(CommittedEntry { position, payload });

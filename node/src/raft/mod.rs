@@ -9,6 +9,7 @@ pub mod config;
 pub mod group;
 pub mod log;
 pub mod machine;
+pub mod membership;
 pub mod prefix;
 pub mod types;
 

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use trine_ledger::frame::{FRAME_HEADER_BYTES, FileHeader};
+use trine_ledger::limits::FRAME_PAYLOAD_BYTES_MAX;
 
 use super::log::LogStore;
-use super::log::{convert, frame};
+use super::log::convert;
 use super::types::{Entry, LogId};
 
 /// A prefix of a log.
@@ -83,7 +85,7 @@ impl Spool {
     /// When the disk is full or does not answer.
     pub fn push(&mut self, entries: &[Entry]) -> io::Result<()> {
         let mut bytes = Vec::new();
-        entries.iter().for_each(|entry| convert::write_entry(&mut bytes, entry, 0));
+        entries.iter().for_each(|entry| convert::write_entry(&mut bytes, &SPOOL, entry, 0));
         self.0.write_all(&bytes)
     }
 
@@ -97,18 +99,23 @@ impl Spool {
     }
 }
 
+/// Spools have no header: they never outlive the process that wrote them.
+const SPOOL: FileHeader = FileHeader { first: 0, salt: [0; 32] };
+
 fn next(file: &mut File) -> io::Result<Option<Entry>> {
-    let mut length = [0; 4];
-    if file.read(&mut length[..1])? == 0 {
+    let mut bytes = vec![0; FRAME_HEADER_BYTES];
+    if file.read(&mut bytes[..1])? == 0 {
         return Ok(None);
     }
-    file.read_exact(&mut length[1..])?;
-    let damaged = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, format!("received prefix: {reason}"));
-    let whole = frame::frame_bytes(&length).map_err(|error| damaged(&error.to_string()))?;
-    let mut bytes = length.to_vec();
-    bytes.resize(whole, 0);
-    file.read_exact(&mut bytes[4..])?;
-    let (header, payload) = frame::read(&bytes).map_err(|error| damaged(&error.to_string()))?;
-    let entry = convert::entry(&header, Bytes::from(bytes).slice(payload));
-    entry.map(Some).map_err(|reason| damaged(&reason))
+    file.read_exact(&mut bytes[1..])?;
+    let damaged = |reason: String| io::Error::new(io::ErrorKind::InvalidData, format!("received prefix: {reason}"));
+    let length = u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")) as usize;
+    if length > FRAME_PAYLOAD_BYTES_MAX {
+        return Err(damaged("impossible length".to_owned()));
+    }
+    bytes.resize(FRAME_HEADER_BYTES + length, 0);
+    file.read_exact(&mut bytes[FRAME_HEADER_BYTES..])?;
+    let bytes = Bytes::from(bytes);
+    let frame = SPOOL.read_frame(0, &bytes).map_err(|error| damaged(error.to_string()))?;
+    convert::entry(&frame, bytes.slice(FRAME_HEADER_BYTES..)).map(Some).map_err(damaged)
 }

@@ -53,7 +53,7 @@ impl fmt::Display for Member {
 }
 
 /// Who was voted for in a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Leader {
     /// The term.
     pub term: u64,
@@ -136,6 +136,8 @@ pub type LogId = openraft::LogId<Led>;
 pub type Entry = openraft::alias::EntryOf<TypeConfig>;
 /// A vote.
 pub type Vote = openraft::alias::VoteOf<TypeConfig>;
+/// A membership.
+pub type Membership = openraft::Membership<u64, Member>;
 /// A membership with its position.
 pub type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 

@@ -2,41 +2,38 @@
 
 use bytes::Bytes;
 use openraft::EntryPayload;
-use trine_crdt::codec;
+use trine_ledger::frame::{FileHeader, Frame, FrameKind};
 
-use super::frame::{self, Header, Kind};
-use crate::raft::types::{AppData, Entry, Led, LogId};
+use crate::raft::membership;
+use crate::raft::types::{self, AppData, Entry};
 
 /// Appends an entry's frame to `out`.
-pub fn write_entry(out: &mut Vec<u8>, entry: &Entry, synced: u32) {
+pub fn write_entry(out: &mut Vec<u8>, file: &FileHeader, entry: &Entry, synced: u64) {
     let (kind, membership) = match &entry.payload {
-        EntryPayload::Blank => (Kind::Blank, Vec::new()),
-        EntryPayload::Normal(_) => (Kind::Entry, Vec::new()),
-        EntryPayload::Membership(membership) => (Kind::Membership, codec::encode(membership)),
+        EntryPayload::Blank => (FrameKind::Blank, Vec::new()),
+        EntryPayload::Normal(_) => (FrameKind::Entry, Vec::new()),
+        EntryPayload::Membership(membership) => (FrameKind::Membership, membership::encode(membership)),
     };
     let payload = match &entry.payload {
         EntryPayload::Normal(data) => data.0.as_ref(),
-        _ => membership.as_slice(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => membership.as_slice(),
     };
-    let Led { term, node } = entry.log_id.leader_id;
-    frame::write(out, &Header { kind, term, leader: node, index: entry.log_id.index, synced }, payload);
+    let position = types::position(&entry.log_id);
+    file.write_frame(&Frame { kind, position, synced, payload }, out)
+        .expect("entries are bounded when they are proposed and when they are received");
 }
 
-/// The position in a header.
-pub fn log_id(header: &Header) -> LogId {
-    LogId::new(Led { term: header.term, node: header.leader }, header.index)
-}
-
-/// The entry of a frame.
+/// The entry of a frame; `payload` are the frame's payload bytes.
 ///
 /// # Errors
 /// Why it is none: a truncation, or a membership that does not decode.
-pub fn entry(header: &Header, payload: Bytes) -> Result<Entry, String> {
-    let payload = match header.kind {
-        Kind::Blank => EntryPayload::Blank,
-        Kind::Entry => EntryPayload::Normal(AppData(payload)),
-        Kind::Membership => EntryPayload::Membership(codec::decode(&payload).map_err(|error| error.to_string())?),
-        Kind::Truncate => return Err("a truncation where an entry belongs".to_owned()),
+pub fn entry(frame: &Frame<'_>, payload: Bytes) -> Result<Entry, String> {
+    let log_id = types::log_id(frame.position);
+    let payload = match frame.kind {
+        FrameKind::Blank => EntryPayload::Blank,
+        FrameKind::Entry => EntryPayload::Normal(AppData(payload)),
+        FrameKind::Membership => EntryPayload::Membership(membership::decode(&payload)?),
+        FrameKind::Truncate => return Err("a truncation where an entry belongs".to_owned()),
     };
-    Ok(Entry { log_id: log_id(header), payload })
+    Ok(Entry { log_id, payload })
 }

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use trine_ledger::frame::FileHeader;
+
 /// A segment file, open for as long as anybody reads it.
 #[derive(Debug)]
 pub struct SegmentFile {
@@ -14,6 +16,8 @@ pub struct SegmentFile {
     pub path: PathBuf,
     /// The open file.
     pub file: File,
+    /// What it starts with.
+    pub header: FileHeader,
 }
 
 #[derive(Debug)]

@@ -6,7 +6,6 @@
 
 pub mod convert;
 pub mod error;
-pub mod frame;
 pub mod index;
 pub mod queue;
 pub mod read;

@@ -1,16 +1,19 @@
-//! Positional reads of entries, each checked against its checksum and its index.
+//! Positional reads of entries, each checked against its checksums and its index.
 
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
+use trine_ledger::frame::FRAME_HEADER_BYTES;
 
 use super::convert;
 use super::error::LogError;
-use super::frame;
 use super::index::Extent;
 use crate::raft::types::Entry;
 
 /// Reads every entry of a piece.
+///
+/// # Errors
+/// [`LogError`]: damage, named, or a disk that does not answer.
 pub fn entries(extent: &Extent) -> Result<Vec<Entry>, LogError> {
     let length = (extent.end - extent.start) as usize;
     let mut buffer = vec![0; length];
@@ -24,18 +27,15 @@ pub fn entries(extent: &Extent) -> Result<Vec<Entry>, LogError> {
     let mut at = 0;
     let mut expected = extent.first;
     while at < length {
-        let damaged = |reason: String| LogError::Damaged {
-            file: extent.file.path.clone(),
-            offset: u64::from(extent.start) + at as u64,
-            reason,
-        };
-        let (header, payload) = frame::read(&bytes[at..]).map_err(|error| damaged(error.to_string()))?;
-        if header.index != expected {
-            return Err(damaged(format!("holds entry {} where {expected} belongs", header.index)));
+        let offset = u64::from(extent.start) + at as u64;
+        let damaged = |reason: String| LogError::Damaged { file: extent.file.path.clone(), offset, reason };
+        let frame = extent.file.header.read_frame(offset, &bytes[at..]).map_err(|error| damaged(error.to_string()))?;
+        if frame.position.index != expected {
+            return Err(damaged(format!("holds entry {} where {expected} belongs", frame.position.index)));
         }
-        let end = at + payload.end;
-        let entry = convert::entry(&header, bytes.slice(at + payload.start..end)).map_err(damaged)?;
-        entries.push(entry);
+        let end = at + FRAME_HEADER_BYTES + frame.payload.len();
+        let payload = bytes.slice(at + FRAME_HEADER_BYTES..end);
+        entries.push(convert::entry(&frame, payload).map_err(damaged)?);
         at = end;
         expected += 1;
     }

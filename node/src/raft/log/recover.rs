@@ -4,16 +4,16 @@
 //! frame in any but the last file is damage. In the last file it is damage when the floor or a later frame says that
 //! those bytes were durable, else the torn end of the last write, which is cut off.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::convert;
+use trine_ledger::frame::{self, FRAME_HEADER_BYTES, FrameError, FrameKind, Placed, TailState};
+
 use super::error::LogError;
-use super::frame::{self, Kind};
 use super::index::{Index, SegmentFile};
-use super::state::State;
-use crate::raft::types::LogId;
+use super::state::{State, sync_directory};
+use crate::raft::types::{self, LogId};
 
 /// The log as found.
 #[derive(Debug)]
@@ -24,66 +24,21 @@ pub struct Recovered {
     pub last: Option<LogId>,
     /// The file to append to, its number and length; none when there is no file yet.
     pub active: Option<(Arc<SegmentFile>, u64, u64)>,
+    /// The first entry of each leader, to know who led the entry before a truncation.
+    led: Vec<LogId>,
 }
 
 /// Opens and reads all segment files.
+///
+/// # Errors
+/// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
 pub fn recover(directory: &Path, state: &State) -> Result<Recovered, LogError> {
     let floor = state.floor.map(|floor| floor.index);
-    let mut found = Recovered { index: Index::default(), last: None, active: None };
-    let mut ids: Vec<LogId> = Vec::new();
+    let mut found = Recovered { index: Index::default(), last: None, active: None, led: Vec::new() };
     let files = segments(directory)?;
     let count = files.len();
     for (place, (number, path)) in files.into_iter().enumerate() {
-        let io = |what| LogError::io(what, &path);
-        let bytes = fs::read(&path).map_err(io("reading"))?;
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io("opening"))?;
-        let segment = Arc::new(SegmentFile { path: path.clone(), file });
-        let mut at = 0;
-        while at < bytes.len() {
-            let (header, payload) = match frame::read(&bytes[at..]) {
-                Ok(frame) => frame,
-                Err(error) => {
-                    let next = found.last.map_or(0, |last| last.index + 1);
-                    let torn = place + 1 == count
-                        && floor.is_none_or(|floor| next > floor)
-                        && !frame::later_frame_vouches(&bytes, at);
-                    if torn {
-                        tracing::warn!(file = %path.display(), offset = at, bytes = bytes.len() - at, "cut a torn end off");
-                        segment.file.set_len(at as u64).map_err(io("cutting"))?;
-                        segment.file.sync_all().map_err(io("syncing"))?;
-                        break;
-                    }
-                    return Err(LogError::Damaged { file: path, offset: at as u64, reason: error.to_string() });
-                }
-            };
-            let end = at + payload.end;
-            if header.kind == Kind::Truncate {
-                found.index.truncate(header.index);
-                while ids.last().is_some_and(|id| id.index >= header.index) {
-                    ids.pop();
-                }
-                found.last = last_before(&ids, header.index, found.last);
-            } else {
-                let id = convert::log_id(&header);
-                let follows = found.last.is_none_or(|last| {
-                    header.index == last.index + 1 && last.leader_id <= id.leader_id
-                        || state.purged.is_some_and(|purged| header.index == purged.index + 1)
-                });
-                if !follows {
-                    let reason = format!("entry {} does not follow {:?}", header.index, found.last);
-                    return Err(LogError::Damaged { file: path, offset: at as u64, reason });
-                }
-                let (start, stop) = (offset(at), offset(end));
-                found.index.push(&segment, header.index, start, stop);
-                if ids.last().is_none_or(|id| id.leader_id != convert::log_id(&header).leader_id) {
-                    ids.push(id);
-                }
-                found.last = Some(id);
-            }
-            at = end;
-        }
-        let length = segment.file.metadata().map_err(io("measuring"))?.len();
-        found.active = Some((segment, number, length));
+        found.file(number, path, place + 1 == count, floor, state.purged)?;
     }
     let last = found.last.max(state.purged).map(|last| last.index);
     match floor {
@@ -95,16 +50,88 @@ pub fn recover(directory: &Path, state: &State) -> Result<Recovered, LogError> {
 }
 
 /// The path of a segment file.
+#[must_use]
 pub fn segment_path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:010}.log"))
 }
 
-/// `ids` holds the first entry of each leader; the last entry kept is `from - 1`, of the last such leader.
-fn last_before(ids: &[LogId], from: u64, last: Option<LogId>) -> Option<LogId> {
-    if last.is_some_and(|last| last.index < from) {
-        return last;
+impl Recovered {
+    fn file(
+        &mut self,
+        number: u64,
+        path: PathBuf,
+        is_last: bool,
+        floor: Option<u64>,
+        purged: Option<LogId>,
+    ) -> Result<(), LogError> {
+        let bytes = fs::read(&path).map_err(LogError::io("reading", &path))?;
+        let damaged = |offset: u64, reason: String| LogError::Damaged { file: path.clone(), offset, reason };
+        let scan = match frame::scan(&bytes) {
+            Ok(scan) => scan,
+            // Its header was being written, so no frame of it was promised; unless the floor says otherwise, below.
+            Err(FrameError::TornHeader) if is_last => return remove(&path),
+            Err(error) => return Err(damaged(0, error.to_string())),
+        };
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(LogError::io("opening", &path))?;
+        let segment = Arc::new(SegmentFile { path: path.clone(), file, header: scan.header });
+        for placed in &scan.frames {
+            self.frame(&segment, placed, purged).map_err(|reason| damaged(placed.at, reason))?;
+        }
+        let next = self.last.map_or(0, |last| last.index + 1);
+        match scan.tail {
+            TailState::Clean => {}
+            TailState::Torn { at } if is_last && floor.is_none_or(|floor| next > floor) => {
+                let torn = bytes.len() as u64 - at;
+                tracing::warn!(file = %path.display(), offset = at, bytes = torn, "cut a torn end off the log");
+                cut(&segment.file, at).map_err(LogError::io("cutting", &path))?;
+            }
+            TailState::Torn { at } | TailState::Damaged { at } => {
+                return Err(damaged(at, "a frame that had been durable is not what was written".to_owned()));
+            }
+        }
+        self.active = Some((segment, number, scan.end));
+        Ok(())
     }
-    Some(LogId::new(ids.last()?.leader_id, from.checked_sub(1)?))
+
+    fn frame(&mut self, segment: &Arc<SegmentFile>, placed: &Placed<'_>, purged: Option<LogId>) -> Result<(), String> {
+        let id = types::log_id(placed.frame.position);
+        if placed.frame.kind == FrameKind::Truncate {
+            self.index.truncate(id.index);
+            while self.led.last().is_some_and(|first| first.index >= id.index) {
+                self.led.pop();
+            }
+            if self.last.is_some_and(|last| last.index >= id.index) {
+                let before = id.index.checked_sub(1);
+                self.last = self.led.last().zip(before).map(|(led, before)| LogId::new(led.leader_id, before));
+            }
+            return Ok(());
+        }
+        let follows = self.last.is_none_or(|last| {
+            id.index == last.index + 1 && last.leader_id <= id.leader_id
+                || purged.is_some_and(|purged| id.index == purged.index + 1)
+        });
+        if !follows {
+            return Err(format!("entry {id} does not follow {:?}", self.last));
+        }
+        let offset = |at: u64| u32::try_from(at).map_err(|_| "the file is too long".to_owned());
+        let end = placed.at + (FRAME_HEADER_BYTES + placed.frame.payload.len()) as u64;
+        self.index.push(segment, id.index, offset(placed.at)?, offset(end)?);
+        if self.led.last().is_none_or(|first| first.leader_id != id.leader_id) {
+            self.led.push(id);
+        }
+        self.last = Some(id);
+        Ok(())
+    }
+}
+
+fn cut(file: &File, at: u64) -> std::io::Result<()> {
+    file.set_len(at)?;
+    file.sync_all()
+}
+
+fn remove(path: &Path) -> Result<(), LogError> {
+    fs::remove_file(path).map_err(LogError::io("removing", path))?;
+    path.parent().map_or(Ok(()), sync_directory).map_err(LogError::io("syncing the directory of", path))
 }
 
 fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
@@ -121,19 +148,13 @@ fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
         }
     }
     files.sort();
-    if files.first().is_some_and(|(number, _)| *number != 0) {
-        let file = segment_path(directory, 0);
-        return Err(LogError::Damaged { file, offset: 0, reason: "the file is missing".to_owned() });
-    }
-    for pair in files.windows(2) {
-        if pair[0].0 + 1 != pair[1].0 {
-            let file = segment_path(directory, pair[0].0 + 1);
+    let mut expected = 0;
+    for (number, _) in &files {
+        if *number != expected {
+            let file = segment_path(directory, expected);
             return Err(LogError::Damaged { file, offset: 0, reason: "the file is missing".to_owned() });
         }
+        expected += 1;
     }
     Ok(files)
-}
-
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).expect("a segment file stays far below 4 GiB")
 }

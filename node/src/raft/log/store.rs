@@ -69,8 +69,9 @@ impl LogStore {
         };
         let shared = Arc::new(Shared::new(directory.to_owned(), last, inner));
         let queue = Arc::new(Queue::new());
+        let next = found.last.map_or(0, |last| last.index + 1);
         let writer =
-            Writer { shared: shared.clone(), queue: queue.clone(), active: found.active, state, config, fatal };
+            Writer { next, shared: shared.clone(), queue: queue.clone(), active: found.active, state, config, fatal };
         let thread = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || writer.run())

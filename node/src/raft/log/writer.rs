@@ -18,10 +18,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openraft::storage::IOFlushed;
+use trine_ledger::LogPosition;
+use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader, Frame, FrameKind};
+
+use trine_crdt::NodeId;
 
 use super::convert;
 use super::error::LogError;
-use super::frame::{self, Header, Kind};
 use super::index::SegmentFile;
 use super::queue::{Job, Next, Queue};
 use super::recover::segment_path;
@@ -45,6 +48,8 @@ pub struct Writer {
     pub shared: Arc<Shared>,
     /// Its jobs.
     pub queue: Arc<Queue>,
+    /// The index after the last written entry.
+    pub next: u64,
     /// The file appended to, its number, its length.
     pub active: Option<(Arc<SegmentFile>, u64, u64)>,
     /// What the state file holds.
@@ -129,12 +134,12 @@ impl Writer {
             group.callbacks.into_iter().for_each(|callback| callback.io_completed(Ok(())));
             return Ok(());
         };
-        let (file, start) = self.segment()?;
-        let synced = u32::try_from(start).expect("a segment file stays far below 4 GiB");
+        let first = group.entries.first().map_or(last.index, |entry| entry.log_id.index);
+        let (file, start) = self.segment(first)?;
         let mut bytes = Vec::with_capacity(group.bytes);
         let mut ends = Vec::with_capacity(group.entries.len());
         for entry in &group.entries {
-            convert::write_entry(&mut bytes, entry, synced);
+            convert::write_entry(&mut bytes, &file.header, entry, start);
             ends.push(bytes.len());
         }
         if !self.write(&file, start, &bytes)? {
@@ -142,14 +147,16 @@ impl Writer {
         }
         {
             let mut inner = self.shared.lock();
-            let mut from = synced;
+            let base = u32::try_from(start).expect("a segment file stays far below 4 GiB");
+            let mut from = base;
             for (entry, end) in group.entries.iter().zip(ends) {
-                let end = synced + u32::try_from(end).expect("a group is far below 4 GiB");
+                let end = base + u32::try_from(end).expect("a group is far below 4 GiB");
                 inner.index.push(&file, entry.log_id.index, from, end);
                 from = end;
             }
             inner.recent.shrink(last.index + 1);
         }
+        self.next = last.index + 1;
         self.shared.durable.send_replace(Some(last));
         group.callbacks.into_iter().for_each(|callback| callback.io_completed(Ok(())));
         Ok(())
@@ -161,10 +168,13 @@ impl Writer {
             self.state.floor = kept;
             self.store_state()?;
         }
-        let (file, start) = self.segment()?;
+        let next = self.next;
+        let (file, start) = self.segment(next)?;
+        let leader = self.state.vote.map(|vote| vote.leader_id).unwrap_or_default();
+        let position = LogPosition { term: leader.term, leader: NodeId(leader.node), index: from };
+        let marker = Frame { kind: FrameKind::Truncate, position, synced: start, payload: &[] };
         let mut bytes = Vec::new();
-        let synced = u32::try_from(start).expect("a segment file stays far below 4 GiB");
-        frame::write(&mut bytes, &Header { kind: Kind::Truncate, term: 0, leader: 0, index: from, synced }, &[]);
+        file.header.write_frame(&marker, &mut bytes).expect("no payload is within bounds");
         if !self.write(&file, start, &bytes)? {
             return Ok(());
         }
@@ -174,6 +184,7 @@ impl Writer {
             inner.recent.truncate(from);
             inner.last = kept;
         }
+        self.next = from;
         self.shared.durable.send_replace(kept);
         Ok(())
     }
@@ -211,16 +222,27 @@ impl Writer {
         Ok(true)
     }
 
-    /// The file to append to and its length; a new one when the last has grown to its size.
-    fn segment(&mut self) -> Result<(Arc<SegmentFile>, u64), LogError> {
+    /// The file to append `first` to and its length; a new one when the last has grown to its size, or when `first`
+    /// does not follow what it holds.
+    fn segment(&mut self, first: u64) -> Result<(Arc<SegmentFile>, u64), LogError> {
         let number = match &self.active {
-            Some((file, _, length)) if *length < self.config.segment_bytes => return Ok((file.clone(), *length)),
+            Some((file, _, length)) if *length < self.config.segment_bytes && self.next == first => {
+                return Ok((file.clone(), *length));
+            }
             Some((_, number, _)) => number + 1,
             None => 0,
         };
         let path = segment_path(&self.shared.directory, number);
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).map_err(|error| LogError::Io {
+            what: "drawing a salt for",
+            file: path.clone(),
+            error: error.into(),
+        })?;
+        let header = FileHeader { first, salt };
         let create = || {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+            file.write_all_at(&header.to_bytes(), 0)?;
             file.sync_all()?;
             sync_directory(&self.shared.directory)?;
             Ok::<_, io::Error>(file)
@@ -232,9 +254,9 @@ impl Writer {
                 Err(error) => return Err(LogError::Io { what: "creating", file: path, error }),
             }
         };
-        let segment = Arc::new(SegmentFile { path, file });
-        self.active = Some((segment.clone(), number, 0));
-        Ok((segment, 0))
+        let segment = Arc::new(SegmentFile { path, file, header });
+        self.active = Some((segment.clone(), number, FILE_HEADER_BYTES as u64));
+        Ok((segment, FILE_HEADER_BYTES as u64))
     }
 
     fn has_room(&self, bytes: usize) -> bool {
