@@ -1,7 +1,9 @@
 //! What merging and encoding cost, for objects of many entries.
 
+use std::hint::black_box;
+
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, black_box, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion};
 use trine_crdt::{Delta, Dot, Object, Operation, Timestamp, WriterId};
 
 const ELEMENTS: u64 = 10_000;
@@ -64,5 +66,8 @@ fn objects(criterion: &mut Criterion) {
     criterion.bench_function("digest: a set of 10k", |bench| bench.iter(|| black_box(&one).digest()));
 }
 
-criterion_group!(benches, objects);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    objects(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,0 +1,13 @@
+//! The crate's promises, each told in a file of its own.
+
+mod clock;
+mod codec;
+mod digest;
+mod edits;
+mod exhaustive;
+mod formats;
+mod history;
+mod model;
+mod oracles;
+mod random;
+mod removal;
