@@ -1,0 +1,3 @@
+//! The real arena: a cluster of processes on this machine, with an ocean between its regions.
+
+pub mod network;

@@ -1,0 +1,274 @@
+//! What the network does at the moment: a shape per direction between two places, and what is cut.
+//!
+//! A cut names two sets of places and a direction, or one node's address. It can flap: open and closed in turns of
+//! one period each, beginning with closed, as a pure function of time.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::link::Shape;
+use super::map::{CLIENTS, Map};
+
+/// Which direction of a cut is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Both.
+    #[default]
+    Both,
+    /// What goes into the place named first is dropped.
+    In,
+    /// What comes out of the place named first is dropped.
+    Out,
+}
+
+/// One cut.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cut {
+    /// The place that is cut off.
+    pub region: String,
+    /// From whom; empty: from all other regions (clients still reach it).
+    pub from: Vec<String>,
+    /// Only this node of the place, by its address; also clients do not reach it then.
+    pub node: Option<Ipv4Addr>,
+    /// Which direction.
+    pub direction: Direction,
+    /// Closed for so long, then open for as long, and so on; none: closed until healed.
+    pub flap: Option<Duration>,
+}
+
+/// The state of one direction's gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Gate {
+    #[default]
+    Open,
+    Closed,
+    Flaps {
+        since_ns: u64,
+        period_ns: u64,
+    },
+}
+
+impl Gate {
+    fn is_closed(self, now_ns: u64) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Closed => true,
+            Self::Flaps { since_ns, period_ns } => {
+                (now_ns.saturating_sub(since_ns) / period_ns.max(1)).is_multiple_of(2)
+            }
+        }
+    }
+}
+
+/// All rules at a moment.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    places: usize,
+    shapes: Vec<Shape>,
+    gates: Vec<Gate>,
+    nodes: Vec<(Ipv4Addr, Direction, Gate)>,
+    cuts: Vec<(Cut, u64)>,
+}
+
+/// The one-way delay between two regions by default.
+#[must_use]
+pub fn delay_between(a: &str, b: &str) -> Duration {
+    let pair = if a < b { (a, b) } else { (b, a) };
+    let ms = match pair {
+        (a, b) if a == b || a == CLIENTS || b == CLIENTS => 0,
+        ("eu-west-1", "us-east-1") => 38,
+        ("ap-southeast-1", "us-east-1") => 110,
+        ("ap-southeast-1", "eu-west-1") => 80,
+        _ => 60,
+    };
+    Duration::from_millis(ms)
+}
+
+impl Rules {
+    /// Usual delays, no loss, nothing cut.
+    #[must_use]
+    pub fn new(map: &Map) -> Self {
+        let names: Vec<&str> = map.sites().iter().map(|site| site.name.as_str()).collect();
+        let shapes = names
+            .iter()
+            .flat_map(|a| names.iter().map(|b| Shape { delay: delay_between(a, b), ..Shape::default() }))
+            .collect();
+        let places = names.len();
+        Self { places, shapes, gates: vec![Gate::Open; places * places], nodes: Vec::new(), cuts: Vec::new() }
+    }
+
+    /// How packets from one place to another behave.
+    #[must_use]
+    pub fn shape(&self, from: usize, to: usize) -> &Shape {
+        &self.shapes[from * self.places + to]
+    }
+
+    /// The same, to be changed.
+    pub fn shape_mut(&mut self, from: usize, to: usize) -> &mut Shape {
+        &mut self.shapes[from * self.places + to]
+    }
+
+    /// Whether a packet between two places and addresses is dropped now.
+    #[must_use]
+    pub fn is_cut(&self, from: usize, to: usize, source: [u8; 4], target: [u8; 4], now_ns: u64) -> bool {
+        self.gates[from * self.places + to].is_closed(now_ns)
+            || self.nodes.iter().any(|(node, direction, gate)| {
+                let out = *direction != Direction::In && node.octets() == source;
+                let into = *direction != Direction::Out && node.octets() == target;
+                (out || into) && gate.is_closed(now_ns)
+            })
+    }
+
+    /// Cuts.
+    ///
+    /// # Errors
+    /// When a place does not exist.
+    pub fn cut(&mut self, map: &Map, cut: Cut, now_ns: u64) -> anyhow::Result<()> {
+        map.find(&cut.region)?;
+        cut.from.iter().try_for_each(|name| map.find(name).map(drop))?;
+        self.cuts.push((cut, now_ns));
+        self.close(map);
+        Ok(())
+    }
+
+    /// Takes back all cuts, or those that cut off this place; says how many.
+    pub fn heal(&mut self, map: &Map, region: Option<&str>) -> usize {
+        let before = self.cuts.len();
+        self.cuts.retain(|(cut, _)| region.is_some_and(|region| cut.region != region));
+        self.close(map);
+        before - self.cuts.len()
+    }
+
+    /// The cuts that stand.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.cuts.iter().map(|(cut, _)| cut)
+    }
+
+    /// Recomputes the gates from the cuts.
+    fn close(&mut self, map: &Map) {
+        self.gates.fill(Gate::Open);
+        self.nodes.clear();
+        for (cut, since_ns) in &self.cuts {
+            let gate = cut.flap.map_or(Gate::Closed, |period| Gate::Flaps {
+                since_ns: *since_ns,
+                period_ns: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
+            });
+            if let Some(node) = cut.node {
+                self.nodes.push((node, cut.direction, gate));
+                continue;
+            }
+            let Some(region) = map.site(&cut.region) else { continue };
+            for (other, site) in map.sites().iter().enumerate() {
+                let named = if cut.from.is_empty() { site.name != CLIENTS } else { cut.from.contains(&site.name) };
+                if !named || other == region {
+                    continue;
+                }
+                if cut.direction != Direction::In {
+                    shut(&mut self.gates[region * self.places + other], gate);
+                }
+                if cut.direction != Direction::Out {
+                    shut(&mut self.gates[other * self.places + region], gate);
+                }
+            }
+        }
+    }
+}
+
+/// A closed gate stays closed when another cut flaps.
+fn shut(gate: &mut Gate, with: Gate) {
+    if *gate != Gate::Closed {
+        *gate = with;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NetworkConfig, RegionPlan};
+    use super::*;
+
+    const US: usize = 0;
+    const EU: usize = 1;
+    const AP: usize = 2;
+    const CLIENT: usize = 3;
+
+    fn world() -> (Map, Rules) {
+        let regions = ["us-east-1", "eu-west-1", "ap-southeast-1"]
+            .map(|name| RegionPlan { name: name.into(), nodes: 3 })
+            .to_vec();
+        let map = Map::new(&NetworkConfig { regions, ..NetworkConfig::default() }).expect("it fits");
+        let rules = Rules::new(&map);
+        (map, rules)
+    }
+
+    /// The closed directions at a time, as `us>eu`.
+    fn closed(rules: &Rules, now_ns: u64) -> String {
+        let names = ["us", "eu", "ap", "cl"];
+        let mut text = Vec::new();
+        for (from, a) in names.iter().enumerate() {
+            for (to, b) in names.iter().enumerate() {
+                if rules.is_cut(from, to, [0; 4], [0; 4], now_ns) {
+                    text.push(format!("{a}>{b}"));
+                }
+            }
+        }
+        text.join(" ")
+    }
+
+    #[test]
+    fn regions_lie_an_ocean_apart() {
+        let (_, rules) = world();
+        let ms = |from, to| rules.shape(from, to).delay.as_millis();
+        assert_eq!((ms(US, EU), ms(AP, US), ms(EU, AP), ms(CLIENT, AP)), (38, 110, 80, 0));
+        assert_eq!(delay_between("mars-1", "us-east-1").as_millis(), 60);
+    }
+
+    #[test]
+    fn a_split_cuts_off_a_region_from_the_others_and_not_from_its_clients() {
+        let (map, mut rules) = world();
+        rules.cut(&map, Cut { region: "eu-west-1".into(), ..Cut::default() }, 0).expect("a region");
+        assert_eq!(closed(&rules, 0), "us>eu eu>us eu>ap ap>eu");
+        assert_eq!(rules.heal(&map, None), 1);
+        assert_eq!(closed(&rules, 0), "");
+    }
+
+    #[test]
+    fn cuts_can_be_partial_one_way_and_flapping() {
+        let (map, mut rules) = world();
+        let cut = Cut {
+            region: "eu-west-1".into(),
+            from: vec!["us-east-1".into()],
+            direction: Direction::Out,
+            flap: Some(Duration::from_nanos(100)),
+            ..Cut::default()
+        };
+        rules.cut(&map, cut, 1000).expect("a region");
+        assert_eq!(closed(&rules, 1050), "eu>us");
+        assert_eq!(closed(&rules, 1150), "");
+        assert_eq!(closed(&rules, 1250), "eu>us");
+    }
+
+    #[test]
+    fn two_cuts_heal_one_by_one() {
+        let (map, mut rules) = world();
+        rules.cut(&map, Cut { region: "eu-west-1".into(), ..Cut::default() }, 0).expect("a region");
+        rules.cut(&map, Cut { region: "ap-southeast-1".into(), ..Cut::default() }, 0).expect("a region");
+        assert_eq!(rules.heal(&map, Some("eu-west-1")), 1);
+        assert_eq!(closed(&rules, 0), "us>ap eu>ap ap>us ap>eu");
+        assert!(rules.cut(&map, Cut { region: "mars".into(), ..Cut::default() }, 0).is_err());
+    }
+
+    #[test]
+    fn one_node_can_be_cut_off_by_its_address() {
+        let (map, mut rules) = world();
+        let node = Ipv4Addr::new(10, 77, 2, 1);
+        let cut = Cut { region: "eu-west-1".into(), node: Some(node), ..Cut::default() };
+        rules.cut(&map, cut, 0).expect("a region");
+        assert!(rules.is_cut(EU, US, node.octets(), [10, 77, 1, 1], 0));
+        assert!(rules.is_cut(CLIENT, EU, [10, 77, 254, 1], node.octets(), 0));
+        assert!(!rules.is_cut(EU, US, [10, 77, 2, 2], [10, 77, 1, 1], 0));
+    }
+}

@@ -1,0 +1,6 @@
+//! Splits regions and checks what survives, in a deterministic world or on real processes.
+//!
+//! The `arena` is the real one: node processes in one network namespace a region, joined by a network of our own
+//! whose delays, losses and cuts are ours to command.
+
+pub mod arena;
