@@ -163,6 +163,9 @@ pub fn verify(der: &[u8], ca: &VerifyingKey, cluster: &str, now_unix_s: i64) -> 
         return Err(malformed("not of version 3"));
     }
     check_signature(&certificate, ca)?;
+    if enclose(&certificate) != der {
+        return Err(malformed("not in the one form of DER"));
+    }
     let (not_before, not_after) =
         (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
     if now_unix_s < not_before {
@@ -206,6 +209,18 @@ fn check_signature(certificate: &X509Certificate<'_>, ca: &VerifyingKey) -> Resu
     let signature = Signature::from_slice(&value.data).map_err(|_| CertificateError::Signature)?;
     let signed = certificate.tbs_certificate.as_ref();
     ca.verify_strict(signed, &signature).map_err(|_| CertificateError::Signature)
+}
+
+/// The one DER form of what encloses the signed part. The signature does not cover it and the parser is lenient.
+fn enclose(certificate: &X509Certificate<'_>) -> Vec<u8> {
+    let signed = certificate.tbs_certificate.as_ref();
+    let algorithm = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+    let value = [&[0x03, 0x41, 0x00], certificate.signature_value.data.as_ref()].concat();
+    let content = [signed, &algorithm, &value].concat();
+    // Key and signature alone are longer than the 127 bytes that a short length can say.
+    let length = content.len().to_be_bytes();
+    let length = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    [&[0x30, 0x80 | length.len() as u8], length, &content].concat()
 }
 
 fn key_of(certificate: &X509Certificate<'_>) -> Result<[u8; 32], CertificateError> {
