@@ -10,12 +10,34 @@
 //! 4. Never retry, reorder or drop on the core's behalf where order is promised (persisting, proposing,
 //!    committing); messages between nodes may be dropped, repeated, reordered and late.
 
+mod buffer;
+pub mod config;
+mod delivery;
 pub mod effect;
+mod held;
 pub mod input;
+mod ledger;
+pub mod limits;
+mod membership;
 pub mod message;
+mod messages;
+mod metadata;
+mod mirrors;
+pub mod objects;
+mod objects_served;
+mod reads;
+mod repair;
+mod replica;
+mod requests;
+pub mod rows;
 pub mod store;
+mod turn;
+mod views;
+mod waiting;
 
+pub use config::Config;
 pub use effect::{Batch, Effect, Outbox, Persistence};
 pub use input::Input;
 pub use message::PeerMessage;
+pub use replica::{Counters, Replica};
 pub use store::{Store, StoreError};

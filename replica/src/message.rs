@@ -29,8 +29,6 @@ pub enum PeerMessage {
         batch: u64,
         /// Partition, writer, and the last sequence number of the unbroken prefix on disk.
         upto: Vec<(PartitionId, WriterId, u64)>,
-        /// Per partition and writer up to which a majority of the sender's region has it, where known.
-        region: Vec<(PartitionId, WriterId, u64)>,
     },
     /// A summary of what the sender holds, to find what is missing: per namespace partitions' vector hashes.
     Vectors(Vec<(PartitionId, u64)>),
@@ -67,7 +65,7 @@ pub enum PeerMessage {
         ledger: RegionId,
         /// The first record wanted; everything below it is held and verified.
         from: u64,
-        /// How many bytes may be under way unacknowledged.
+        /// How many bytes may be under way unacknowledged; 0: follow no more.
         window_bytes: u64,
     },
     /// Records of a ledger, and a checkpoint at or after their end.
@@ -98,6 +96,8 @@ pub enum PeerMessage {
         options: Options,
         /// The request.
         request: Request,
+        /// How many nodes have handed it on.
+        hops: u8,
     },
     /// Its answer.
     Forwarded {

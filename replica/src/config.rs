@@ -1,0 +1,69 @@
+//! What a core is told when it is made.
+
+use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_ledger::Genesis;
+
+/// Identity and settings of one node's core.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The founding document, verified.
+    pub genesis: Genesis,
+    /// This node's disk.
+    pub node: NodeId,
+    /// This node's name, as its certificate says.
+    pub name: String,
+    /// This node's region.
+    pub region: RegionId,
+    /// This incarnation: drawn by the driver at this start.
+    pub writer: WriterId,
+    /// This node's libp2p peer id.
+    pub peer: String,
+    /// The libp2p addresses that others reach it at.
+    pub addresses: Vec<String>,
+    /// Where its Raft connections arrive, `host:port`.
+    pub raft: String,
+    /// Where its HTTP API listens.
+    pub http: Option<String>,
+    /// The Ed25519 seed of the region's log key.
+    pub log_key: Option<[u8; 32]>,
+    /// A number drawn by the driver at this start, from which salts are derived.
+    pub salt_seed: [u8; 32],
+    /// The largest value accepted, in bytes.
+    pub value_bytes_max: usize,
+    /// Stamps further ahead of the wall clock than this are held, in milliseconds.
+    pub clock_drift_ms_max: u64,
+    /// How often a round of repair is started, in milliseconds.
+    pub repair_interval_ms: u64,
+    /// How many nodes of a region mirror the other regions' ledgers.
+    pub mirrors_per_region: usize,
+    /// A segment is sealed at so many bytes of records.
+    pub segment_bytes: u64,
+    /// Whether rumors are published; repair alone suffices, only later.
+    pub gossip: bool,
+}
+
+impl Config {
+    /// The settings' defaults, for an identity.
+    #[must_use]
+    pub fn new(genesis: Genesis, node: NodeId, name: &str, region: RegionId, writer: WriterId) -> Self {
+        Self {
+            genesis,
+            node,
+            name: name.to_owned(),
+            region,
+            writer,
+            peer: String::new(),
+            addresses: Vec::new(),
+            raft: String::new(),
+            http: None,
+            log_key: None,
+            salt_seed: [0; 32],
+            value_bytes_max: trine_protocol::limits::VALUE_BYTES_MAX,
+            clock_drift_ms_max: 500,
+            repair_interval_ms: 500,
+            mirrors_per_region: 2,
+            segment_bytes: 64 * 1024 * 1024,
+            gossip: true,
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! The own region's ledger on this node: what is proposed, what was applied, what is answered.
+//!
+//! The leader batches: while a few proposals are under way, what comes in meanwhile waits and leaves as one entry.
+//! It stamps as it proposes, so that stamps rise along the log. Every node applies what the log commits, with the
+//! pure applier of `trine_ledger`, and the leader answers whoever waits for a command, known by its stamp.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp};
+use trine_ledger::apply::{Applied, ApplyError, Change, Lookup, Remembered};
+use trine_ledger::checkpoint::{self, Checkpoint};
+use trine_ledger::entry::{AppendCommand, Command, Entry};
+use trine_ledger::record::{Body, Record, RecordHeader};
+use trine_ledger::registry::NodeRecord;
+use trine_ledger::state::LedgerState;
+use trine_ledger::tree::Hash;
+
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::effect::Effect;
+use crate::effect::Persistence::Derived;
+use crate::input::{CommittedEntry, Payload, ProposeOutcome};
+use crate::limits::{ENTRY_BYTES_TARGET, ENTRY_COMMANDS_MAX, PROPOSALS_IN_FLIGHT_MAX, RECENT_RECORDS_BYTES_MAX};
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+use crate::waiting::{Asked, Cause, Wait};
+
+/// The own region's ledger.
+#[derive(Debug)]
+pub struct OwnLedger {
+    pub(crate) state: LedgerState,
+    /// The log index at which the registry last changed: its version in the metadata.
+    pub(crate) registry_epoch: u64,
+    pub(crate) origin: String,
+    signing: Option<SigningKey>,
+    queue: VecDeque<Draft>,
+    proposals: BTreeMap<u64, Vec<Timestamp>>,
+    next_ticket: u64,
+    recent: VecDeque<(u64, Bytes)>,
+    recent_bytes: usize,
+    note: Option<(u64, Bytes)>,
+    registry_dirty: bool,
+}
+
+/// A command to be, and the request that waits for it.
+#[derive(Debug)]
+pub struct Draft {
+    /// The waiting request's number.
+    pub wait: u64,
+    /// What to propose.
+    pub command: DraftCommand,
+    /// Whether the answer carries a proof.
+    pub with_proof: bool,
+    /// The request, to be handed on when it never enters the log.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// A command without its stamp.
+#[derive(Debug)]
+pub enum DraftCommand {
+    /// A record.
+    Append(Box<AppendDraft>),
+    /// Anything else: the command, made of its stamp.
+    Other(Command),
+}
+
+/// A record to be appended, checked but not stamped.
+#[derive(Debug)]
+pub struct AppendDraft {
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The value's media type.
+    pub content_type: String,
+    /// Key, metadata and value; its salts are drawn when it is stamped.
+    pub body: Body,
+    /// The name under which it is remembered.
+    pub idempotency: Option<[u8; 32]>,
+    /// What the key's latest version must be.
+    pub condition: Option<trine_ledger::entry::Condition>,
+}
+
+impl OwnLedger {
+    /// Reads the state from the store.
+    ///
+    /// # Errors
+    /// What the store says, and rows that cannot be read.
+    pub fn open(config: &Config, store: &dyn Store) -> Result<Self, StoreError> {
+        let damaged = |what: &str| StoreError::Damaged(format!("the own ledger's {what}"));
+        let (mut registry_epoch, mut state) = (0, LedgerState::new(config.region.clone()));
+        if let Some(head) = store.get(Derived, rows::LEDGER_STATE)? {
+            let registry = store.get(Derived, rows::REGISTRY)?.ok_or_else(|| damaged("registry"))?;
+            registry_epoch = u64::from_be_bytes(*registry.first_chunk().ok_or_else(|| damaged("registry"))?);
+            state = LedgerState::from_bytes(&head, &registry.slice(8..)).map_err(|_| damaged("state"))?;
+        }
+        Ok(Self {
+            state,
+            registry_epoch,
+            origin: checkpoint::origin(&config.genesis.cluster, &config.region),
+            signing: config.log_key.as_ref().map(SigningKey::from_bytes),
+            queue: VecDeque::new(),
+            proposals: BTreeMap::new(),
+            next_ticket: 0,
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            note: None,
+            registry_dirty: false,
+        })
+    }
+
+    /// The nodes of the region's roster.
+    pub fn roster(&self) -> impl Iterator<Item = &NodeRecord> {
+        self.state.registry().roster.values()
+    }
+
+    /// How many records were applied.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.state.size()
+    }
+
+    /// A recently applied record.
+    #[must_use]
+    pub fn recent(&self, index: u64) -> Option<Bytes> {
+        let (first, _) = self.recent.front()?;
+        let place = usize::try_from(index.checked_sub(*first)?).ok()?;
+        self.recent.get(place).map(|(_, record)| record.clone())
+    }
+
+    /// The signed checkpoint of the applied size.
+    pub fn note(&mut self) -> Option<Bytes> {
+        let size = self.state.size();
+        if self.note.as_ref().is_none_or(|(signed, _)| *signed != size) {
+            let note = self.sign(size, self.state.root())?;
+            self.note = Some((size, note));
+        }
+        self.note.as_ref().map(|(_, note)| note.clone())
+    }
+
+    /// Signs a size that was applied.
+    #[must_use]
+    pub fn sign(&self, size: u64, root: Hash) -> Option<Bytes> {
+        let key = self.signing.as_ref()?;
+        Some(Checkpoint { origin: self.origin.clone(), size, root }.sign(key))
+    }
+
+    /// Puts a draft behind the others.
+    pub fn enqueue(&mut self, draft: Draft) {
+        self.queue.push_back(draft);
+    }
+
+    fn keep_recent(&mut self, index: u64, record: Bytes) {
+        self.recent_bytes += record.len();
+        self.recent.push_back((index, record));
+        while self.recent_bytes > RECENT_RECORDS_BYTES_MAX
+            && let Some((_, oldest)) = self.recent.pop_front()
+        {
+            self.recent_bytes -= oldest.len();
+        }
+    }
+}
+
+impl Replica {
+    /// Proposes what is queued, as far as proposals under way allow.
+    pub(crate) fn propose_queued(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        if !self.leadership.serving {
+            return Ok(());
+        }
+        while self.ledger.proposals.len() < PROPOSALS_IN_FLIGHT_MAX && !self.ledger.queue.is_empty() {
+            let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
+            while commands.len() < ENTRY_COMMANDS_MAX && bytes < ENTRY_BYTES_TARGET {
+                let Some(draft) = self.ledger.queue.pop_front() else { break };
+                // Given up meanwhile: nothing was done, and nothing will be.
+                let Some(wait) = self.waiting.take(draft.wait) else { continue };
+                let namespace = matches!(&draft.command, DraftCommand::Other(Command::CreateNamespace { .. }));
+                let stamp = self.stamp(turn)?;
+                match self.command(turn, stamp, draft.command)? {
+                    Ok(command) => {
+                        bytes += command.bytes_max();
+                        commands.push(command);
+                        stamps.push(stamp);
+                        let cause = Cause::Commit { stamp, with_proof: draft.with_proof, asked: draft.asked };
+                        self.waiting.insert(draft.wait, Wait { cause, ..wait });
+                    }
+                    Err(error) => self.answer(turn, wait.origin, Err(error)),
+                }
+                // A namespace's id is its entry's index, so an entry creates one at most.
+                if namespace {
+                    break;
+                }
+            }
+            if commands.is_empty() {
+                continue;
+            }
+            let entry = Entry { commands }.to_bytes().expect("each command was checked against its bounds");
+            self.ledger.next_ticket += 1;
+            let ticket = self.ledger.next_ticket;
+            self.ledger.proposals.insert(ticket, stamps);
+            turn.effects.push(Effect::Propose { ticket, entry });
+        }
+        Ok(())
+    }
+
+    /// Makes a command of a draft and its stamp.
+    fn command(
+        &mut self,
+        turn: &Turn<'_>,
+        stamp: Timestamp,
+        draft: DraftCommand,
+    ) -> Result<Result<Command, trine_protocol::RequestError>, StoreError> {
+        let mut append = match draft {
+            DraftCommand::Append(append) => append,
+            DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
+        };
+        for (number, salt) in append.body.salts.iter_mut().enumerate() {
+            let mut input = stamp.to_bytes().to_vec();
+            input.push(u8::try_from(number).expect("there are three"));
+            *salt = *blake3::keyed_hash(&self.config.salt_seed, &input).as_bytes();
+        }
+        let seen = self.latest_leaf(turn, &append.namespace, &append.body.key)?;
+        let AppendDraft { namespace, content_type, body, idempotency, condition } = *append;
+        let header = RecordHeader::of(namespace, stamp, content_type, seen.into_iter().collect(), None, &body)
+            .and_then(|header| header.to_bytes());
+        Ok(match header {
+            Ok(header) => Ok(Command::Append(Box::new(AppendCommand { header, body, idempotency, condition }))),
+            Err(error) => Err(trine_protocol::RequestError::Invalid { what: error.to_string() }),
+        })
+    }
+
+    /// The driver says what became of a proposal.
+    pub(crate) fn proposed(&mut self, turn: &mut Turn<'_>, ticket: u64, outcome: ProposeOutcome) {
+        let Some(stamps) = self.ledger.proposals.remove(&ticket) else { return };
+        if outcome == ProposeOutcome::Committed {
+            return;
+        }
+        for stamp in stamps {
+            let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
+            let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
+            else {
+                continue;
+            };
+            // What may be in the log goes on waiting, unless its idempotency key makes a second try harmless.
+            let again = asked.filter(|asked| outcome == ProposeOutcome::Refused || asked.idempotent());
+            match again {
+                Some(asked) => {
+                    self.waiting.insert(number, Wait { origin, deadline_ns, cause: Cause::Route(asked) });
+                }
+                None => {
+                    let cause = Cause::Commit { stamp, with_proof: false, asked: None };
+                    self.waiting.insert(number, Wait { origin, deadline_ns, cause });
+                }
+            }
+        }
+        self.reroute(turn);
+    }
+
+    /// Applies one committed entry.
+    pub(crate) fn apply(&mut self, turn: &mut Turn<'_>, committed: CommittedEntry) -> Result<(), StoreError> {
+        let CommittedEntry { position, payload } = committed;
+        if self.ledger.state.position().is_some_and(|last| position.index <= last.index) {
+            return Ok(());
+        }
+        let entry = match &payload {
+            // Bytes that are no entry are the same bytes on every node: all pass over them alike.
+            Payload::Entry(bytes) => Entry::from_bytes(bytes).unwrap_or_default(),
+            Payload::Blank | Payload::Membership(_) => Entry::default(),
+        };
+        if entry.commands.is_empty() {
+            return self.ledger.state.pass::<StoreError>(position).map_err(from_apply);
+        }
+        let mut lookup = Rows { buffer: &mut self.buffer, store: turn.store };
+        let outcome = self.ledger.state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
+        let region = self.config.region.clone();
+        for node in &outcome.nodes {
+            let key = rows::tree(&region, node.level, node.index);
+            self.buffer.put(Derived, key, Some(Bytes::copy_from_slice(&node.hash)));
+        }
+        for change in &outcome.changes {
+            self.remember(turn, change)?;
+        }
+        if outcome.registry_changed {
+            self.ledger.registry_epoch = position.index;
+            self.ledger.registry_dirty = true;
+        }
+        for (number, applied) in outcome.applied.into_iter().enumerate() {
+            let command = &entry.commands[number];
+            if let Applied::Record(record) = &applied {
+                let Command::Append(append) = command else { continue };
+                let place = [position.index.to_be_bytes().as_slice(), &record.command.to_be_bytes()].concat();
+                self.buffer.put(Derived, rows::own_record(record.index), Some(place.into()));
+                let index = Bytes::copy_from_slice(&record.index.to_be_bytes());
+                let latest = rows::own_latest(&record.header.namespace, record.key.as_bytes());
+                self.buffer.put(Derived, latest, Some(index));
+                self.index_version(&region, record.index, &record.header, &record.key, record.leaf);
+                let bytes = Record { header: append.header.clone(), body: Some(append.body.clone()) }.to_bytes();
+                self.ledger.keep_recent(record.index, bytes.expect("an applied record is within its bounds"));
+                // What the region's ledger says is so; this node may lead next and must stamp above it.
+                let _ = self.clock.observe(turn.now.wall_ns, &record.header.stamp, u64::MAX);
+            }
+            if let Applied::Sealed(segment) = &applied {
+                self.publish_segment(turn, &region, segment);
+            }
+            let stamp = command.stamp().unwrap_or_default();
+            if let Some(wait) = self.waiting.take_committed(&stamp) {
+                self.answer_applied(turn, wait, applied)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a run of applied entries: the state's row, and whoever waits for it.
+    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        self.buffer.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
+        if std::mem::take(&mut self.ledger.registry_dirty) || self.ledger.registry_epoch == 0 {
+            let bytes = self.ledger.state.registry().to_bytes().expect("what was applied is within its bounds");
+            let row = [self.ledger.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
+            self.buffer.put(Derived, rows::REGISTRY, Some(row.into()));
+            self.publish_registry(turn, bytes);
+            self.roster_changed(turn);
+        }
+        self.wake_fresh(turn);
+        self.wake_barriers(turn);
+        Ok(())
+    }
+
+    /// Adds a record to the index of its key's versions, over all regions.
+    pub(crate) fn index_version(
+        &mut self,
+        region: &RegionId,
+        index: u64,
+        header: &RecordHeader,
+        key: &str,
+        leaf: Hash,
+    ) {
+        let row = rows::version(&header.namespace, key.as_bytes(), &header.stamp, region, index);
+        self.buffer.put(Derived, row, Some(Bytes::copy_from_slice(&leaf)));
+    }
+
+    fn remember(&mut self, turn: &Turn<'_>, change: &Change) -> Result<(), StoreError> {
+        match change {
+            Change::Remember { key, row } => {
+                let mut bytes = row.number.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&row.index.to_be_bytes());
+                bytes.extend_from_slice(&row.stamp.to_bytes());
+                bytes.extend_from_slice(&row.leaf);
+                self.buffer.put(Derived, rows::idempotency(key), Some(bytes.into()));
+                let numbered = [key.as_slice(), &row.stamp.to_bytes()].concat();
+                self.buffer.put(Derived, rows::idempotency_number(row.number), Some(numbered.into()));
+            }
+            Change::Forget { number, key } => {
+                self.buffer.put(Derived, rows::idempotency_number(*number), None);
+                let known = Rows { buffer: &mut self.buffer, store: turn.store }.remembered(key)?;
+                if known.is_some_and(|known| known.number == *number) {
+                    self.buffer.put(Derived, rows::idempotency(key), None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn latest_leaf(&mut self, turn: &Turn<'_>, namespace: &NamespaceId, key: &str) -> Result<Option<Hash>, StoreError> {
+        let from = rows::versions(namespace, key.as_bytes());
+        let to = rows::after_prefix(&from);
+        let latest = self.buffer.scan(turn.store, Derived, (&from, &to), 1, true)?;
+        Ok(latest.first().and_then(|(_, leaf)| leaf.as_ref().try_into().ok()))
+    }
+
+    /// Proposes a seal when the open segment is large enough.
+    pub(crate) fn seal_tick(&mut self, turn: &Turn<'_>) {
+        let open = self.ledger.state.segment();
+        let due = self.leadership.serving && open.count > 0 && open.bytes >= self.config.segment_bytes;
+        if due && self.waiting.select(|wait| matches!(wait.cause, Cause::Queued)).is_empty() {
+            let command = Command::Seal { stamp: Timestamp::ZERO };
+            self.draft_own(turn, command);
+        }
+    }
+
+    /// Queues a command of this node's own; nobody waits for its answer.
+    pub(crate) fn draft_own(&mut self, turn: &Turn<'_>, command: Command) {
+        let deadline_ns = turn.now.monotonic_ns + 5_000_000_000;
+        let wait = self.waiting.add(crate::waiting::Origin::Own, deadline_ns, Cause::Queued);
+        let command = DraftCommand::Other(command);
+        self.ledger.enqueue(Draft { wait, command, with_proof: false, asked: None });
+    }
+
+    /// A node of the own region, by id.
+    #[must_use]
+    pub(crate) fn rostered(&self, node: NodeId) -> Option<&NodeRecord> {
+        self.ledger.state.registry().roster.get(&node)
+    }
+}
+
+fn stamped(command: Command, at: Timestamp) -> Command {
+    match command {
+        Command::Register(record) => Command::Register(NodeRecord { stamp: at, ..record }),
+        Command::Retire { node, .. } => Command::Retire { stamp: at, node },
+        Command::Replace { node, .. } => Command::Replace { stamp: at, node },
+        Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
+        Command::Seal { .. } => Command::Seal { stamp: at },
+        Command::Append(append) => Command::Append(append),
+    }
+}
+
+fn from_apply(error: ApplyError<StoreError>) -> StoreError {
+    match error {
+        ApplyError::Lookup(error) => error,
+        error @ ApplyError::OutOfOrder { .. } => StoreError::Damaged(error.to_string()),
+    }
+}
+
+/// The applier's view of the rows.
+struct Rows<'a> {
+    buffer: &'a mut Buffer,
+    store: &'a dyn Store,
+}
+
+impl Lookup for Rows<'_> {
+    type Error = StoreError;
+
+    fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, StoreError> {
+        let row = self.buffer.get(self.store, Derived, &rows::own_latest(namespace, key.as_bytes()))?;
+        let damaged = || StoreError::Damaged(format!("the latest index of key {key}"));
+        row.map(|bytes| bytes.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| damaged())).transpose()
+    }
+
+    fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, StoreError> {
+        let Some(bytes) = self.buffer.get(self.store, Derived, &rows::idempotency(key))? else { return Ok(None) };
+        let read = || {
+            let (number, rest) = bytes.split_first_chunk::<8>()?;
+            let (index, rest) = rest.split_first_chunk::<8>()?;
+            let (stamp, leaf) = rest.split_first_chunk::<24>()?;
+            Some(Remembered {
+                number: u64::from_be_bytes(*number),
+                index: u64::from_be_bytes(*index),
+                stamp: Timestamp::from_bytes(stamp),
+                leaf: leaf.try_into().ok()?,
+            })
+        };
+        read().map(Some).ok_or_else(|| StoreError::Damaged("an idempotency row".to_owned()))
+    }
+
+    fn remembered_at(&mut self, number: u64) -> Result<([u8; 32], Timestamp), StoreError> {
+        let damaged = || StoreError::Damaged(format!("idempotency row {number}"));
+        let row = self.buffer.get(self.store, Derived, &rows::idempotency_number(number))?.ok_or_else(damaged)?;
+        let (key, stamp) = row.split_first_chunk::<32>().ok_or_else(damaged)?;
+        Ok((*key, Timestamp::from_bytes(stamp.try_into().map_err(|_| damaged())?)))
+    }
+}

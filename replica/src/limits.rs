@@ -1,0 +1,43 @@
+//! What one node takes on at once, in one place.
+
+/// The most client requests that wait for something at once; more are refused as `Overloaded`.
+pub const REQUESTS_WAITING_MAX: usize = 16_384;
+/// The most bytes of batches not yet on disk; beyond it writes are refused as `Overloaded`.
+pub const UNPERSISTED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a request may take when it does not say, in milliseconds.
+pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
+/// The longest a request may ask to wait, in milliseconds.
+pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
+/// The most commands in one log entry.
+pub const ENTRY_COMMANDS_MAX: usize = 512;
+/// An entry takes no further command beyond so many bytes; one large value may exceed it alone.
+pub const ENTRY_BYTES_TARGET: usize = 1024 * 1024;
+/// The most proposals under way; what comes meanwhile is batched into the next.
+pub const PROPOSALS_IN_FLIGHT_MAX: usize = 4;
+/// The most bytes of object deltas in one message; one large delta may exceed it alone.
+pub const INTERVALS_BYTES_TARGET: usize = 256 * 1024;
+/// The most intervals in one message.
+pub const INTERVALS_PER_MESSAGE_MAX: usize = 512;
+/// The largest encoded object.
+pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of whole objects in one page of a partition; one large object may exceed it alone.
+pub const PAGE_BYTES_TARGET: usize = 256 * 1024;
+/// The most delta rows kept per partition and writer; older ones are served as whole objects.
+pub const DELTA_ROWS_MAX: u64 = 4096;
+/// The most partitions' vectors in one message.
+pub const VECTORS_PER_MESSAGE_MAX: usize = 128;
+/// The most bytes of ledger records in one `Tail`; one large record may exceed it alone.
+pub const TAIL_BYTES_TARGET: usize = 256 * 1024;
+/// The most records in one `Tail`.
+pub const TAIL_RECORDS_MAX: usize = 1024;
+/// How many bytes of a ledger's tail may be under way to one follower.
+pub const FOLLOW_WINDOW_BYTES: u64 = 1024 * 1024;
+/// The most namespaces a cluster may have.
+pub const NAMESPACES_MAX: usize = 1024;
+/// The most partitions per objects namespace.
+pub const SLOTS_MAX: u32 = 4096;
+/// How many bytes of recently applied records are kept to feed followers without reading the disk.
+pub const RECENT_RECORDS_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(OBJECT_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);
+const _: () = assert!(INTERVALS_BYTES_TARGET as u64 <= FOLLOW_WINDOW_BYTES);

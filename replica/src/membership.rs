@@ -1,0 +1,171 @@
+//! Who belongs: registering this incarnation, following the roster, greeting and parting.
+//!
+//! A node mints no dot and takes no write before its incarnation stands in its region's ledger. It asks the leader
+//! (or any node of the region, which passes it on) until it does. Whoever is retired stops.
+
+use std::collections::BTreeMap;
+
+use trine_crdt::{NodeId, Timestamp};
+use trine_ledger::entry::Command;
+use trine_ledger::registry::NodeRecord;
+
+use crate::effect::{Effect, PeerAddress, RosterNode};
+use crate::input::{Leadership, Peer};
+use crate::message::{PeerMessage, Registration};
+use crate::replica::Replica;
+use crate::turn::Turn;
+use crate::waiting::Cause;
+
+impl Replica {
+    pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
+        let node = peer.node;
+        if node == self.config.node || self.retired(node) {
+            return;
+        }
+        let near = peer.region == self.config.region;
+        self.peers.insert(node, peer);
+        self.open_link(node);
+        self.metadata_up(turn, node, near);
+        self.greet(turn, node);
+    }
+
+    pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+        self.peers.remove(&node);
+        if let Some(link) = self.links.get_mut(&node) {
+            link.reset();
+        }
+        self.links.remove(&node);
+        self.metadata_down(node);
+        self.forget_follower(node);
+        for number in self.waiting.select(|wait| matches!(&wait.cause, Cause::Elsewhere { to, .. } if *to == node)) {
+            self.send_again(number);
+        }
+        self.reroute(turn);
+    }
+
+    pub(crate) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
+        let before = self.leadership;
+        self.leadership = leadership;
+        if before.leader != leadership.leader {
+            let own = self.config.node;
+            for number in self.waiting.select(|wait| match &wait.cause {
+                Cause::Elsewhere { to, asked } => {
+                    asked.request.writes() && leadership.leader != Some(*to) && Some(*to) == before.leader
+                }
+                Cause::Queued => leadership.leader != Some(own),
+                _ => false,
+            }) {
+                self.send_again(number);
+            }
+        }
+        self.reroute(turn);
+    }
+
+    /// Asks for this incarnation to be registered, until it is.
+    pub(crate) fn register(&mut self, turn: &mut Turn<'_>) {
+        let stands = self.rostered(self.config.node).is_some_and(|record| record.writer == self.config.writer);
+        self.registered |= stands;
+        if self.registered || !self.due_to_register(turn) {
+            return;
+        }
+        let registration = self.registration();
+        if self.leadership.serving {
+            self.draft_register(turn, registration);
+            return;
+        }
+        let leader = self.leadership.leader.filter(|leader| self.peers.contains_key(leader));
+        let to = leader.or_else(|| self.region_peers().first().copied());
+        if let Some(to) = to {
+            turn.send(to, PeerMessage::Register(registration));
+        }
+    }
+
+    /// A node of the region wants to be registered.
+    pub(crate) fn take_registration(&mut self, turn: &mut Turn<'_>, from: NodeId, registration: Registration) {
+        let near = self.peers.get(&from).filter(|peer| peer.region == self.config.region);
+        let Some(near) = near else { return };
+        // A node speaks for itself, under the name that its certificate proved; another passes it on.
+        let itself = registration.node == from && near.name == registration.name;
+        if !itself && self.rostered(from).is_none() {
+            self.counters.messages_refused += 1;
+            return;
+        }
+        if self.leadership.serving {
+            self.draft_register(turn, registration);
+        } else if itself && let Some(leader) = self.leadership.leader.filter(|leader| self.peers.contains_key(leader)) {
+            turn.send(leader, PeerMessage::Register(registration));
+        }
+    }
+
+    fn draft_register(&mut self, turn: &Turn<'_>, registration: Registration) {
+        let stands = self.rostered(registration.node).is_some_and(|record| record.writer == registration.writer);
+        if stands {
+            return;
+        }
+        let Registration { node, name, peer, addresses, raft, http, writer } = registration;
+        let stamp = Timestamp::ZERO;
+        self.draft_own(turn, Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer }));
+    }
+
+    fn registration(&self) -> Registration {
+        let config = &self.config;
+        Registration {
+            node: config.node,
+            name: config.name.clone(),
+            peer: config.peer.clone(),
+            addresses: config.addresses.clone(),
+            raft: config.raft.clone(),
+            http: config.http.clone(),
+            writer: config.writer,
+        }
+    }
+
+    /// Whether a node was retired from its region.
+    pub(crate) fn retired(&self, node: NodeId) -> bool {
+        self.metadata.registries.values().any(|registry| registry.retired.contains(&node))
+            || self.ledger.state.registry().retired.contains(&node)
+    }
+
+    /// A roster changed: who is to be connected with, who votes, and whether this node still belongs.
+    pub(crate) fn roster_changed(&mut self, turn: &mut Turn<'_>) {
+        if self.retired(self.config.node) {
+            turn.effects.push(Effect::Halt {
+                reason: "this node was removed from its region's roster; \
+                         to join again, start with an empty data directory"
+                    .to_owned(),
+            });
+            return;
+        }
+        let stands = self.rostered(self.config.node).is_some_and(|record| record.writer == self.config.writer);
+        self.registered |= stands;
+        let mut peers: BTreeMap<String, PeerAddress> = BTreeMap::new();
+        for region in &self.config.genesis.regions {
+            for node in &region.nodes {
+                let (peer, addresses) = (node.peer.clone(), node.addresses.clone());
+                peers.insert(peer.clone(), PeerAddress { peer, region: region.id.clone(), addresses });
+            }
+        }
+        let own = self.ledger.state.registry();
+        let others = self.metadata.registries.iter().filter(|(region, _)| **region != self.config.region);
+        for (region, registry) in others.chain([(&self.config.region, own)]) {
+            for record in registry.roster.values() {
+                let (peer, addresses) = (record.peer.clone(), record.addresses.clone());
+                peers.insert(peer.clone(), PeerAddress { peer, region: region.clone(), addresses });
+            }
+        }
+        peers.remove(&self.config.peer);
+        turn.effects.push(Effect::Peers(peers.into_values().collect()));
+        let roster: Vec<RosterNode> = self
+            .ledger
+            .roster()
+            .map(|record| RosterNode { node: record.node, name: record.name.clone(), raft: record.raft.clone() })
+            .collect();
+        if !roster.is_empty() {
+            turn.effects.push(Effect::Roster(roster));
+        }
+        let gone: Vec<NodeId> = self.peers.keys().copied().filter(|node| self.retired(*node)).collect();
+        for node in gone {
+            self.peer_down(turn, node);
+        }
+    }
+}

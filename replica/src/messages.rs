@@ -1,0 +1,51 @@
+//! What a peer's message leads to.
+
+use trine_crdt::NodeId;
+
+use crate::message::PeerMessage;
+use crate::replica::Replica;
+use crate::store::StoreError;
+use crate::turn::Turn;
+use crate::waiting::{Asked, Origin};
+
+impl Replica {
+    pub(crate) fn message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        message: PeerMessage,
+    ) -> Result<(), StoreError> {
+        // A message may overtake the news that its stream stands, or come after that it is gone: it is as if lost.
+        if !self.peers.contains_key(&from) {
+            self.counters.messages_refused += 1;
+            return Ok(());
+        }
+        match message {
+            PeerMessage::Metadata(bytes) => self.metadata_message(turn, from, &bytes),
+            PeerMessage::Intervals { batch, intervals } => self.take_intervals(turn, from, batch, intervals)?,
+            PeerMessage::Have { batch, upto } => self.take_have(turn, from, batch, &upto),
+            PeerMessage::Vectors(hashes) => self.take_hashes(turn, from, &hashes),
+            PeerMessage::Vector { vectors, reply } => self.take_vectors(turn, from, &vectors, reply),
+            PeerMessage::PullPartition { partition, after, vector } => {
+                self.serve_page(turn, from, &partition, &after, vector)?;
+            }
+            PeerMessage::PartitionPage { partition, objects, vector, next } => {
+                self.take_page(turn, from, &partition, &objects, &vector, next)?;
+            }
+            PeerMessage::Follow { ledger, from: next, window_bytes } => {
+                self.take_follow(from, ledger, next, window_bytes);
+            }
+            PeerMessage::Tail { ledger, from: first, records, checkpoint } => {
+                self.take_tail(turn, from, &ledger, first, records, checkpoint)?;
+            }
+            PeerMessage::Followed { ledger, from: next } => self.take_followed(from, ledger, next),
+            PeerMessage::Forward { number, role, options, request, hops } => {
+                let origin = Origin::Peer { node: from, number };
+                self.forwarded_request(turn, Asked { origin, role, options, request, hops });
+            }
+            PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
+            PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! The metadata that every node holds: registries of regions, heads of ledgers, the manifest.
+//!
+//! It is one map of versioned entries. Each key has one author: a region's ledger for its registry (versioned by log
+//! index), the ledger again for its head and its sealed segments (versioned by size), so that every node of a region
+//! writes the same bytes. Fresh entries are told by gossip; repair between peers is what makes nodes equal.
+//!
+//! ```text
+//! registry/REGION            roster, retired nodes and namespaces, as `trine_ledger` encodes them
+//! head/REGION                the latest signed checkpoint
+//! segment/REGION/NUMBER      one sealed segment
+//! ```
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, RegionId, Timestamp};
+use trine_gossip::entry::{Entry, Version};
+use trine_gossip::repair::{Proximity, Repair, RepairMessage};
+use trine_gossip::rumor::{self, Rumors};
+use trine_gossip::versioned::Versioned;
+use trine_ledger::checkpoint::{self, Checkpoint};
+use trine_ledger::registry::Registry;
+use trine_ledger::segment::SegmentInfo;
+
+use crate::config::Config;
+use crate::effect::Effect;
+use crate::effect::Persistence::Derived;
+use crate::message::PeerMessage;
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+
+/// How often a leader tells its ledger's head, in nanoseconds.
+const HEAD_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// The metadata and how it spreads.
+#[derive(Debug)]
+pub struct Metadata {
+    pub(crate) state: Versioned,
+    repair: Repair,
+    rumors: Rumors,
+    /// The registries of all regions, decoded.
+    pub(crate) registries: std::collections::BTreeMap<RegionId, Registry>,
+    next_head_ns: u64,
+}
+
+/// The key of a region's registry.
+fn registry_key(region: &RegionId) -> Bytes {
+    format!("registry/{region}").into()
+}
+
+/// The key of a region's head.
+fn head_key(region: &RegionId) -> Bytes {
+    format!("head/{region}").into()
+}
+
+impl Metadata {
+    /// Reads the entries from the store.
+    ///
+    /// # Errors
+    /// What the store says, and rows that cannot be read.
+    pub fn open(config: &Config, store: &dyn Store) -> Result<Self, StoreError> {
+        let mut state = Versioned::default();
+        let mut registries = std::collections::BTreeMap::new();
+        for (key, value) in store.scan(Derived, b"y", &rows::after_prefix(b"y"), usize::MAX, false)? {
+            let damaged = || StoreError::Damaged(format!("metadata entry {key:?}"));
+            let entry = Entry::from_bytes(&value).map_err(|_| damaged())?;
+            if let Some(region) = entry.key.strip_prefix(b"registry/") {
+                let region = std::str::from_utf8(region).ok().and_then(|text| text.parse().ok()).ok_or_else(damaged)?;
+                registries.insert(region, Registry::from_bytes(&entry.value).map_err(|_| damaged())?);
+            }
+            state.restore(&entry).map_err(|_| damaged())?;
+        }
+        Ok(Self {
+            state,
+            repair: Repair::new(config.node, trine_gossip::repair::Config::default()),
+            rumors: Rumors::new(rumor::Config::default()),
+            registries,
+            next_head_ns: 0,
+        })
+    }
+
+    /// The latest head known of a region's ledger: its note and what it says.
+    #[must_use]
+    pub fn head(&self, region: &RegionId) -> Option<(Bytes, Checkpoint)> {
+        let note = self.state.get(&head_key(region))?.bytes.clone();
+        let checkpoint = Checkpoint::peek(&note).ok()?;
+        Some((note, checkpoint))
+    }
+
+    /// The sealed segments, in order, as encoded.
+    pub fn segments(&self) -> Vec<(RegionId, SegmentInfo)> {
+        let read = |(key, value): (&Bytes, &trine_gossip::versioned::Value)| {
+            let text = std::str::from_utf8(key.strip_prefix(b"segment/")?).ok()?;
+            let (region, _) = text.split_once('/')?;
+            Some((region.parse().ok()?, segment_from_bytes(&value.bytes)?))
+        };
+        self.state.range(b"segment/").filter_map(read).collect()
+    }
+}
+
+impl Replica {
+    pub(crate) fn metadata_up(&mut self, turn: &mut Turn<'_>, node: NodeId, near: bool) {
+        let proximity = if near { Proximity::Near } else { Proximity::Far };
+        let send = self.metadata.repair.on_peer_up(turn.now.monotonic_ns, node, proximity, &self.metadata.state);
+        send_all(turn, send);
+    }
+
+    pub(crate) fn metadata_down(&mut self, node: NodeId) {
+        self.metadata.repair.on_peer_down(node);
+    }
+
+    pub(crate) fn metadata_tick(&mut self, turn: &mut Turn<'_>) {
+        let now_ns = turn.now.monotonic_ns;
+        if self.leadership.serving && now_ns >= self.metadata.next_head_ns {
+            self.metadata.next_head_ns = now_ns + HEAD_INTERVAL_NS;
+            self.publish_head(turn);
+        }
+        let send = self.metadata.repair.on_tick(now_ns, &self.metadata.state);
+        send_all(turn, send);
+        if self.config.gossip {
+            while let Some(rumor) = self.metadata.rumors.next(now_ns) {
+                turn.effects.push(Effect::Publish(rumor));
+            }
+        }
+    }
+
+    /// A repair message of a peer.
+    pub(crate) fn metadata_message(&mut self, turn: &mut Turn<'_>, from: NodeId, bytes: &[u8]) {
+        let Ok(message) = RepairMessage::from_bytes(bytes) else {
+            self.counters.messages_refused += 1;
+            return;
+        };
+        let config = &self.config;
+        let outcome =
+            self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
+                admit(config, entry)
+            });
+        self.counters.messages_refused += outcome.turned_away.len() as u64;
+        send_all(turn, outcome.send);
+        self.metadata_changed(turn, outcome.applied.changed, false);
+    }
+
+    /// A rumor, told by an admitted node.
+    pub(crate) fn rumor(&mut self, turn: &mut Turn<'_>, _from: NodeId, bytes: &[u8]) {
+        let Ok(entries) = rumor::decode(bytes) else {
+            self.counters.messages_refused += 1;
+            return;
+        };
+        let entries: Vec<Entry> = entries.into_iter().filter(|entry| admit(&self.config, entry)).collect();
+        let applied = self.metadata.state.apply(entries);
+        self.metadata_changed(turn, applied.changed, false);
+    }
+
+    /// The own region's registry, as its ledger has it now.
+    pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>, bytes: Bytes) {
+        let key = registry_key(&self.config.region);
+        // The epoch counts from 1, so that even the first log entry's registry is above nothing at all.
+        self.publish(turn, key, self.ledger.registry_epoch + 1, bytes);
+    }
+
+    pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, region: &RegionId, segment: &SegmentInfo) {
+        let key = format!("segment/{region}/{:016}", segment.number).into();
+        self.publish(turn, key, 1, segment_to_bytes(segment));
+    }
+
+    fn publish_head(&mut self, turn: &mut Turn<'_>) {
+        let (region, size) = (self.config.region.clone(), self.ledger.size());
+        if size > 0
+            && let Some(note) = self.ledger.note()
+        {
+            self.publish(turn, head_key(&region), size, note);
+        }
+    }
+
+    fn publish(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, value: Bytes) {
+        let version = Version { epoch, stamp: Timestamp::ZERO };
+        if let Ok(Some(entry)) = self.metadata.state.put(key, version, value) {
+            self.metadata_changed(turn, vec![entry], true);
+        }
+    }
+
+    fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
+        let mut rosters = false;
+        for entry in changed {
+            self.buffer.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
+            if let Some(region) = entry.key.strip_prefix(b"registry/").and_then(|text| std::str::from_utf8(text).ok())
+                && let (Ok(region), Ok(registry)) = (region.parse(), Registry::from_bytes(&entry.value))
+            {
+                self.metadata.registries.insert(region, registry);
+                rosters = true;
+            }
+            if own {
+                self.metadata.rumors.push(entry);
+            }
+        }
+        if rosters {
+            self.roster_changed(turn);
+        }
+    }
+}
+
+/// Whether an entry may stand: its key is one of ours, and its value is what the key says.
+fn admit(config: &Config, entry: &Entry) -> bool {
+    let known = |name: &str| config.genesis.regions.iter().find(|region| region.id.as_str() == name);
+    let Ok(key) = std::str::from_utf8(&entry.key) else { return false };
+    match key.split('/').collect::<Vec<_>>()[..] {
+        ["registry", region] => known(region).is_some() && Registry::from_bytes(&entry.value).is_ok(),
+        ["head", region] => known(region).is_some_and(|region| {
+            let origin = checkpoint::origin(&config.genesis.cluster, &region.id);
+            let opened = open_note(&entry.value, &region.log_key, &origin);
+            opened.is_some_and(|checkpoint| checkpoint.size == entry.version.epoch)
+        }),
+        ["segment", region, _] => known(region).is_some() && segment_from_bytes(&entry.value).is_some(),
+        _ => false,
+    }
+}
+
+/// Reads a signed checkpoint.
+pub(crate) fn open_note(note: &[u8], key: &[u8; 32], origin: &str) -> Option<Checkpoint> {
+    let key = ed25519_dalek::VerifyingKey::from_bytes(key).ok()?;
+    Checkpoint::open(note, &key, origin).ok()
+}
+
+/// Four numbers, big-endian, then identity and root.
+fn segment_to_bytes(segment: &SegmentInfo) -> Bytes {
+    let SegmentInfo { number, first, count, bytes, identity, root } = segment;
+    let numbers = [number, first, count, bytes].map(|number| number.to_be_bytes()).concat();
+    [numbers.as_slice(), identity, root].concat().into()
+}
+
+fn segment_from_bytes(bytes: &[u8]) -> Option<SegmentInfo> {
+    let bytes: &[u8; 96] = bytes.try_into().ok()?;
+    let number = |at: usize| u64::from_be_bytes(bytes[at * 8..][..8].try_into().expect("eight bytes"));
+    let hash = |at: usize| bytes[at..][..32].try_into().expect("32 bytes");
+    let (identity, root) = (hash(32), hash(64));
+    Some(SegmentInfo { number: number(0), first: number(1), count: number(2), bytes: number(3), identity, root })
+}
+
+fn send_all(turn: &mut Turn<'_>, messages: Vec<(NodeId, RepairMessage)>) {
+    for (to, message) in messages {
+        turn.send(to, PeerMessage::Metadata(message.to_bytes()));
+    }
+}

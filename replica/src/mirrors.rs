@@ -1,0 +1,391 @@
+//! Mirrors: following other regions' ledgers, verified before they count, and feeding those that follow us.
+//!
+//! What is missing of a ledger is always a suffix, so following is a stream from an index on. In each region a few
+//! nodes mirror all other ledgers; the first of them that is up follows across the ocean, the others follow it, so
+//! that each byte crosses once. A tail ends where its signed checkpoint says; the follower pushes the leaves into its
+//! own frontier and takes the records only when the root agrees. A source that stalls or lies is left for another.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, RegionId};
+use trine_ledger::checkpoint;
+use trine_ledger::record::Record;
+use trine_ledger::tree::{Frontier, Hash, root_at};
+use trine_placement::rendezvous::{self, Candidate};
+
+use crate::config::Config;
+use crate::effect::Persistence::Derived;
+use crate::input::Peer;
+use crate::limits::{FOLLOW_WINDOW_BYTES, TAIL_BYTES_TARGET, TAIL_RECORDS_MAX};
+use crate::message::PeerMessage;
+use crate::metadata::open_note;
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+
+/// While more is known to exist, without progress for so long, a mirror goes to another source.
+const STALLED_NS: u64 = 2_000_000_000;
+/// A source is asked again after so long at the latest, in case it never heard.
+const ASK_AGAIN_NS: u64 = 5_000_000_000;
+/// A gap makes a mirror ask again at once, but not more often than this.
+const GAP_ASK_NS: u64 = 300_000_000;
+
+/// The other regions' ledgers on this node, and who follows any ledger here.
+#[derive(Debug, Default)]
+pub struct Mirrors {
+    mirrors: BTreeMap<RegionId, Mirror>,
+    followers: BTreeMap<(NodeId, RegionId), Follower>,
+}
+
+/// One other region's ledger, as far as it is held and verified.
+#[derive(Debug, Default)]
+struct Mirror {
+    frontier: Frontier,
+    note: Option<Bytes>,
+    source: Option<NodeId>,
+    progress_ns: u64,
+    asked_ns: u64,
+    /// How many sources were left because they stalled; says which is tried next.
+    left: usize,
+}
+
+/// A peer that follows a ledger here.
+#[derive(Debug)]
+struct Follower {
+    next: u64,
+    window_bytes: u64,
+    /// What is under way: where each tail ends, and its bytes.
+    under_way: VecDeque<(u64, u64)>,
+}
+
+impl Follower {
+    fn in_flight(&self) -> u64 {
+        self.under_way.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl Mirrors {
+    /// Reads the mirrors' states from the store.
+    ///
+    /// # Errors
+    /// What the store says, and rows that cannot be read.
+    pub fn open(config: &Config, store: &dyn Store) -> Result<Self, StoreError> {
+        let mut mirrors = BTreeMap::new();
+        for region in config.genesis.regions.iter().filter(|region| region.id != config.region) {
+            let mut mirror = Mirror::default();
+            if let Some(bytes) = store.get(Derived, &rows::mirror(&region.id))? {
+                let damaged = || StoreError::Damaged(format!("the state of the mirror of {}", region.id));
+                let (frontier, note): (Bytes, Bytes) = trine_crdt::codec::decode(&bytes).map_err(|_| damaged())?;
+                mirror.frontier = Frontier::from_bytes(&frontier).map_err(|_| damaged())?;
+                mirror.note = Some(note);
+            }
+            mirrors.insert(region.id.clone(), mirror);
+        }
+        Ok(Self { mirrors, followers: BTreeMap::new() })
+    }
+
+    /// Size and root of a mirror.
+    #[must_use]
+    pub fn head(&self, region: &RegionId) -> Option<(u64, Hash)> {
+        self.mirrors.get(region).map(|mirror| (mirror.frontier.size(), mirror.frontier.root()))
+    }
+
+    /// The checkpoint that a mirror was last verified against.
+    #[must_use]
+    pub fn note(&self, region: &RegionId) -> Option<Bytes> {
+        self.mirrors.get(region)?.note.clone()
+    }
+}
+
+impl Replica {
+    /// How many records of a region's ledger are held here.
+    #[must_use]
+    pub(crate) fn held_records(&self, region: &RegionId) -> u64 {
+        if *region == self.config.region {
+            return self.ledger.size();
+        }
+        self.mirrors.head(region).map_or(0, |(size, _)| size)
+    }
+
+    /// The nodes of this region that mirror the other regions' ledgers, first choice first.
+    pub(crate) fn mirror_nodes(&self) -> Vec<NodeId> {
+        let nodes: Vec<Candidate> = self.ledger.roster().map(|record| Candidate::plain(record.node)).collect();
+        rendezvous::choose(b"mirrors", &nodes, self.config.mirrors_per_region)
+    }
+
+    /// Whether this node mirrors the other regions' ledgers.
+    pub(crate) fn mirrors_here(&self) -> bool {
+        self.mirror_nodes().contains(&self.config.node)
+    }
+
+    /// Follows what is to be followed, and leaves a source that stalls.
+    pub(crate) fn mirrors_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let holders = self.mirror_nodes();
+        if !holders.contains(&self.config.node) {
+            return Ok(());
+        }
+        let now_ns = turn.now.monotonic_ns;
+        let regions: Vec<RegionId> = self.mirrors.mirrors.keys().cloned().collect();
+        for region in regions {
+            let known = self.metadata.head(&region).map_or(0, |(_, head)| head.size);
+            let choices = self.sources(&region, &holders);
+            let mirror = self.mirrors.mirrors.get_mut(&region).expect("its key was just listed");
+            let behind = known > mirror.frontier.size();
+            let stalled = behind && now_ns.saturating_sub(mirror.progress_ns.max(mirror.asked_ns)) >= STALLED_NS;
+            mirror.left += usize::from(stalled && mirror.source.is_some());
+            let best = (!choices.is_empty()).then(|| choices[mirror.left % choices.len()]);
+            let before = mirror.source;
+            if before == best && now_ns.saturating_sub(mirror.asked_ns) < ASK_AGAIN_NS {
+                continue;
+            }
+            mirror.source = best;
+            if let Some(before) = before.filter(|before| Some(*before) != best) {
+                let from = mirror.frontier.size();
+                turn.send(before, PeerMessage::Follow { ledger: region.clone(), from, window_bytes: 0 });
+            }
+            self.follow(turn, &region);
+        }
+        Ok(())
+    }
+
+    /// Where a ledger can be followed: the region's first mirror when that is another node, else its own region.
+    fn sources(&self, region: &RegionId, holders: &[NodeId]) -> Vec<NodeId> {
+        let first = holders.iter().find(|node| **node == self.config.node || self.peers.contains_key(*node));
+        let mut choices: Vec<NodeId> = first.into_iter().copied().filter(|node| *node != self.config.node).collect();
+        let of = |region: &RegionId| -> Vec<NodeId> {
+            let there = |peer: &&Peer| peer.region == *region;
+            self.peers.values().filter(there).map(|peer| peer.node).collect()
+        };
+        let mut there = of(region);
+        let best = rendezvous::mirror_source(region, self.config.node, &there);
+        there.sort_by_key(|node| Some(*node) != best);
+        choices.extend(there);
+        choices
+    }
+
+    fn follow(&mut self, turn: &mut Turn<'_>, region: &RegionId) {
+        let Some(mirror) = self.mirrors.mirrors.get_mut(region) else { return };
+        mirror.asked_ns = turn.now.monotonic_ns;
+        if let Some(source) = mirror.source {
+            let (ledger, from) = (region.clone(), mirror.frontier.size());
+            turn.send(source, PeerMessage::Follow { ledger, from, window_bytes: FOLLOW_WINDOW_BYTES });
+        }
+    }
+
+    /// A peer wants to follow a ledger from here.
+    pub(crate) fn take_follow(&mut self, from: NodeId, ledger: RegionId, next: u64, window_bytes: u64) {
+        let window_bytes = window_bytes.min(FOLLOW_WINDOW_BYTES);
+        if window_bytes == 0 {
+            self.mirrors.followers.remove(&(from, ledger));
+            return;
+        }
+        let known = ledger == self.config.region || self.mirrors.mirrors.contains_key(&ledger);
+        if known && self.peers.contains_key(&from) {
+            self.mirrors.followers.insert((from, ledger), Follower { next, window_bytes, under_way: VecDeque::new() });
+        }
+    }
+
+    /// A follower has verified everything below `from`.
+    pub(crate) fn take_followed(&mut self, node: NodeId, ledger: RegionId, from: u64) {
+        if let Some(follower) = self.mirrors.followers.get_mut(&(node, ledger)) {
+            while follower.under_way.front().is_some_and(|(end, _)| *end <= from) {
+                follower.under_way.pop_front();
+            }
+        }
+    }
+
+    pub(crate) fn forget_follower(&mut self, node: NodeId) {
+        self.mirrors.followers.retain(|(follower, _), _| *follower != node);
+        for mirror in self.mirrors.mirrors.values_mut().filter(|mirror| mirror.source == Some(node)) {
+            mirror.source = None;
+        }
+    }
+
+    /// Sends followers what their windows allow.
+    pub(crate) fn feed_followers(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let hungry = |(_, ledger): &(NodeId, RegionId), follower: &Follower| {
+            follower.next < self.held_records(ledger) && follower.in_flight() < follower.window_bytes
+        };
+        let due: Vec<(NodeId, RegionId)> = self
+            .mirrors
+            .followers
+            .iter()
+            .filter(|(key, follower)| hungry(key, follower))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in due {
+            while let Some(follower) = self.mirrors.followers.get(&key) {
+                if follower.next >= self.held_records(&key.1) || follower.in_flight() >= follower.window_bytes {
+                    break;
+                }
+                let next = follower.next;
+                let Some((records, bytes, checkpoint)) = self.read_tail(turn, &key.1, next)? else { break };
+                let end = next + records.len() as u64;
+                let follower = self.mirrors.followers.get_mut(&key).expect("just seen");
+                follower.next = end;
+                follower.under_way.push_back((end, bytes));
+                turn.send(key.0, PeerMessage::Tail { ledger: key.1.clone(), from: next, records, checkpoint });
+            }
+        }
+        Ok(())
+    }
+
+    /// Records from `from` on and a checkpoint of their end.
+    #[allow(clippy::type_complexity, reason = "one caller unpacks it at once")]
+    fn read_tail(
+        &mut self,
+        turn: &Turn<'_>,
+        ledger: &RegionId,
+        from: u64,
+    ) -> Result<Option<(Vec<Bytes>, u64, Bytes)>, StoreError> {
+        let own = *ledger == self.config.region;
+        let limit = if own { self.ledger.size() } else { self.last_note(turn, ledger, from)? };
+        let limit = if own { limit.min(from + TAIL_RECORDS_MAX as u64) } else { limit };
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while from + (records.len() as u64) < limit && (!own || bytes < TAIL_BYTES_TARGET as u64) {
+            let index = from + records.len() as u64;
+            let Some(record) = self.read_record_bytes(turn, ledger, index)? else { break };
+            bytes += record.len() as u64;
+            records.push(record);
+        }
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let end = from + records.len() as u64;
+        let note = if own && end == self.ledger.size() {
+            self.ledger.note()
+        } else if own {
+            let root = self.root_at(turn, ledger, end)?;
+            self.ledger.sign(end, root)
+        } else {
+            self.buffer.get(turn.store, Derived, &rows::note(ledger, end))?
+        };
+        Ok(note.map(|note| (records, bytes, note)))
+    }
+
+    /// The size of a checkpoint kept with a mirror, above `from`: the last within a tail's size, or the next one.
+    fn last_note(&mut self, turn: &Turn<'_>, ledger: &RegionId, from: u64) -> Result<u64, StoreError> {
+        let first = rows::note(ledger, from + 1);
+        let last = rows::note(ledger, u64::MAX);
+        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 16, false)?;
+        let sizes: Vec<u64> =
+            notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect();
+        let within = sizes.iter().copied().take_while(|size| size - from <= TAIL_RECORDS_MAX as u64).last();
+        Ok(within.or_else(|| sizes.first().copied()).unwrap_or(from))
+    }
+
+    /// The root of a ledger held here at an earlier size.
+    pub(crate) fn root_at(&mut self, turn: &Turn<'_>, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
+        self.with_tree(turn, ledger, |read| root_at(size, read))?
+            .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
+    }
+
+    /// Calls a function of the tree with a reader of its stored nodes.
+    pub(crate) fn with_tree<T>(
+        &mut self,
+        turn: &Turn<'_>,
+        ledger: &RegionId,
+        call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
+    ) -> Result<T, StoreError> {
+        let buffer = RefCell::new(&mut self.buffer);
+        let failed = RefCell::new(None);
+        let read = |level: u8, index: u64| -> Option<Hash> {
+            match buffer.borrow_mut().get(turn.store, Derived, &rows::tree(ledger, level, index)) {
+                Ok(bytes) => bytes?.as_ref().try_into().ok(),
+                Err(error) => {
+                    *failed.borrow_mut() = Some(error);
+                    None
+                }
+            }
+        };
+        let value = call(&read);
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(value),
+        }
+    }
+
+    /// Takes in a tail: verified whole or not at all.
+    pub(crate) fn take_tail(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        ledger: &RegionId,
+        first: u64,
+        records: Vec<Bytes>,
+        note: Bytes,
+    ) -> Result<(), StoreError> {
+        let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
+        let size = mirror.frontier.size();
+        let end = first + records.len() as u64;
+        if end <= size {
+            turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: size });
+            return Ok(());
+        }
+        if first > size || !self.writable {
+            // A tail was lost, or is not wanted now: ask again from what is held.
+            if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
+                self.follow(turn, ledger);
+            }
+            return Ok(());
+        }
+        let skip = usize::try_from(size - first).unwrap_or(usize::MAX);
+        let mut frontier = mirror.frontier.clone();
+        let (mut nodes, mut taken) = (Vec::new(), Vec::new());
+        for bytes in records.into_iter().skip(skip) {
+            let verified = Record::from_bytes(&bytes).ok().and_then(|record| Some((record.verify().ok()?, record)));
+            let Some((header, record)) = verified else { return self.distrust(turn, ledger) };
+            let leaf = record.leaf();
+            frontier.push(leaf, |node| nodes.push(node));
+            taken.push((bytes, header, record, leaf));
+        }
+        let genesis = self.config.genesis.regions.iter().find(|region| region.id == *ledger);
+        let log_key = genesis.expect("mirrors are made of the genesis's regions").log_key;
+        let origin = checkpoint::origin(&self.config.genesis.cluster, ledger);
+        let agrees = open_note(&note, &log_key, &origin)
+            .is_some_and(|checkpoint| checkpoint.size == frontier.size() && checkpoint.root == frontier.root());
+        if !agrees {
+            return self.distrust(turn, ledger);
+        }
+        let drift_ns = self.config.clock_drift_ms_max.saturating_mul(1_000_000);
+        let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
+        if self.clock.observe(turn.now.wall_ns, &latest, drift_ns).is_err() {
+            self.counters.stamps_held += 1;
+            return Ok(());
+        }
+        for node in nodes {
+            let hash = Some(Bytes::copy_from_slice(&node.hash));
+            self.buffer.put(Derived, rows::tree(ledger, node.level, node.index), hash);
+        }
+        self.counters.records_mirrored += taken.len() as u64;
+        for (index, (bytes, header, record, leaf)) in (size..).zip(taken) {
+            self.buffer.put(Derived, rows::mirrored(ledger, index), Some(bytes));
+            if let Some(body) = &record.body {
+                self.index_version(ledger, index, &header, &body.key, leaf);
+            }
+        }
+        let state = (Bytes::from(frontier.to_bytes()), note.clone());
+        self.buffer.put(Derived, rows::mirror(ledger), Some(trine_crdt::codec::encode(&state).into()));
+        self.buffer.put(Derived, rows::note(ledger, frontier.size()), Some(note.clone()));
+        let held = frontier.size();
+        let mirror = self.mirrors.mirrors.get_mut(ledger).expect("just seen");
+        (mirror.frontier, mirror.note, mirror.progress_ns) = (frontier, Some(note), turn.now.monotonic_ns);
+        turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: held });
+        self.wake_fresh(turn);
+        Ok(())
+    }
+
+    /// A source sent what does not verify: leave it for another.
+    #[allow(clippy::unnecessary_wraps, reason = "ends its caller")]
+    fn distrust(&mut self, turn: &Turn<'_>, ledger: &RegionId) -> Result<(), StoreError> {
+        self.counters.messages_refused += 1;
+        let mirror = self.mirrors.mirrors.get_mut(ledger).expect("its caller has seen it");
+        mirror.left += 1;
+        mirror.source = None;
+        mirror.progress_ns = turn.now.monotonic_ns;
+        Ok(())
+    }
+}

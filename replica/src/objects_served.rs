@@ -1,0 +1,162 @@
+//! Object requests: an edit becomes one dot, a read waits until the session's writes are here.
+
+use trine_crdt::{Dot, Operation, PartitionId};
+use trine_protocol::object::{Edit, ObjectView, View};
+use trine_protocol::reply::Answer;
+use trine_protocol::request::NamespaceKind;
+use trine_protocol::session::{Position, SessionToken};
+use trine_protocol::{Consistency, Durability, Reply, Request, RequestError};
+
+use crate::limits::OBJECT_BYTES_MAX;
+use crate::objects::{DeltaRow, Objects, digest_of};
+use crate::replica::Replica;
+use crate::requests::{Served, too_large};
+use crate::store::StoreError;
+use crate::turn::Turn;
+use crate::waiting::{Asked, Cause, Wait};
+
+impl Replica {
+    /// Changes an object here.
+    pub(crate) fn serve_edit(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+        let Request::ObjectEdit { namespace, key, edit } = &asked.request else {
+            return Ok(RequestError::Unsupported { what: "this request as an edit".to_owned() }.into());
+        };
+        if !self.registered {
+            // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
+            return Ok(RequestError::Unavailable { what: self.ready().err().unwrap_or_default() }.into());
+        }
+        if let Durability::Regions(_) | Durability::All = asked.options.durability {
+            let what = format!("durability {} for objects; use local or region", asked.options.durability);
+            return Ok(RequestError::Unsupported { what }.into());
+        }
+        let namespace = match self.namespace(namespace, NamespaceKind::Objects) {
+            Ok(namespace) => namespace,
+            Err(error) => return Ok(error.into()),
+        };
+        let partition = PartitionId::of_key(namespace.id, key.as_bytes(), namespace.slots);
+        let mut stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
+        let writer = self.config.writer;
+        let before = self.objects.held(&partition, writer);
+        let seq = before + 1;
+        let stamp = self.stamp(turn)?;
+        let delta = match stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit)) {
+            Ok(delta) => delta,
+            Err(error) => return Ok(refused(&error).into()),
+        };
+        let bytes = bytes::Bytes::from(stored.object.to_bytes());
+        if bytes.len() > OBJECT_BYTES_MAX {
+            return Ok(too_large("the object", bytes.len(), OBJECT_BYTES_MAX).into());
+        }
+        let view = view_of(&stored.object, &bytes);
+        self.objects.write(&mut self.buffer, &partition, key.as_bytes(), stored.bytes.as_ref(), bytes);
+        let deltas = vec![(bytes::Bytes::copy_from_slice(key.as_bytes()), delta.to_bytes().into())];
+        self.objects.keep(&mut self.buffer, &partition, writer, seq, &DeltaRow { after: before, deltas });
+        self.objects.advance(&mut self.buffer, &partition, writer, seq);
+        self.push_own(&partition, before, seq);
+        let mut session = SessionToken::default();
+        session.see_position(Position { partition: partition.clone(), writer, seq });
+        let answer = Answer { reply: Reply::Object(view), session, timestamp: stamp };
+        if asked.options.durability == Durability::Local || self.majority_others() == 0 {
+            return Ok(Served::Now(Ok(answer)));
+        }
+        let have = std::collections::BTreeSet::new();
+        Ok(Served::Waits(Cause::Majority { partition, seq, have, answer: Box::new(answer) }))
+    }
+
+    /// A majority has a write now.
+    pub(crate) fn answer_majority(&mut self, turn: &mut Turn<'_>, wait: Wait) {
+        if let Cause::Majority { answer, .. } = wait.cause {
+            self.answer(turn, wait.origin, Ok(*answer));
+        }
+    }
+
+    /// Reads an object here, once what the session has seen is here.
+    pub(crate) fn serve_get(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+        let Request::ObjectGet { namespace, key } = &asked.request else {
+            return Ok(RequestError::Unsupported { what: "this request as a read".to_owned() }.into());
+        };
+        if asked.options.consistency == Consistency::Regional {
+            let what = "regional reads of objects; use session".to_owned();
+            return Ok(RequestError::Unsupported { what }.into());
+        }
+        let namespace = match self.namespace(namespace, NamespaceKind::Objects) {
+            Ok(namespace) => namespace,
+            Err(error) => return Ok(error.into()),
+        };
+        if asked.options.consistency == Consistency::Session && !self.covers_positions(&asked.options.session) {
+            return Ok(Served::Waits(Cause::Fresh(Box::new(asked.clone()))));
+        }
+        let partition = PartitionId::of_key(namespace.id, key.as_bytes(), namespace.slots);
+        let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
+        let Some(bytes) = stored.bytes.filter(|_| !stored.object.is_empty()) else {
+            return Ok(RequestError::NotFound { what: format!("object {key}") }.into());
+        };
+        let mut answer = self.plain(Reply::Object(view_of(&stored.object, &bytes)));
+        // What this read showed the session must not lose again: the latest write in it.
+        if let Some(position) = self.latest_position(&partition, &stored.object) {
+            answer.session.see_position(position);
+        }
+        Ok(Served::Now(Ok(answer)))
+    }
+
+    fn covers_positions(&self, session: &SessionToken) -> bool {
+        session.positions.iter().all(|at| self.objects.held(&at.partition, at.writer) >= at.seq)
+    }
+
+    fn latest_position(&self, partition: &PartitionId, object: &trine_crdt::Object) -> Option<Position> {
+        let writer = object.latest_stamp().writer;
+        let seq = object.context().last(&writer);
+        (seq > 0).then(|| Position { partition: partition.clone(), writer, seq })
+    }
+
+    /// Whether a partition is one of a namespace known here.
+    pub(crate) fn admits(&self, partition: &PartitionId) -> bool {
+        self.namespaces().iter().any(|known| {
+            known.id == partition.namespace
+                && known.kind == trine_ledger::entry::NamespaceKind::Objects
+                && partition.slot < known.slots
+        })
+    }
+}
+
+fn operation(edit: &Edit) -> Operation {
+    match edit.clone() {
+        Edit::Increment(by) => Operation::Increment(by),
+        Edit::Set(value) => Operation::Set(value),
+        Edit::Put(value) => Operation::Put(value),
+        Edit::Add(element) => Operation::Add(element),
+        Edit::Remove(element) => Operation::Remove(element),
+        Edit::Field { name, edit } => Operation::Field { name, operation: Box::new(operation(&edit)) },
+        Edit::RemoveField(name) => Operation::RemoveField(name),
+        Edit::Delete => Operation::Delete,
+    }
+}
+
+fn refused(error: &trine_crdt::EditError) -> RequestError {
+    match error {
+        trine_crdt::EditError::WrongKind { actual, asked } => {
+            RequestError::WrongKind { actual: actual.to_string(), asked: asked.to_string() }
+        }
+        trine_crdt::EditError::TooLarge { bytes, bytes_max } => {
+            too_large("the element, name or object", *bytes, *bytes_max)
+        }
+        error => RequestError::Invalid { what: error.to_string() },
+    }
+}
+
+fn view_of(object: &trine_crdt::Object, bytes: &[u8]) -> ObjectView {
+    let views = object.view().into_iter().map(view).collect();
+    ObjectView { views, timestamp: object.latest_stamp(), digest: digest_of(bytes) }
+}
+
+fn view(of: trine_crdt::View) -> View {
+    match of {
+        trine_crdt::View::Counter(total) => View::Counter(total),
+        trine_crdt::View::Register(value) => View::Register(value),
+        trine_crdt::View::MultiValue(values) => View::MultiValue(values),
+        trine_crdt::View::Set(elements) => View::Set(elements),
+        trine_crdt::View::Map(fields) => {
+            View::Map(fields.into_iter().map(|(name, views)| (name, views.into_iter().map(view).collect())).collect())
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The door: one input in, effects out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trine_crdt::{Clock, NodeId, Now, Timestamp, WriterId};
+use trine_gossip::link::Link;
+
+use crate::buffer::Buffer;
+use crate::config::Config;
+use crate::effect::Persistence::{Derived, Synced};
+use crate::effect::{Effect, Outbox};
+use crate::held::Held;
+use crate::input::{Input, Leadership, Payload, Peer};
+use crate::ledger::OwnLedger;
+use crate::metadata::Metadata;
+use crate::mirrors::Mirrors;
+use crate::objects::Objects;
+use crate::repair::Rounds;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+use crate::waiting::Waiting;
+
+/// How often the core wants to be called when nothing else is due, in nanoseconds.
+const TICK_NS: u64 = 100_000_000;
+/// How often a node that is not registered asks to be, in nanoseconds.
+const REGISTER_INTERVAL_NS: u64 = 300_000_000;
+
+/// One node's whole mind.
+#[derive(Debug)]
+pub struct Replica {
+    pub(crate) config: Config,
+    pub(crate) buffer: Buffer,
+    pub(crate) held: Held,
+    pub(crate) clock: Clock,
+    pub(crate) objects: Objects,
+    pub(crate) links: BTreeMap<NodeId, Link>,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) waiting: Waiting,
+    pub(crate) ledger: OwnLedger,
+    pub(crate) mirrors: Mirrors,
+    pub(crate) metadata: Metadata,
+    pub(crate) rounds: Rounds,
+    pub(crate) leadership: Leadership,
+    /// Incarnations that this disk has written under, this one included.
+    pub(crate) own_writers: BTreeSet<WriterId>,
+    /// This incarnation stands in the region's roster.
+    pub(crate) registered: bool,
+    pub(crate) writable: bool,
+    pub(crate) counters: Counters,
+    /// The last read barrier asked for.
+    pub(crate) last_barrier: u64,
+    next_tick_ns: u64,
+    next_register_ns: u64,
+}
+
+/// What the core counts, for the driver's metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Deltas sent to peers.
+    pub deltas_sent: u64,
+    /// Deltas taken in.
+    pub deltas_received: u64,
+    /// Deltas that were held already.
+    pub deltas_duplicate: u64,
+    /// Deltas that did not connect to what is held.
+    pub deltas_dropped: u64,
+    /// Messages held back because their stamps are too far ahead.
+    pub stamps_held: u64,
+    /// Rounds of repair begun.
+    pub repair_rounds: u64,
+    /// Messages that made no sense or came from no member.
+    pub messages_refused: u64,
+    /// Records of other regions taken into mirrors.
+    pub records_mirrored: u64,
+}
+
+impl Replica {
+    /// Wakes a core on what its store holds.
+    ///
+    /// # Errors
+    /// What the store says, and rows that cannot be read.
+    pub fn open(config: Config, store: &dyn Store, out: &mut Outbox) -> Result<Self, StoreError> {
+        let mark = match store.get(Synced, rows::CLOCK)? {
+            Some(bytes) => u64::from_be_bytes(
+                bytes.as_ref().try_into().map_err(|_| StoreError::Damaged("the clock's mark".to_owned()))?,
+            ),
+            None => 0,
+        };
+        let mut own_writers = BTreeSet::from([config.writer]);
+        for (key, _) in store.scan(Synced, b"w", &rows::after_prefix(b"w"), usize::MAX, false)? {
+            own_writers.insert(WriterId(
+                key[1..].try_into().map_err(|_| StoreError::Damaged("an incarnation's row".to_owned()))?,
+            ));
+        }
+        let mut replica = Self {
+            buffer: Buffer::default(),
+            held: Held::default(),
+            clock: Clock::new(config.writer, mark),
+            objects: Objects::open(store)?,
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            waiting: Waiting::default(),
+            ledger: OwnLedger::open(&config, store)?,
+            mirrors: Mirrors::open(&config, store)?,
+            metadata: Metadata::open(&config, store)?,
+            rounds: Rounds::new(&config),
+            leadership: Leadership::default(),
+            own_writers,
+            registered: false,
+            writable: true,
+            counters: Counters::default(),
+            last_barrier: 0,
+            next_tick_ns: 0,
+            next_register_ns: 0,
+            config,
+        };
+        replica.buffer.put(Synced, rows::own_writer(replica.config.writer), Some(bytes::Bytes::new()));
+        let mut turn = Turn { now: Now::default(), store, effects: Vec::new() };
+        replica.roster_changed(&mut turn);
+        replica.end(turn, out);
+        Ok(replica)
+    }
+
+    /// One thing happened; what is to be done goes to `out`, in order.
+    pub fn handle(&mut self, now: Now, store: &dyn Store, input: Input, out: &mut Outbox) {
+        let mut turn = Turn { now, store, effects: Vec::new() };
+        let done = match input {
+            Input::Tick => Ok(()),
+            Input::Message { from, message } => {
+                // What a peer sends cannot stop this node: damaged rows of ours are named when a client asks for
+                // them, and repair brings the message's content again.
+                self.message(&mut turn, from, message).or_else(|error| self.refuse_message(from, &error))
+            }
+            Input::Rumor { from, bytes } => {
+                self.rumor(&mut turn, from, &bytes);
+                Ok(())
+            }
+            Input::PeerUp(peer) => {
+                self.peer_up(&mut turn, peer);
+                Ok(())
+            }
+            Input::PeerDown(node) => {
+                self.peer_down(&mut turn, node);
+                Ok(())
+            }
+            Input::Request { id, role, options, request } => {
+                self.client_request(&mut turn, id, role, options, request);
+                Ok(())
+            }
+            Input::Persisted(batch) => {
+                if self.buffer.persisted(batch) {
+                    self.held.release(batch, &mut out.effects);
+                }
+                Ok(())
+            }
+            Input::Committed(entries) => self.committed(&mut turn, entries),
+            Input::Leadership(leadership) => {
+                self.leadership_changed(&mut turn, leadership);
+                Ok(())
+            }
+            Input::Proposed { ticket, outcome } => {
+                self.proposed(&mut turn, ticket, outcome);
+                Ok(())
+            }
+            Input::ReadIndex { ticket, index } => {
+                self.barrier_reached(&mut turn, ticket, index);
+                Ok(())
+            }
+            Input::Disk { writable } => {
+                self.writable = writable;
+                Ok(())
+            }
+        };
+        if let Err(error) = done.and_then(|()| self.after_each(&mut turn)) {
+            turn.effects.push(Effect::Halt { reason: error.to_string() });
+        }
+        self.end(turn, out);
+    }
+
+    /// When `handle` wants to be called with `Tick`, in monotonic nanoseconds.
+    #[must_use]
+    pub fn deadline(&self) -> u64 {
+        let request = self.waiting.deadline().unwrap_or(u64::MAX);
+        self.next_tick_ns.min(request)
+    }
+
+    /// What the core counts.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether this node serves reads and writes; the reason when it does not.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn ready(&self) -> Result<(), String> {
+        if !self.registered {
+            return Err("its incarnation is not yet registered in the region's ledger".to_owned());
+        }
+        if self.leadership.leader.is_none() {
+            return Err("the region has no leader".to_owned());
+        }
+        if !self.writable {
+            return Err("the disk is full".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A stamp above all that this node has issued or seen. Its high-water mark goes to disk with the batch of this
+    /// turn, before anything that bears the stamp leaves.
+    ///
+    /// # Errors
+    /// When the clock is at the end of its range.
+    pub(crate) fn stamp(&mut self, turn: &Turn<'_>) -> Result<Timestamp, StoreError> {
+        if let Some(mark) = self.clock.needs_mark(turn.now.wall_ns) {
+            self.buffer.put(Synced, rows::CLOCK, Some(bytes::Bytes::copy_from_slice(&mark.to_be_bytes())));
+            self.clock.marked(mark);
+        }
+        self.clock.tick(turn.now.wall_ns).map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// The latest hybrid time issued or seen.
+    pub(crate) fn latest(&self) -> Timestamp {
+        Timestamp { time: self.clock.last(), writer: self.config.writer }
+    }
+
+    /// What every turn ends with: timers, proposals, pushes.
+    fn after_each(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        if turn.now.monotonic_ns >= self.deadline() {
+            self.tick(turn)?;
+        }
+        self.propose_queued(turn)?;
+        self.flush_forwards(turn);
+        self.push(turn)?;
+        self.feed_followers(turn)
+    }
+
+    fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let now_ns = turn.now.monotonic_ns;
+        self.expire(turn);
+        if now_ns < self.next_tick_ns {
+            return Ok(());
+        }
+        self.next_tick_ns = now_ns + TICK_NS;
+        self.register(turn);
+        self.reroute(turn);
+        self.repair_tick(turn)?;
+        self.metadata_tick(turn);
+        self.mirrors_tick(turn)?;
+        self.seal_tick(turn);
+        self.trim_tick(turn)
+    }
+
+    /// Ends the turn: batches first, then what may leave at once; the rest waits for its batch.
+    fn end(&mut self, turn: Turn<'_>, out: &mut Outbox) {
+        let (batches, depends_on) = self.buffer.end_turn();
+        out.effects.extend(batches.into_iter().map(Effect::Persist));
+        self.held.admit(depends_on, turn.effects, &mut out.effects);
+    }
+
+    fn committed(&mut self, turn: &mut Turn<'_>, entries: Vec<crate::input::CommittedEntry>) -> Result<(), StoreError> {
+        for committed in entries {
+            if let Payload::Membership(bytes) = &committed.payload {
+                self.buffer.put(Derived, rows::MEMBERSHIP, Some(bytes.clone()));
+            }
+            self.apply(turn, committed)?;
+        }
+        self.applied(turn)
+    }
+
+    /// Whether it is time to ask (again) to be registered.
+    pub(crate) fn due_to_register(&mut self, turn: &Turn<'_>) -> bool {
+        let due = turn.now.monotonic_ns >= self.next_register_ns;
+        if due {
+            self.next_register_ns = turn.now.monotonic_ns + REGISTER_INTERVAL_NS;
+        }
+        due
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "stands where a handler's result is expected")]
+    fn refuse_message(&mut self, _from: NodeId, _error: &StoreError) -> Result<(), StoreError> {
+        self.counters.messages_refused += 1;
+        Ok(())
+    }
+}

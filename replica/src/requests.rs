@@ -1,0 +1,414 @@
+//! A request's way: checked, served here, kept waiting, or handed on.
+
+use std::time::Duration;
+
+use trine_crdt::{NamespaceId, NodeId};
+use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
+use trine_ledger::record::Body;
+use trine_ledger::registry::NamespaceRecord;
+use trine_protocol::reply::{Answer, NamespaceView};
+use trine_protocol::request::{NamespaceKind, Options, Precondition};
+use trine_protocol::{Consistency, Reply, Request, RequestError, Role, SessionToken, limits};
+
+use crate::effect::Effect;
+use crate::input::RequestId;
+use crate::ledger::{AppendDraft, Draft, DraftCommand};
+use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX, UNPERSISTED_BYTES_MAX};
+use crate::message::PeerMessage;
+use crate::replica::Replica;
+use crate::store::StoreError;
+use crate::turn::Turn;
+use crate::waiting::{Asked, Cause, Origin, Wait};
+
+/// How many nodes may hand a request on, one after the other.
+const HOPS_MAX: u8 = 3;
+
+/// What serving a request led to: an answer now, or something to wait for.
+pub(crate) enum Served {
+    /// The answer.
+    Now(Result<Answer, RequestError>),
+    /// It waits for this.
+    Waits(Cause),
+}
+
+impl From<RequestError> for Served {
+    fn from(error: RequestError) -> Self {
+        Self::Now(Err(error))
+    }
+}
+
+impl Replica {
+    /// A client of this node asks.
+    pub(crate) fn client_request(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: RequestId,
+        role: Role,
+        options: Options,
+        request: Request,
+    ) {
+        let origin = Origin::Client(id);
+        self.take_request(turn, Asked { origin, role, options, request, hops: 0 });
+    }
+
+    /// Another node hands a request on.
+    pub(crate) fn forwarded_request(&mut self, turn: &mut Turn<'_>, asked: Asked) {
+        if asked.hops > HOPS_MAX {
+            let what = "the request was handed on too often; the region's leadership is changing".to_owned();
+            self.answer(turn, asked.origin, Err(RequestError::Unavailable { what }));
+            return;
+        }
+        self.take_request(turn, asked);
+    }
+
+    fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
+        let checked = self.check(&asked).and_then(|()| self.waiting.room());
+        if let Err(error) = checked {
+            self.answer(turn, asked.origin, Err(error));
+            return;
+        }
+        // An append that may have to be sent twice needs a name that makes the second harmless.
+        if let Request::Append { idempotency_key, .. } = &mut asked.request
+            && idempotency_key.is_none()
+            && !self.leadership.serving
+        {
+            match self.stamp(turn) {
+                Ok(stamp) => *idempotency_key = Some(stamp.to_string()),
+                Err(error) => {
+                    self.answer(turn, asked.origin, Err(storage(&error)));
+                    return;
+                }
+            }
+        }
+        let timeout_ms = asked.options.timeout.map_or(REQUEST_TIMEOUT_MS, |timeout| {
+            u64::try_from(timeout.as_millis()).unwrap_or(REQUEST_TIMEOUT_MS_MAX).min(REQUEST_TIMEOUT_MS_MAX)
+        });
+        let deadline_ns = turn.now.monotonic_ns + timeout_ms * 1_000_000;
+        let number = self.waiting.add(asked.origin, deadline_ns, Cause::Route(Box::new(asked)));
+        self.serve_waiting(turn, number);
+    }
+
+    fn check(&self, asked: &Asked) -> Result<(), RequestError> {
+        let needed = asked.request.role();
+        if asked.role < needed {
+            let what = format!("this needs the role {needed:?}, the certificate has {:?}", asked.role).to_lowercase();
+            return Err(RequestError::Forbidden { what });
+        }
+        if matches!(asked.options.consistency, Consistency::Bounded(_) | Consistency::Global) {
+            let what = format!("consistency {}; use eventual, session or regional", asked.options.consistency);
+            return Err(RequestError::Unsupported { what });
+        }
+        if asked.request.writes() && !self.writable {
+            return Err(RequestError::DiskFull);
+        }
+        if asked.request.writes() && self.buffer.in_flight_bytes() > UNPERSISTED_BYTES_MAX {
+            return Err(RequestError::Overloaded { retry_after: Duration::from_millis(100) });
+        }
+        if let Some(key) = key_of(&asked.request)
+            && !(1..=limits::KEY_BYTES_MAX).contains(&key.len())
+        {
+            let what = format!("a key has 1 to {} bytes of UTF-8, this one has {}", limits::KEY_BYTES_MAX, key.len());
+            return Err(RequestError::Invalid { what });
+        }
+        Ok(())
+    }
+
+    /// Serves, again, a request that waits for a way to be served.
+    pub(crate) fn serve_waiting(&mut self, turn: &mut Turn<'_>, number: u64) {
+        let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
+        let asked = match cause {
+            Cause::Route(asked) | Cause::Fresh(asked) | Cause::Barrier { asked, .. } => asked,
+            cause => {
+                self.waiting.insert(number, Wait { origin, deadline_ns, cause });
+                return;
+            }
+        };
+        let served = self.serve(turn, number, &asked).unwrap_or_else(|error| storage(&error).into());
+        match served {
+            Served::Now(answer) => self.answer(turn, origin, answer),
+            Served::Waits(cause) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
+        }
+    }
+
+    fn serve(&mut self, turn: &mut Turn<'_>, number: u64, asked: &Asked) -> Result<Served, StoreError> {
+        match &asked.request {
+            Request::Append { .. }
+            | Request::NamespaceCreate { .. }
+            | Request::NodeRemove { .. }
+            | Request::NodeReplace { .. } => Ok(self.serve_at_leader(number, asked)),
+            Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
+            Request::ObjectGet { .. } => self.serve_get(turn, asked),
+            Request::LedgerGet { .. }
+            | Request::LedgerRecord { .. }
+            | Request::LedgerHistory { .. }
+            | Request::LedgerRange { .. }
+            | Request::Checkpoint { .. }
+            | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
+            _ => Ok(Served::Now(self.view(asked))),
+        }
+    }
+
+    /// Queues what the region's log decides, or hands it on to who leads.
+    fn serve_at_leader(&mut self, number: u64, asked: &Asked) -> Served {
+        if !self.leadership.serving {
+            return self.hand_on(self.leadership.leader, asked);
+        }
+        let draft = match self.draft(&asked.request) {
+            Ok(command) => command,
+            Err(error) => return error.into(),
+        };
+        let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
+        let asked = Some(Box::new(asked.clone()));
+        self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked });
+        Served::Waits(Cause::Queued)
+    }
+
+    /// Hands a request on to a node, or keeps it until one can be reached.
+    pub(crate) fn hand_on(&mut self, to: Option<NodeId>, asked: &Asked) -> Served {
+        match to.filter(|to| self.peers.contains_key(to)) {
+            Some(to) => Served::Waits(Cause::Elsewhere { to, asked: Box::new(asked.clone()) }),
+            None => Served::Waits(Cause::Route(Box::new(asked.clone()))),
+        }
+    }
+
+    fn draft(&self, request: &Request) -> Result<DraftCommand, RequestError> {
+        let stamp = trine_crdt::Timestamp::ZERO;
+        Ok(DraftCommand::Other(match request {
+            Request::Append { .. } => return self.draft_append(request),
+            Request::NamespaceCreate { name, kind, slots } => {
+                let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
+                check_namespace(name, slots)?;
+                if self.namespaces().iter().any(|known| known.name == *name) {
+                    return Err(RequestError::Conflict { what: format!("a namespace named {name} exists") });
+                }
+                Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
+            }
+            Request::NodeRemove { node } => Command::Retire { stamp, node: self.known_node(*node)? },
+            Request::NodeReplace { node } => Command::Replace { stamp, node: self.known_node(*node)? },
+            _ => return Err(RequestError::Unsupported { what: "this request at the leader".to_owned() }),
+        }))
+    }
+
+    fn known_node(&self, node: NodeId) -> Result<NodeId, RequestError> {
+        let registry = self.ledger.state.registry();
+        let closed = registry.closed_names.values().any(|closed| *closed == node);
+        if registry.roster.contains_key(&node) || closed {
+            return Ok(node);
+        }
+        let what = format!("node {node} on the roster of {} (ask a node of its own region)", self.config.region);
+        Err(RequestError::NotFound { what })
+    }
+
+    fn draft_append(&self, request: &Request) -> Result<DraftCommand, RequestError> {
+        let Request::Append {
+            namespace,
+            key,
+            value,
+            content_type,
+            metadata,
+            idempotency_key: client_key,
+            if_match,
+            ..
+        } = request
+        else {
+            return Err(RequestError::Unsupported { what: "this request as an append".to_owned() });
+        };
+        let namespace = self.namespace(namespace, NamespaceKind::Ledger)?.id;
+        if value.len() > self.config.value_bytes_max {
+            return Err(too_large("the value", value.len(), self.config.value_bytes_max));
+        }
+        let metadata_bytes = metadata.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+        if metadata_bytes > limits::METADATA_BYTES_MAX {
+            return Err(too_large("the metadata", metadata_bytes, limits::METADATA_BYTES_MAX));
+        }
+        if content_type.len() > limits::CONTENT_TYPE_BYTES_MAX {
+            return Err(too_large("the content type", content_type.len(), limits::CONTENT_TYPE_BYTES_MAX));
+        }
+        if let Some(key) = client_key.as_ref().filter(|key| key.len() > limits::IDEMPOTENCY_KEY_BYTES_MAX) {
+            return Err(too_large("the idempotency key", key.len(), limits::IDEMPOTENCY_KEY_BYTES_MAX));
+        }
+        let body = Body { salts: [[0; 32]; 3], key: key.clone(), metadata: metadata.clone(), value: value.clone() };
+        body.check().map_err(|error| RequestError::Invalid { what: error.to_string() })?;
+        Ok(DraftCommand::Append(Box::new(AppendDraft {
+            idempotency: client_key.as_ref().map(|key| idempotency_key(&namespace, key)),
+            namespace,
+            content_type: content_type.clone(),
+            body,
+            condition: if_match.map(|condition| match condition {
+                Precondition::Absent => Condition::Absent,
+                Precondition::Index(index) => Condition::Index(index),
+            }),
+        })))
+    }
+
+    /// Tries again what waits for a leader or a node to be known.
+    pub(crate) fn reroute(&mut self, turn: &mut Turn<'_>) {
+        for number in self.waiting.select(|wait| matches!(wait.cause, Cause::Route(_))) {
+            self.serve_waiting(turn, number);
+        }
+        self.send_elsewhere(turn);
+    }
+
+    /// A request that was handed on is to be tried again, where that is harmless.
+    pub(crate) fn send_again(&mut self, number: u64) {
+        let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
+        let cause = match cause {
+            Cause::Elsewhere { asked, .. } if asked.idempotent() => Cause::Route(asked),
+            cause => cause,
+        };
+        self.waiting.insert(number, Wait { origin, deadline_ns, cause });
+    }
+
+    /// Sends requests that were just given to another node.
+    fn send_elsewhere(&mut self, turn: &mut Turn<'_>) {
+        for number in self.waiting.take_unsent() {
+            if let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) {
+                let Asked { role, options, request, hops, .. } = (**asked).clone();
+                turn.send(*to, PeerMessage::Forward { number, role, options, request, hops: hops + 1 });
+            }
+        }
+    }
+
+    /// Sends what the turn's requests were handed on to.
+    pub(crate) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
+        self.send_elsewhere(turn);
+    }
+
+    /// The answer to a request that was handed on.
+    pub(crate) fn forwarded_answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        number: u64,
+        answer: Result<Box<Answer>, RequestError>,
+    ) {
+        let asked_there =
+            matches!(self.waiting.get(number), Some(Wait { cause: Cause::Elsewhere { to, .. }, .. }) if *to == from);
+        if !asked_there {
+            return;
+        }
+        // Nothing was done there: try again here, until the deadline.
+        if matches!(answer, Err(RequestError::Unavailable { .. })) {
+            self.send_again(number);
+            return;
+        }
+        if let Some(wait) = self.waiting.take(number) {
+            self.answer(turn, wait.origin, answer.map(|answer| *answer));
+        }
+    }
+
+    /// Gives up what waits too long.
+    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
+        for wait in self.waiting.expired(turn.now.monotonic_ns) {
+            let error = match &wait.cause {
+                Cause::Majority { .. } | Cause::Commit { .. } => RequestError::Unknown,
+                Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
+                Cause::Fresh(_) => RequestError::Stale { as_of: self.latest().to_string() },
+                // A second try of what was handed on before may follow a first that took.
+                Cause::Route(asked) if asked.hops > 0 || asked.request.writes() && asked.idempotent() => {
+                    RequestError::Unknown
+                }
+                _ => RequestError::Unavailable { what: self.ready().err().unwrap_or("no answer in time".to_owned()) },
+            };
+            self.answer(turn, wait.origin, Err(error));
+        }
+    }
+
+    /// Answers whoever asked.
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, origin: Origin, answer: Result<Answer, RequestError>) {
+        let answer = answer.map(Box::new);
+        match origin {
+            Origin::Client(request) => turn.effects.push(Effect::Reply { request, answer }),
+            Origin::Peer { node, number } => turn.send(node, PeerMessage::Forwarded { number, answer }),
+            Origin::Own => {}
+        }
+    }
+
+    /// An answer with nothing for the session to remember.
+    pub(crate) fn plain(&self, reply: Reply) -> Answer {
+        Answer { reply, session: SessionToken::default(), timestamp: self.latest() }
+    }
+
+    /// All namespaces known, of all regions.
+    pub(crate) fn namespaces(&self) -> Vec<NamespaceRecord> {
+        let own = self.ledger.state.registry();
+        let others = self.metadata.registries.values().flat_map(|registry| registry.namespaces.values());
+        let mut all: Vec<NamespaceRecord> = own.namespaces.values().chain(others).cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.dedup_by(|a, b| a.id == b.id);
+        all
+    }
+
+    /// The namespace of a label or an id, of the right kind.
+    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<NamespaceRecord, RequestError> {
+        let id: Option<NamespaceId> = label.parse().ok();
+        let found: Vec<NamespaceRecord> = self
+            .namespaces()
+            .into_iter()
+            .filter(|known| known.name == label || Some(&known.id) == id.as_ref())
+            .collect();
+        match &found[..] {
+            [] => Err(RequestError::NotFound { what: format!("namespace {label}") }),
+            [one] if one.kind == ledger_kind(kind) => Ok(one.clone()),
+            [one] => {
+                let holds = if one.kind == LedgerKind::Ledger { "records" } else { "objects" };
+                Err(RequestError::Invalid { what: format!("namespace {label} holds {holds}") })
+            }
+            several => {
+                let ids: Vec<String> = several.iter().map(|known| known.id.to_string()).collect();
+                let what = format!("several namespaces are named {label}; use an id: {}", ids.join(", "));
+                Err(RequestError::Conflict { what })
+            }
+        }
+    }
+}
+
+/// A namespace as clients see it.
+pub(crate) fn namespace_view(record: &NamespaceRecord) -> NamespaceView {
+    let kind = if record.kind == LedgerKind::Ledger { NamespaceKind::Ledger } else { NamespaceKind::Objects };
+    NamespaceView { id: record.id.clone(), name: record.name.clone(), kind, slots: record.slots }
+}
+
+/// What a client is told of an error of the store.
+pub(crate) fn storage(error: &StoreError) -> RequestError {
+    match error {
+        StoreError::Damaged(what) => RequestError::Damaged { what: what.clone() },
+        StoreError::Failed(what) => RequestError::Unavailable { what: what.clone() },
+    }
+}
+
+pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
+    RequestError::TooLarge { what: what.to_owned(), bytes: bytes as u64, limit: limit as u64 }
+}
+
+fn ledger_kind(kind: NamespaceKind) -> LedgerKind {
+    match kind {
+        NamespaceKind::Ledger => LedgerKind::Ledger,
+        NamespaceKind::Objects => LedgerKind::Objects,
+    }
+}
+
+fn key_of(request: &Request) -> Option<&str> {
+    match request {
+        Request::Append { key, .. }
+        | Request::LedgerGet { key, .. }
+        | Request::LedgerHistory { key, .. }
+        | Request::ObjectGet { key, .. }
+        | Request::ObjectEdit { key, .. } => Some(key),
+        _ => None,
+    }
+}
+
+fn check_namespace(name: &str, slots: u32) -> Result<(), RequestError> {
+    let fits = (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte));
+    if !fits {
+        let what = format!("`{name}` is no namespace name: use 1 to 63 of a-z, 0-9, -, _ and .");
+        return Err(RequestError::Invalid { what });
+    }
+    if !slots.is_power_of_two() || slots > SLOTS_MAX {
+        let what = format!("{slots} slots: use a power of two up to {SLOTS_MAX}");
+        return Err(RequestError::Invalid { what });
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What a node says of itself, its region and the cluster, as far as it knows.
+
+use std::collections::BTreeMap;
+
+use trine_crdt::{NodeId, RegionId};
+use trine_ledger::registry::{NodeRecord, Registry};
+use trine_protocol::reply::{
+    Answer, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RegionView, SegmentView, StatusView,
+};
+use trine_protocol::{Reply, Request, RequestError};
+
+use crate::replica::Replica;
+use crate::requests::namespace_view;
+use crate::waiting::Asked;
+
+impl Replica {
+    /// Answers what is known here without asking anyone.
+    pub(crate) fn view(&mut self, asked: &Asked) -> Result<Answer, RequestError> {
+        let reply = match &asked.request {
+            Request::NamespaceList => Reply::Namespaces(self.namespaces().iter().map(namespace_view).collect()),
+            Request::NamespaceShow { namespace } => {
+                let id = namespace.parse().ok();
+                let named: Vec<_> = self
+                    .namespaces()
+                    .iter()
+                    .filter(|known| known.name == *namespace || Some(&known.id) == id.as_ref())
+                    .map(namespace_view)
+                    .collect();
+                if named.is_empty() {
+                    return Err(RequestError::NotFound { what: format!("namespace {namespace}") });
+                }
+                Reply::Namespaces(named)
+            }
+            Request::RegionList => {
+                let regions: Vec<RegionId> =
+                    self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+                Reply::Regions(regions.iter().map(|region| self.region_view(region)).collect())
+            }
+            Request::NodeList => Reply::Nodes(self.node_views()),
+            Request::Status => Reply::Status(Box::new(self.status_view())),
+            Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
+            _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),
+        };
+        Ok(self.plain(reply))
+    }
+
+    fn registry(&self, region: &RegionId) -> Option<&Registry> {
+        if *region == self.config.region {
+            return Some(self.ledger.state.registry());
+        }
+        self.metadata.registries.get(region)
+    }
+
+    fn region_view(&mut self, region: &RegionId) -> RegionView {
+        let nodes: Vec<NodeId> =
+            self.registry(region).map(|known| known.roster.keys().copied().collect()).unwrap_or_default();
+        let up = |node: &&NodeId| **node == self.config.node || self.peers.contains_key(*node);
+        let reachable = nodes.iter().filter(up).count();
+        let health = match (nodes.len(), reachable) {
+            (0, _) => Health::Unknown,
+            (_, 0) => Health::Unreachable,
+            (all, up) if up < all => Health::Degraded,
+            _ => Health::Healthy,
+        };
+        let head = self.ledger_head(region);
+        let signed = if *region == self.config.region {
+            self.ledger.note().map_or(0, |_| self.ledger.size())
+        } else {
+            self.metadata.head(region).map_or(0, |(_, checkpoint)| checkpoint.size)
+        };
+        RegionView {
+            id: region.clone(),
+            health,
+            nodes: u32::try_from(nodes.len()).unwrap_or(u32::MAX),
+            reachable: u32::try_from(reachable).unwrap_or(u32::MAX),
+            ledger_size: head.size,
+            ledger_root: head.root,
+            checkpoint_size: signed,
+        }
+    }
+
+    fn ledger_head(&self, region: &RegionId) -> LedgerHead {
+        let (size, root) = if *region == self.config.region {
+            (self.ledger.size(), self.ledger.state.root())
+        } else {
+            self.mirrors.head(region).unwrap_or((0, trine_ledger::tree::empty_root()))
+        };
+        LedgerHead { size, root }
+    }
+
+    fn node_views(&self) -> Vec<NodeView> {
+        let regions = self.config.genesis.regions.iter();
+        let rosters = regions.filter_map(|region| Some((&region.id, self.registry(&region.id)?)));
+        let mut views: Vec<NodeView> = rosters
+            .flat_map(|(region, registry)| registry.roster.values().map(move |record| (region, record)))
+            .map(|(region, record)| self.node_view(region, record))
+            .collect();
+        views.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
+        views
+    }
+
+    fn node_view(&self, region: &RegionId, record: &NodeRecord) -> NodeView {
+        let here = record.node == self.config.node;
+        let up = here || self.peers.contains_key(&record.node);
+        let raft = if *region == self.config.region && self.leadership.leader == Some(record.node) {
+            RaftRole::Leader
+        } else if *region == self.config.region {
+            RaftRole::Voter
+        } else {
+            RaftRole::Unknown
+        };
+        NodeView {
+            id: record.node,
+            name: record.name.clone(),
+            region: region.clone(),
+            peer: record.peer.clone(),
+            addresses: record.addresses.clone(),
+            http: record.http.clone(),
+            writer: Some(record.writer),
+            health: if up { Health::Healthy } else { Health::Unreachable },
+            raft,
+        }
+    }
+
+    fn own_view(&self) -> NodeView {
+        if let Some(record) = self.rostered(self.config.node) {
+            return self.node_view(&self.config.region, record);
+        }
+        NodeView {
+            id: self.config.node,
+            name: self.config.name.clone(),
+            region: self.config.region.clone(),
+            peer: self.config.peer.clone(),
+            addresses: self.config.addresses.clone(),
+            http: self.config.http.clone(),
+            writer: None,
+            health: Health::Healthy,
+            raft: RaftRole::Unknown,
+        }
+    }
+
+    fn status_view(&mut self) -> StatusView {
+        let ready = self.ready();
+        let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+        let ledgers: BTreeMap<RegionId, LedgerHead> =
+            regions.into_iter().map(|region| (region.clone(), self.ledger_head(&region))).collect();
+        let objects = self
+            .objects
+            .namespaces()
+            .into_iter()
+            .map(|namespace| {
+                let (count, digest) = self.objects.digest(&namespace);
+                (namespace, ObjectsView { count, digest: digest.0 })
+            })
+            .collect();
+        StatusView {
+            cluster: self.config.genesis.cluster.clone(),
+            node: self.own_view(),
+            ready: ready.is_ok(),
+            reason: ready.err(),
+            leader: self.leadership.leader,
+            term: self.leadership.term,
+            ledgers,
+            objects,
+            timestamp: self.latest(),
+            stamps_held: self.counters.stamps_held,
+            connected: self.peers.keys().copied().collect(),
+        }
+    }
+
+    fn segment_views(&self, only: Option<&RegionId>) -> Vec<SegmentView> {
+        let listed = self.metadata.segments().into_iter().filter(|(region, _)| only.is_none_or(|only| only == region));
+        listed
+            .map(|(region, segment)| SegmentView {
+                region,
+                number: segment.number,
+                first: segment.first,
+                count: segment.count,
+                bytes: segment.bytes,
+                identity: segment.identity,
+                root: segment.root,
+            })
+            .collect()
+    }
+}
