@@ -16,6 +16,9 @@
 //! 3. [`Clock::tick`] says [`TickError::Unmarked`] when no mark that covers the stamp is on disk yet: keep the request
 //!    and try again after `marked`. That happens at the start, after a long idle time, and when the disk is slow.
 //!
+//! A caller that lets nothing out before the batch of the same turn is on disk may put the mark into that very batch
+//! and call `marked` at once, before it ticks: then no tick is ever unmarked, and what a crash forgets nobody has seen.
+//!
 //! A clock that restarts within a second runs up to [`CLOCK_MARK_AHEAD_NS`] ahead of the wall; `drift_max_ns` of its
 //! peers must be larger.
 //!

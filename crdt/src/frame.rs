@@ -51,12 +51,15 @@ pub fn length(head: [u8; FRAME_HEAD_BYTES], bytes_max: usize) -> Result<usize, F
     Ok(bytes)
 }
 
+/// A frame's payload, and what was received after it.
+pub type Unframed<'a> = (&'a [u8], &'a [u8]);
+
 /// Takes the first frame off what has been received so far: its payload and the rest, or `None` while it is not
 /// complete.
 ///
 /// # Errors
 /// [`FrameTooLong`] as soon as the head has come and claims more than `bytes_max`.
-pub fn unframe(received: &[u8], bytes_max: usize) -> Result<Option<(&[u8], &[u8])>, FrameTooLong> {
+pub fn unframe(received: &[u8], bytes_max: usize) -> Result<Option<Unframed<'_>>, FrameTooLong> {
     let Some((head, rest)) = received.split_first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
     let bytes = length(*head, bytes_max)?;
     Ok(rest.split_at_checked(bytes))

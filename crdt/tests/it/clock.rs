@@ -1,5 +1,7 @@
 //! The clock: forward only, over restarts too; believes nobody from the far future; agrees with `uhlc`.
 
+#![allow(clippy::disallowed_types, reason = "uhlc's clock is the oracle, on a wall of ours")]
+
 use std::cell::Cell;
 use std::time::Duration;
 
