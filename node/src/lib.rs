@@ -17,3 +17,8 @@ pub mod net;
 pub mod http;
 
 pub mod cli;
+
+pub mod up {
+    //! A cluster on this machine.
+    pub mod cluster;
+}

@@ -1,16 +1,89 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use trine_crdt::RegionId;
+use trine_protocol::{Consistency, Durability};
+
+use super::{bench, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
+use crate::config::units::parse_duration;
 
 /// A geo-replicated store: ledgers that prove themselves and objects that merge.
 #[derive(Debug, Parser)]
-#[command(name = "trine", version, propagate_version = true)]
+#[command(name = "trine", version, propagate_version = true, max_term_width = 120)]
 pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub globals: Globals,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// How the result is printed; what is meant for people goes to standard error with json and yaml
+    #[arg(short, long, visible_alias = "format", global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+    /// Ask this node and no other: host:port or multiaddr of its libp2p port, or the name of a node that `trine up` runs here.
+    /// Several, separated by commas, stand in for each other
+    #[arg(long, global = true, env = "TRINE_ENDPOINT", value_name = "ADDRESS")]
+    pub endpoint: Option<String>,
+    /// The directory of a cluster that `trine up` runs here; without it, the one started last
+    #[arg(long, global = true, env = "TRINE_CLUSTER", value_name = "DIR")]
+    pub cluster: Option<PathBuf>,
+    /// The directory with ca.crt, tls.crt and tls.key to show who is asking
+    #[arg(long, global = true, env = "TRINE_IDENTITY", value_name = "DIR")]
+    pub identity: Option<PathBuf>,
+    /// Ask nodes of this region while one of them serves
+    #[arg(long, global = true, env = "TRINE_REGION", value_name = "REGION")]
+    pub region: Option<RegionId>,
+    /// A file with what the session has seen; read before and written after, so that later commands never read behind it
+    #[arg(long, global = true, env = "TRINE_SESSION", value_name = "FILE")]
+    pub session: Option<PathBuf>,
+    /// How long to try, such as 500ms, 5s or 2m
+    #[arg(long, global = true, default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub timeout: Duration,
+    /// Do what would otherwise be asked about
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Print just the ids, or just the value of a `get`
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For both
+    Yaml,
+}
+
+/// How fresh a read must be.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    /// How fresh: eventual, session, bounded=500ms, regional or global
+    #[arg(long, value_name = "LEVEL")]
+    pub consistency: Option<Consistency>,
+}
+
+/// What a write must survive.
+#[derive(Debug, Clone, Args)]
+pub struct WriteArgs {
+    /// What it must survive: local (this node's crash), region (a minority of the region), regions=K or all
+    #[arg(long, value_name = "LEVEL")]
+    pub durability: Option<Durability>,
+    /// Say what would be done and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The commands.
@@ -20,6 +93,39 @@ pub enum Command {
     Up(UpArgs),
     /// Run one node
     Node(NodeArgs),
+    /// Whether all nodes serve, and whether they hold the same
+    Status(status::StatusArgs),
+    /// The nodes of all regions
+    #[command(subcommand)]
+    Nodes(nodes::NodesCommand),
+    /// The regions
+    #[command(subcommand)]
+    Region(region::RegionCommand),
+    /// Namespaces of ledgers and objects
+    #[command(subcommand)]
+    Namespace(namespace::NamespaceCommand),
+    /// Records that nobody can alter
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// Objects that every region writes and all agree on
+    #[command(subcommand)]
+    Object(object::ObjectCommand),
+    /// The sealed segments of the regions' ledgers
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
+    /// Certificates of nodes and clients
+    #[command(subcommand)]
+    Tls(tls::TlsCommand),
+    /// A node's configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// How fast a running cluster is
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Which version this is
+    Version,
+    /// A script that completes commands in a shell
+    Completion(completion::CompletionArgs),
 }
 
 /// `trine up`.

@@ -1,12 +1,35 @@
 //! The command line: `trine <noun> <verb>`.
+//!
+//! A command is asked of a cluster through the client library and nothing else; only `up`, `node`, `tls`, `config`,
+//! `completion` and the offline `ledger verify` do without. Each ends in an [`output::Output`], the same for people and
+//! programs, or in an [`exit::Failure`], which says what happened, what to do, and how the process ends.
 
 pub mod args;
+pub mod bench;
+pub mod completion;
+pub mod config;
+pub mod connect;
+pub mod exit;
+pub mod input;
+pub mod ledger;
+pub mod manifest;
+pub mod namespace;
+pub mod nodes;
+pub mod object;
+pub mod output;
+pub mod region;
+pub mod status;
+pub mod tls;
+pub mod verify;
+pub mod yaml;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use args::{Cli, NodeArgs, UpArgs};
+pub use args::{Cli, Command, Globals, NodeArgs, UpArgs};
+use exit::{Exit, Failure};
+use output::Output;
 
 /// The programs behind `trine node` and `trine up`, which the daemon provides.
 pub struct Programs {
@@ -21,14 +44,61 @@ pub struct Programs {
 pub fn run(programs: &Programs) -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        args::Command::Node(node) => (programs.node)(node),
-        args::Command::Up(up) => (programs.up)(up),
+        Command::Node(args) => (programs.node)(args).map(|()| Exit::Done).map_err(Failure::from),
+        Command::Up(args) => (programs.up)(args).map(|()| Exit::Done).map_err(Failure::from),
+        command => execute(&cli.globals, command).and_then(|output| output.print(&cli.globals)),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("trine: {error:#}");
-            ExitCode::FAILURE
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit.into()
         }
     }
+}
+
+/// Does what one command says.
+fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> {
+    match command {
+        Command::Tls(command) => return tls::run(globals, command),
+        Command::Config(command) => return config::run(command),
+        Command::Completion(args) => return Ok(completion::run(args)),
+        Command::Version => return Ok(version()),
+        Command::Ledger(ledger::LedgerCommand::Verify(args)) => return verify::run(globals, args),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(ask(globals, command));
+    // Connections that are still closing are nobody's concern now.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Does what one command asks of a cluster.
+async fn ask(globals: &Globals, command: &Command) -> Result<Output, Failure> {
+    match command {
+        Command::Status(args) => status::run(globals, args).await,
+        Command::Nodes(command) => nodes::run(globals, command).await,
+        Command::Region(command) => region::run(globals, command).await,
+        Command::Namespace(command) => namespace::run(globals, command).await,
+        Command::Ledger(command) => ledger::run(globals, command).await,
+        Command::Object(command) => object::run(globals, command).await,
+        Command::Manifest(command) => manifest::run(globals, command).await,
+        Command::Bench(command) => bench::run(globals, command).await,
+        Command::Up(_)
+        | Command::Node(_)
+        | Command::Tls(_)
+        | Command::Config(_)
+        | Command::Version
+        | Command::Completion(_) => unreachable!("done without a cluster"),
+    }
+}
+
+fn version() -> Output {
+    let version = env!("CARGO_PKG_VERSION");
+    let json = serde_json::json!({ "name": "trine", "version": version });
+    Output::new(&json, format!("trine {version}")).ids([version])
 }

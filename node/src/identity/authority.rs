@@ -9,6 +9,8 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 use trine_crdt::RegionId;
+use trine_ledger::Genesis;
+use trine_ledger::genesis::GenesisError;
 use trine_protocol::Role;
 
 use super::bundle::{Bundle, CA_FILE};
@@ -128,6 +130,14 @@ impl Ca {
             Role::Node => return Err(IssueError::Role),
         };
         self.issue(role, RegionId::genesis().as_str(), name)
+    }
+
+    /// Signs the founding document of the cluster.
+    ///
+    /// # Errors
+    /// When its contents found no cluster.
+    pub fn sign_genesis(&self, genesis: &Genesis) -> Result<bytes::Bytes, GenesisError> {
+        genesis.sign(self.key.signing())
     }
 
     fn issue(&self, role: &str, region: &str, name: &str) -> Result<Bundle, IssueError> {

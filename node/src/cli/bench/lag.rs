@@ -1,0 +1,180 @@
+//! `trine bench lag`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::watch;
+use trine_client::{CallOptions, Client};
+use trine_crdt::RegionId;
+use trine_protocol::reply::NodeView;
+use trine_protocol::{Consistency, Durability, View};
+
+use super::LagArgs;
+use super::figures::{Latencies, shown};
+use super::load::{Kind, Writer, random};
+use crate::cli::args::Globals;
+use crate::cli::connect::{Connection, builder, cluster};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::nodes;
+use crate::cli::output::{Output, table};
+
+/// The figures of one pair of regions.
+#[derive(Debug, Serialize)]
+struct Lag {
+    from: String,
+    to: String,
+    writes: usize,
+    missed: u64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    max_ms: Option<f64>,
+    /// What a read of the reader takes by itself; part of each figure.
+    read_p50_ms: Option<f64>,
+}
+
+/// All pairs.
+#[derive(Debug, Serialize)]
+struct Lags {
+    load_clients: u32,
+    lags: Vec<Lag>,
+}
+
+/// A write that readers look for: its number, and when it was sent.
+type Mark = (u32, Instant);
+
+/// Does it.
+///
+/// # Errors
+/// When a region cannot be asked at all.
+pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
+    let nodes = nodes::list(&Connection::open(globals)?).await?;
+    let mut regions: Vec<RegionId> = nodes.iter().map(|node| node.region.clone()).collect();
+    regions.sort();
+    regions.dedup();
+    let from = globals.region.clone().or_else(|| regions.first().cloned());
+    let from = from.ok_or_else(|| Failure::new(Exit::Unhealthy, "the cluster names no nodes"))?;
+    if regions.len() < 2 {
+        return Err(Failure::usage("lag needs two regions, and the cluster has one"));
+    }
+    let writer = client_of(globals, &nodes, &from)?;
+    writer.regions().await?;
+    // A key of its own: numbers of an earlier run would be taken for this one's.
+    let key = format!("bench/lag/{}", crate::model::value::hex(&random(8)));
+    let (sent, marks) = watch::channel::<Mark>((0, Instant::now()));
+    let mut readers = Vec::new();
+    for to in regions.iter().filter(|to| **to != from) {
+        let client = client_of(globals, &nodes, to)?;
+        client.regions().await?;
+        let watching = watch_for(client, args.namespace.clone(), key.clone(), marks.clone(), globals.timeout);
+        readers.push((to.clone(), tokio::spawn(watching)));
+    }
+    drop(marks);
+    let others =
+        Writer::of(Kind::Object, args.namespace.clone(), args.value, 10_000, Durability::Local, globals.timeout);
+    let others = Arc::new(others);
+    let until = Instant::now() + Duration::from_secs(24 * 3600);
+    let load: Vec<_> = (0..args.load).map(|_| tokio::spawn(Arc::clone(&others).work(writer.clone(), until))).collect();
+    let call = CallOptions::new().durability(Durability::Local);
+    for number in 1..=args.writes {
+        let mark = (number, Instant::now());
+        let edit = trine_protocol::Edit::Set(Bytes::from(number.to_string()));
+        writer.object_edit_with(&call, &args.namespace, &key, edit).await?;
+        sent.send_replace(mark);
+        tokio::time::sleep(args.interval).await;
+    }
+    drop(sent);
+    let mut lags = Vec::new();
+    for (to, reader) in readers {
+        let seen = reader.await.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        lags.push(seen.figures(&from, &to));
+    }
+    load.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(shown_lags(Lags { load_clients: args.load, lags }))
+}
+
+/// A client of one region's nodes only.
+fn client_of(globals: &Globals, nodes: &[NodeView], region: &RegionId) -> Result<Client, Failure> {
+    let mut builder = builder(globals, cluster(globals)?.as_ref())?.region(region.clone()).retries(0).pinned();
+    let node = nodes.iter().find(|node| node.region == *region && !node.addresses.is_empty());
+    let node = node.ok_or_else(|| Failure::new(Exit::Unhealthy, format!("no node of {region} has an address")))?;
+    builder = builder.seed(&node.addresses[0])?;
+    Ok(builder.build()?)
+}
+
+/// What a reader has seen.
+#[derive(Default)]
+struct Watched {
+    lags: Latencies,
+    reads: Latencies,
+    missed: u64,
+}
+
+/// Reads until each write is seen, or a later one.
+async fn watch_for(
+    client: Client,
+    namespace: String,
+    key: String,
+    mut marks: watch::Receiver<Mark>,
+    patience: Duration,
+) -> Watched {
+    let call = CallOptions::new().consistency(Consistency::Eventual);
+    let mut watched = Watched::default();
+    while marks.changed().await.is_ok() {
+        let (number, sent) = *marks.borrow_and_update();
+        loop {
+            let started = Instant::now();
+            let read = client.object_get_with(&call, &namespace, &key).await;
+            watched.reads.push(started.elapsed());
+            if read.is_ok_and(|object| object.is_some_and(|object| shows(&object.views, number))) {
+                watched.lags.push(sent.elapsed());
+                break;
+            }
+            if sent.elapsed() > patience {
+                watched.missed += 1;
+                break;
+            }
+        }
+    }
+    watched
+}
+
+/// Whether a register shows this write or a later one.
+fn shows(views: &[View], number: u32) -> bool {
+    let [View::Register(value)] = views else { return false };
+    std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok()).is_some_and(|shown| shown >= number)
+}
+
+impl Watched {
+    fn figures(mut self, from: &RegionId, to: &RegionId) -> Lag {
+        Lag {
+            from: from.to_string(),
+            to: to.to_string(),
+            writes: self.lags.count(),
+            missed: self.missed,
+            p50_ms: self.lags.quantile_ms(500),
+            p99_ms: self.lags.quantile_ms(990),
+            max_ms: self.lags.quantile_ms(1000),
+            read_p50_ms: self.reads.quantile_ms(500),
+        }
+    }
+}
+
+fn shown_lags(lags: Lags) -> Output {
+    let rows = lags.lags.iter().map(|lag| {
+        vec![
+            lag.from.clone(),
+            lag.to.clone(),
+            lag.writes.to_string(),
+            lag.missed.to_string(),
+            shown(lag.p50_ms),
+            shown(lag.p99_ms),
+            shown(lag.max_ms),
+            shown(lag.read_p50_ms),
+        ]
+    });
+    let people = table(&["from", "to", "writes", "missed", "p50", "p99", "max", "a read"], rows);
+    let missed = lags.lags.iter().any(|lag| lag.missed > 0);
+    Output::new(&lags, people).exit(if missed { Exit::Unhealthy } else { Exit::Done })
+}

@@ -1,0 +1,56 @@
+//! `trine config …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::exit::Failure;
+use super::output::{Output, table};
+use crate::config::{Loaded, check_ports, load};
+
+/// A node's configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Whether a node would start with it
+    Validate(FilesArgs),
+    /// Every value and where it came from
+    Show(FilesArgs),
+}
+
+/// The layers.
+#[derive(Debug, Args)]
+pub struct FilesArgs {
+    /// The files, each overriding those before it: global.toml us-east-1.toml …
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the configuration is wrong.
+pub fn run(command: &ConfigCommand) -> Result<Output, Failure> {
+    let loaded = |args: &FilesArgs| load(&args.files, &[]).map_err(|error| Failure::usage(error.to_string()));
+    match command {
+        ConfigCommand::Validate(args) => {
+            let Loaded { config, .. } = loaded(args)?;
+            check_ports(&config).map_err(|error| Failure::usage(error.to_string()))?;
+            let json = serde_json::json!({ "valid": true, "node": config.node.name, "region": config.node.region });
+            Ok(Output::new(&json, format!("valid: {} in {}", config.node.name, config.node.region)))
+        }
+        ConfigCommand::Show(args) => {
+            let Loaded { values, .. } = loaded(args)?;
+            let json: Vec<serde_json::Value> = values
+                .iter()
+                .map(|value| {
+                    let parsed: serde_json::Value =
+                        serde_json::from_str(&value.value).unwrap_or_else(|_| value.value.clone().into());
+                    serde_json::json!({ "key": value.key, "value": parsed, "source": value.source })
+                })
+                .collect();
+            let rows = values.iter().map(|value| vec![value.key.clone(), value.value.clone(), value.source.clone()]);
+            let people = table(&["key", "value", "source"], rows);
+            Ok(Output::new(&serde_json::json!({ "values": json }), people).ids(values.iter().map(|value| &value.key)))
+        }
+    }
+}

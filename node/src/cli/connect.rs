@@ -1,0 +1,173 @@
+//! From the options to a client: which nodes to ask, and who is asking.
+//!
+//! Without options this is the cluster that `trine up` started last on this machine, asked as its administrator. An
+//! endpoint names nodes elsewhere (or one of the cluster's nodes, by name); the identity then comes from
+//! `--identity`, or from the cluster here when there is one.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+
+use trine_client::{Builder, CallOptions, Client, Session};
+use trine_protocol::reply::{Answer, Reply};
+use trine_protocol::{Consistency, Durability, Request};
+
+use super::args::{Globals, ReadArgs, WriteArgs};
+use super::exit::{Exit, Failure};
+use crate::config::multiaddr;
+use crate::up::cluster::Cluster;
+
+/// Who is asked, and by whom.
+pub struct Connection {
+    client: Client,
+    session_file: Option<PathBuf>,
+}
+
+impl Connection {
+    /// Prepares a client as the options want it; nothing is dialled yet.
+    ///
+    /// # Errors
+    /// When no cluster is named and none runs here, or the identity is unusable.
+    pub fn open(globals: &Globals) -> Result<Self, Failure> {
+        let cluster = cluster(globals)?;
+        let addresses = addresses(globals, cluster.as_ref())?;
+        let mut builder = builder(globals, cluster.as_ref())?;
+        for address in &addresses {
+            builder = builder.seed(address)?;
+        }
+        if globals.endpoint.is_some() && addresses.len() == 1 {
+            builder = builder.pinned();
+        }
+        if let Some(region) = &globals.region {
+            builder = builder.region(region.clone());
+        }
+        if let Some(path) = &globals.session {
+            builder = builder.session(read_session(path)?);
+        }
+        Ok(Self { client: builder.build()?, session_file: globals.session.clone() })
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Asks for something that is read.
+    ///
+    /// # Errors
+    /// As the cluster answers.
+    pub async fn read(&self, read: &ReadArgs, request: Request) -> Result<Reply, Failure> {
+        self.ask(read.consistency, None, request).await
+    }
+
+    /// Asks for something that changes what is stored.
+    ///
+    /// # Errors
+    /// As the cluster answers.
+    pub async fn write(&self, write: &WriteArgs, request: Request) -> Result<Reply, Failure> {
+        self.ask(None, write.durability, request).await
+    }
+
+    /// Asks for something that has no levels.
+    ///
+    /// # Errors
+    /// As the cluster answers.
+    pub async fn plain(&self, request: Request) -> Result<Reply, Failure> {
+        self.ask(None, None, request).await
+    }
+
+    async fn ask(
+        &self,
+        consistency: Option<Consistency>,
+        durability: Option<Durability>,
+        request: Request,
+    ) -> Result<Reply, Failure> {
+        let mut call = CallOptions::new();
+        call.consistency = consistency;
+        call.durability = durability;
+        if let Request::Append { idempotency_key: Some(key), .. } = &request {
+            call = call.idempotency_key(key.clone());
+        }
+        let Answer { reply, .. } = self.client.request(&call, request).await?;
+        if let Some(path) = &self.session_file {
+            std::fs::write(path, format!("{}\n", self.client.session()))
+                .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", path.display())))?;
+        }
+        Ok(reply)
+    }
+}
+
+/// The cluster that runs here: the one named, else the one started last.
+///
+/// # Errors
+/// When the one named is none.
+pub fn cluster(globals: &Globals) -> Result<Option<Cluster>, Failure> {
+    let unusable = |error: crate::up::cluster::ClusterFileError| {
+        Failure::usage(error.to_string())
+            .hint("start a cluster with `trine up --data DIR` and name its DIR with --cluster")
+    };
+    match &globals.cluster {
+        Some(directory) => Cluster::read(directory).map(Some).map_err(unusable),
+        // A pointer to a cluster that was removed is no failure while an endpoint is named.
+        None if globals.endpoint.is_some() => Ok(Cluster::current().ok().flatten()),
+        None => Cluster::current().map_err(unusable),
+    }
+}
+
+/// A client's settings as far as all of its connections share them.
+///
+/// # Errors
+/// When there is no identity or it is unusable.
+pub fn builder(globals: &Globals, cluster: Option<&Cluster>) -> Result<Builder, Failure> {
+    let identity = globals.identity.clone().or_else(|| Some(cluster?.client.clone())).ok_or_else(|| {
+        Failure::usage("no identity to ask with")
+            .hint("name the directory of ca.crt, tls.crt and tls.key with --identity; `trine tls client` makes one")
+    })?;
+    Ok(Client::builder().directory(&identity)?.deadline(globals.timeout))
+}
+
+/// The nodes to ask, as multiaddrs.
+fn addresses(globals: &Globals, cluster: Option<&Cluster>) -> Result<Vec<String>, Failure> {
+    match (&globals.endpoint, cluster) {
+        (Some(endpoints), cluster) => endpoints.split(',').map(|endpoint| address(endpoint.trim(), cluster)).collect(),
+        (None, Some(cluster)) => Ok(cluster.nodes.iter().map(|node| node.libp2p.clone()).collect()),
+        (None, None) => Err(Failure::usage("no cluster runs here and no --endpoint is given")
+            .hint("start one with `trine up`, or name a node with --endpoint HOST:PORT")),
+    }
+}
+
+/// One endpoint as a multiaddr: it may be one already, `host:port`, or the name of a node that runs here.
+///
+/// # Errors
+/// When it is none of these.
+pub fn address(endpoint: &str, cluster: Option<&Cluster>) -> Result<String, Failure> {
+    if endpoint.starts_with('/') {
+        return Ok(endpoint.to_owned());
+    }
+    if let Some(node) = cluster.and_then(|cluster| cluster.nodes.iter().find(|node| node.name == endpoint)) {
+        return Ok(node.libp2p.clone());
+    }
+    let wrong = || {
+        Failure::usage(format!("`{endpoint}` is no endpoint"))
+            .hint("use HOST:PORT, a multiaddr such as /ip4/127.0.0.1/tcp/7421, or the name of a node that runs here")
+    };
+    let (host, port) = endpoint.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || host.contains('/') {
+        return Err(wrong());
+    }
+    // The client dials addresses; names are looked up here.
+    let found = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::new(Exit::Unhealthy, format!("cannot find the host `{host}`: {error}")))?;
+    found.into_iter().min_by_key(SocketAddr::is_ipv6).map(multiaddr).ok_or_else(wrong)
+}
+
+fn read_session(path: &std::path::Path) -> Result<Session, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Session::new()),
+        Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
+    }
+}

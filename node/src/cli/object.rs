@@ -1,0 +1,177 @@
+//! `trine object …`
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use trine_protocol::reply::Reply;
+use trine_protocol::{Edit, ObjectView, Request, View};
+
+use super::args::{Globals, ReadArgs, WriteArgs};
+use super::connect::Connection;
+use super::exit::Failure;
+use super::input::{ValueArgs, confirm};
+use super::output::{Output, pairs};
+use crate::model::Object;
+
+/// Objects that every region writes and all agree on. The first change of a key decides its kind.
+#[derive(Debug, Subcommand)]
+pub enum ObjectCommand {
+    /// Read an object
+    Get(GetArgs),
+    /// Set a register; the latest write wins
+    Set(ValuedArgs),
+    /// Add to a counter; a negative number subtracts
+    Incr(IncrArgs),
+    /// Add an element to a set
+    Add(ValuedArgs),
+    /// Remove an element from a set
+    Remove(ValuedArgs),
+    /// Put into a register that keeps concurrent values
+    Put(ValuedArgs),
+    /// Remove an object, or a name of a map
+    Delete(DeleteArgs),
+}
+
+/// Which object.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// The key
+    pub key: String,
+    /// The objects namespace: its name or id
+    #[arg(short, long, default_value = "objects")]
+    pub namespace: String,
+}
+
+/// Which part of an object.
+#[derive(Debug, Clone, Args)]
+pub struct FieldArgs {
+    /// A name of a map; several lead into maps in maps
+    #[arg(long, value_name = "NAME")]
+    pub field: Vec<String>,
+}
+
+/// `trine object get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+/// A change with a value.
+#[derive(Debug, Args)]
+pub struct ValuedArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    value: ValueArgs,
+    #[command(flatten)]
+    field: FieldArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// `trine object incr`.
+#[derive(Debug, Args)]
+pub struct IncrArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// How much
+    #[arg(default_value_t = 1, allow_negative_numbers = true)]
+    by: i64,
+    #[command(flatten)]
+    field: FieldArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// `trine object delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    field: FieldArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Does it.
+///
+/// # Errors
+/// As the cluster answers.
+pub async fn run(globals: &Globals, command: &ObjectCommand) -> Result<Output, Failure> {
+    let valued = |args: &ValuedArgs, edit: fn(Bytes) -> Edit| Ok::<_, Failure>(edit(args.value.read()?));
+    match command {
+        ObjectCommand::Get(args) => {
+            let request = Request::ObjectGet { namespace: args.key.namespace.clone(), key: args.key.key.clone() };
+            let reply = Connection::open(globals)?.read(&args.read, request).await?;
+            shown(&args.key, reply)
+        }
+        ObjectCommand::Set(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Set)?).await,
+        ObjectCommand::Put(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Put)?).await,
+        ObjectCommand::Add(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Add)?).await,
+        ObjectCommand::Remove(args) => {
+            edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Remove)?).await
+        }
+        ObjectCommand::Incr(args) => edit(globals, &args.key, &args.field, &args.write, Edit::Increment(args.by)).await,
+        ObjectCommand::Delete(args) => {
+            let mut field = args.field.clone();
+            let last = field.field.pop();
+            if !args.write.dry_run {
+                let what =
+                    last.as_ref().map_or_else(|| args.key.key.clone(), |name| format!("{name} of {}", args.key.key));
+                confirm(globals, &format!("Remove {what}?"))?;
+            }
+            edit(globals, &args.key, &field, &args.write, last.map_or(Edit::Delete, Edit::RemoveField)).await
+        }
+    }
+}
+
+async fn edit(
+    globals: &Globals,
+    key: &KeyArgs,
+    field: &FieldArgs,
+    write: &WriteArgs,
+    edit: Edit,
+) -> Result<Output, Failure> {
+    let edit =
+        field.field.iter().rev().fold(edit, |edit, name| Edit::Field { name: name.clone(), edit: Box::new(edit) });
+    if write.dry_run {
+        let what = format!("would change {} in {}: {edit:?}", key.key, key.namespace);
+        return Ok(Output::new(&serde_json::json!({ "dry_run": true, "change": what }), what));
+    }
+    let request = Request::ObjectEdit { namespace: key.namespace.clone(), key: key.key.clone(), edit };
+    let reply = Connection::open(globals)?.write(write, request).await?;
+    shown(key, reply)
+}
+
+fn shown(key: &KeyArgs, reply: Reply) -> Result<Output, Failure> {
+    let view = match reply {
+        Reply::Object(view) => view,
+        Reply::Done => return Ok(Output::new(&serde_json::json!({ "key": key.key }), "").ids([&key.key])),
+        _ => return Err(Failure::unexpected()),
+    };
+    let object = Object::of(&key.namespace, &key.key, &view);
+    let mut lines = vec![("key", object.key.clone())];
+    for value in &object.values {
+        lines.push((value.kind(), value.shown()));
+    }
+    lines.push(("time", object.time.clone()));
+    lines.push(("timestamp", object.timestamp.clone()));
+    lines.push(("digest", object.digest.clone()));
+    Ok(Output::new(&object, pairs(&lines)).value(&plain(&view)))
+}
+
+/// Just the value: a register's bytes as they are, everything else as text.
+fn plain(view: &ObjectView) -> Vec<u8> {
+    if let [View::Register(bytes)] = view.views.as_slice() {
+        return bytes.to_vec();
+    }
+    let texts: Vec<String> = view.views.iter().map(|view| crate::model::ObjectValue::from(view).shown()).collect();
+    let mut text = texts.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.into_bytes()
+}

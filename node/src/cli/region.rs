@@ -1,0 +1,43 @@
+//! `trine region …`
+
+use clap::Subcommand;
+use trine_protocol::Request;
+use trine_protocol::reply::Reply;
+
+use super::args::Globals;
+use super::connect::Connection;
+use super::exit::Failure;
+use super::output::{Output, short, table};
+use crate::model::{Region, Regions};
+
+/// The regions.
+#[derive(Debug, Subcommand)]
+pub enum RegionCommand {
+    /// All regions, as the node asked knows them
+    List,
+}
+
+/// Does it.
+///
+/// # Errors
+/// As the cluster answers.
+pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, Failure> {
+    let RegionCommand::List = command;
+    let Reply::Regions(views) = Connection::open(globals)?.plain(Request::RegionList).await? else {
+        return Err(Failure::unexpected());
+    };
+    let regions: Vec<Region> = views.iter().map(Region::from).collect();
+    let rows = regions.iter().map(|region| {
+        vec![
+            region.id.clone(),
+            region.health.clone(),
+            format!("{}/{}", region.reachable, region.nodes),
+            region.ledger_size.to_string(),
+            short(&region.ledger_root),
+            region.checkpoint_size.to_string(),
+        ]
+    });
+    let people = table(&["region", "health", "nodes", "records", "root", "signed"], rows);
+    let ids: Vec<String> = regions.iter().map(|region| region.id.clone()).collect();
+    Ok(Output::new(&Regions { regions }, people).ids(ids))
+}

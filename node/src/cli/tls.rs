@@ -1,0 +1,203 @@
+//! `trine tls …`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use trine_ledger::Genesis;
+use trine_protocol::Role;
+
+use super::args::Globals;
+use super::exit::{Exit, Failure};
+use super::output::{Output, pairs};
+use super::verify::GENESIS_FILE;
+use crate::identity::authority::IssueError;
+use crate::identity::{Bundle, Ca, IdentityFileError, Key, files};
+
+/// Certificates of nodes and clients.
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Make the certificate authority of a new cluster
+    Ca(CaArgs),
+    /// Issue a node's certificate and key
+    Node(NodeArgs),
+    /// Issue a client's certificate and key
+    Client(ClientArgs),
+    /// Make a region's log key, which signs its ledger's checkpoints; copy it to all nodes of the region
+    LogKey(LogKeyArgs),
+    /// Sign the genesis document of a new cluster
+    Genesis(GenesisArgs),
+}
+
+/// `trine tls ca`.
+#[derive(Debug, Args)]
+pub struct CaArgs {
+    /// Where to keep ca.crt and ca.key
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    out: PathBuf,
+}
+
+/// `trine tls node`.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Its name, such as us-east-1-a; --region says where it stands
+    name: String,
+    /// The authority's directory
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    ca: PathBuf,
+    /// Where to write ca.crt, tls.crt and tls.key
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// `trine tls client`.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// Its name
+    name: String,
+    /// What it may do
+    #[arg(long, value_enum, default_value_t = ClientRole::Writer)]
+    role: ClientRole,
+    /// The authority's directory
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    ca: PathBuf,
+    /// Where to write ca.crt, tls.crt and tls.key
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What a client may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ClientRole {
+    /// Everything
+    Admin,
+    /// Read and write
+    Writer,
+    /// Read
+    Reader,
+}
+
+/// `trine tls log-key`.
+#[derive(Debug, Args)]
+pub struct LogKeyArgs {
+    /// Where to write it
+    #[arg(long, value_name = "FILE", default_value = "log.key")]
+    out: PathBuf,
+}
+
+/// `trine tls genesis`.
+#[derive(Debug, Args)]
+pub struct GenesisArgs {
+    /// The regions, their log keys and first nodes, as JSON: {"regions":[{"id","log_key","nodes":[{"name","peer","addresses","raft"}]}]}
+    contents: PathBuf,
+    /// The authority's directory
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    ca: PathBuf,
+    /// Where to write it
+    #[arg(long, value_name = "FILE", default_value = GENESIS_FILE)]
+    out: PathBuf,
+}
+
+impl From<IssueError> for Failure {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::File(error) => error.into(),
+            IssueError::Name(_) | IssueError::Role => Self::usage(error.to_string()),
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<IdentityFileError> for Failure {
+    fn from(error: IdentityFileError) -> Self {
+        let exit = match error {
+            IdentityFileError::Exists { .. } => Exit::Conflict,
+            IdentityFileError::Exposed { .. } => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// When a file exists already, cannot be written or cannot be read.
+pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
+    match command {
+        TlsCommand::Ca(args) => {
+            let ca = Ca::create(&args.out)?;
+            let json = serde_json::json!({ "cluster": ca.cluster(), "directory": args.out });
+            let people = pairs(&[("cluster", ca.cluster().to_owned()), ("directory", args.out.display().to_string())]);
+            Ok(Output::new(&json, people)
+                .ids([ca.cluster()])
+                .note("keep ca.key off the nodes: who has it can admit anybody"))
+        }
+        TlsCommand::Node(args) => {
+            let region = globals.region.as_ref().ok_or_else(|| {
+                Failure::usage("a node's certificate names its region").hint("say --region us-east-1, for example")
+            })?;
+            issued("node", &args.name, &args.out, &Ca::open(&args.ca)?.issue_node(region, &args.name)?)
+        }
+        TlsCommand::Client(args) => {
+            let (role, name) = match args.role {
+                ClientRole::Admin => (Role::Admin, "admin"),
+                ClientRole::Writer => (Role::Writer, "writer"),
+                ClientRole::Reader => (Role::Reader, "reader"),
+            };
+            let output = issued(name, &args.name, &args.out, &Ca::open(&args.ca)?.issue_client(role, &args.name)?)?;
+            copy_genesis(&args.ca, &args.out)?;
+            Ok(output)
+        }
+        TlsCommand::LogKey(args) => {
+            let key = Key::generate();
+            key.write(&args.out)?;
+            let public = crate::model::value::base64(&key.public());
+            let json = serde_json::json!({ "log_key": public, "file": args.out });
+            let people = pairs(&[("log key", public.clone()), ("file", args.out.display().to_string())]);
+            Ok(Output::new(&json, people).ids([public]))
+        }
+        TlsCommand::Genesis(args) => genesis(args),
+    }
+}
+
+fn issued(role: &str, name: &str, out: &Path, bundle: &Bundle) -> Result<Output, Failure> {
+    bundle.write(out)?;
+    let peer = bundle.key.peer().to_string();
+    let json = serde_json::json!({ "name": name, "role": role, "peer": peer, "directory": out });
+    let people = pairs(&[
+        ("name", name.to_owned()),
+        ("role", role.to_owned()),
+        ("peer", peer.clone()),
+        ("directory", out.display().to_string()),
+    ]);
+    Ok(Output::new(&json, people).ids([peer]))
+}
+
+/// A client verifies proofs by the genesis; it gets the one beside the authority, when there is one.
+fn copy_genesis(ca: &Path, out: &Path) -> Result<(), Failure> {
+    let from = ca.join(GENESIS_FILE);
+    if from.exists() {
+        files::create_public(&out.join(GENESIS_FILE), &files::read(&from)?)?;
+    }
+    Ok(())
+}
+
+fn genesis(args: &GenesisArgs) -> Result<Output, Failure> {
+    let ca = Ca::open(&args.ca)?;
+    let wrong = |what: String| Failure::usage(format!("{}: {what}", args.contents.display()));
+    let mut contents: serde_json::Value =
+        serde_json::from_slice(&files::read(&args.contents)?).map_err(|error| wrong(error.to_string()))?;
+    if let Some(fields) = contents.as_object_mut() {
+        fields.entry("cluster").or_insert_with(|| ca.cluster().into());
+    }
+    let genesis: Genesis = serde_json::from_value(contents).map_err(|error| wrong(error.to_string()))?;
+    if genesis.cluster != ca.cluster() {
+        return Err(wrong(format!("the cluster is {}, and the authority's is {}", genesis.cluster, ca.cluster())));
+    }
+    let document = ca.sign_genesis(&genesis).map_err(|error| wrong(error.to_string()))?;
+    files::create_public(&args.out, &document)?;
+    let nodes: usize = genesis.regions.iter().map(|region| region.nodes.len()).sum();
+    let json = serde_json::json!({ "cluster": genesis.cluster, "file": args.out, "regions": genesis.regions.len(), "nodes": nodes });
+    let people = format!("signed: {} regions, {nodes} nodes, in {}", genesis.regions.len(), args.out.display());
+    Ok(Output::new(&json, people).ids([&genesis.cluster]))
+}
