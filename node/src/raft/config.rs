@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use trine_crdt::{NodeId, RegionId};
 
+use crate::identity::Bundle;
+
 /// Called when this process may not go on: a write or an fsync failed, so nobody knows what the disk holds. It should
 /// not return; if it does, the log refuses everything from then on.
 pub type Fatal = Arc<dyn Fn(String) + Send + Sync>;
@@ -19,8 +21,6 @@ pub struct GroupConfig {
     pub node: NodeId,
     /// This node's name, as its certificate says.
     pub name: String,
-    /// The cluster's id, as in certificates.
-    pub cluster: String,
     /// The region whose group this is.
     pub region: RegionId,
     /// Where log and vote are kept; created when missing.
@@ -29,8 +29,8 @@ pub struct GroupConfig {
     pub listen: SocketAddr,
     /// Where the others dial this node, `host:port`.
     pub advertise: String,
-    /// Certificates.
-    pub tls: TlsMaterial,
+    /// This node's key and certificate, and whom to believe.
+    pub identity: Bundle,
     /// The nodes that found this group, when the genesis names this node among them; else empty, and the node waits
     /// to be added by the leader.
     pub founders: Vec<Founder>,
@@ -63,18 +63,11 @@ pub struct Founder {
     pub raft: String,
 }
 
-/// Certificates and key of this node, PEM.
-#[derive(Clone)]
-pub struct TlsMaterial {
-    /// The cluster's CA certificate, or several while it is rotated.
-    pub ca_pem: String,
-    /// This node's certificate, followed by intermediates if any.
-    pub certificate_pem: String,
-    /// The certificate's private key, PKCS#8.
-    pub key_pem: String,
-}
-
 /// Heartbeats and elections.
+///
+/// A follower stands for election after a silence of `election_max` (for as long it owes the leader its loyalty) and
+/// then a random time between `election_min` and `election_max`. The defaults elect a leader 1.0 to 1.3 s after the
+/// last one fell silent, and leave six heartbeats' time to a leader on a busy machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// How often a leader says that it lives.
@@ -89,8 +82,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(600),
-            election_max: Duration::from_millis(1_000),
+            election_min: Duration::from_millis(400),
+            election_max: Duration::from_millis(600),
         }
     }
 }

@@ -2,42 +2,75 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::{Config, SnapshotPolicy};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use trine_crdt::RegionId;
+use trine_ledger::certificate::{CertificateRole, Claims};
 use trine_replica::effect::RosterNode;
 use trine_replica::input::{Leadership, ProposeOutcome};
 
+use super::barrier::Barrier;
 use super::config::GroupConfig;
-use super::log::LogReader;
-use super::machine::Applied;
+use super::follow::Follower;
+use super::found::Founding;
+use super::leadership;
+use super::log::{LogError, LogReader, LogStore};
+use super::machine::{Applied, Machine};
+use super::net::dial::Dialer;
+use super::net::peer::Network;
+use super::net::serve::Service;
+use super::net::server::Server;
+use super::propose::Proposer;
+use super::types::{self, Raft};
+use crate::identity::tls::{self, Admit, Strangers, TlsError, Trust};
 
 /// Why a group did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The log on disk ends before what this node had promised to hold: it may not vote under this identity.
-    #[error("the log in {directory} ends at {last:?}, before {floor}, which was durable: this node may not vote")]
+    #[error("the log in {} ends at {last:?}, before {floor}, which was durable: this node may not vote", directory.display())]
     LogShorterThanFloor {
         /// The log's directory.
         directory: PathBuf,
         /// The last index that is there.
         last: Option<u64>,
-        /// The index that was durable.
+        /// The index that was durable, or whose effects were.
         floor: u64,
     },
-    /// The disk failed, or its bytes are not what was written.
-    #[error("the log cannot be opened: {0}")]
-    Log(#[from] io::Error),
+    /// Damage, named, or a disk that does not answer.
+    #[error(transparent)]
+    Log(LogError),
+    /// What the core kept of Raft's membership does not decode.
+    #[error("the kept Raft membership: {0}")]
+    Membership(String),
     /// Certificates or key are unusable.
     #[error("the Raft certificates are unusable: {0}")]
-    Tls(String),
+    Tls(#[from] TlsError),
     /// The address is taken or not ours.
     #[error("cannot listen for Raft connections: {0}")]
     Listen(io::Error),
     /// openraft refused to start.
     #[error("Raft did not start: {0}")]
     Raft(String),
+}
+
+impl From<LogError> for StartError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::ShorterThanFloor { directory, last, floor } => {
+                Self::LogShorterThanFloor { directory, last, floor }
+            }
+            error => Self::Log(error),
+        }
+    }
 }
 
 /// Figures of a running group.
@@ -55,12 +88,27 @@ pub struct GroupMetrics {
     pub voters: Vec<String>,
     /// The learners' names.
     pub learners: Vec<String>,
+    /// Whether the log waits for room on the disk.
+    pub disk_full: bool,
 }
 
-/// A running group; clones share it.
-#[derive(Debug, Clone)]
+/// A running group; clones share it. Dropping the last clone does not end it: [`Group::shutdown`] does.
+#[derive(Clone)]
 pub struct Group {
+    node: u64,
+    raft: Raft,
+    log: LogStore,
     leadership: watch::Receiver<Leadership>,
+    roster: Arc<watch::Sender<Vec<RosterNode>>>,
+    proposer: Proposer,
+    barrier: Barrier,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 impl Group {
@@ -68,22 +116,53 @@ impl Group {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: GroupConfig, _applied: Arc<dyn Applied>) -> Result<Self, StartError> {
-        Err(StartError::Raft(format!("{config:?}: not yet")))
+    pub async fn start(config: GroupConfig, applied: Arc<dyn Applied>) -> Result<Self, StartError> {
+        let node = config.node.0;
+        let admit = same_region(config.region.clone());
+        let server_tls = Arc::new(tls::server_config(&config.identity, Strangers::Refused, admit.clone())?);
+        let client_tls = Arc::new(tls::client_config(&config.identity, admit)?);
+        let trust = Arc::new(Trust::new(&config.identity.ca)?);
+        let listener = TcpListener::bind(config.listen).await.map_err(StartError::Listen)?;
+
+        let log = open_log(&config).await?;
+        check_applied(&config, &log, applied.as_ref())?;
+        let network = Network::new(Dialer { node, tls: TlsConnector::from(client_tls), trust: trust.clone() });
+        let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
+        let raft = Raft::new(node, Arc::new(raft_config(&config)?), network.clone(), log.clone(), machine)
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+
+        let mut tasks = JoinSet::new();
+        let directory = config.directory.clone();
+        let service = Service { node, raft: raft.clone(), log: log.clone(), directory };
+        tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
+        let (told, leadership) = watch::channel(Leadership::default());
+        tasks.spawn(leadership::follow(raft.clone(), node, told));
+        let (proposer, proposing) = Proposer::new(raft.clone(), node);
+        tasks.spawn(proposing);
+        let (barrier, reading) = Barrier::new(raft.clone());
+        tasks.spawn(reading);
+        let (roster, rosters) = watch::channel(Vec::new());
+        tasks.spawn(Follower { node, raft: raft.clone(), network: network.clone(), roster: rosters }.run());
+        let GroupConfig { name, founders, .. } = config;
+        tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
+
+        let tasks = Arc::new(Mutex::new(tasks));
+        Ok(Self { node, raft, log, leadership, roster: Arc::new(roster), proposer, barrier, tasks })
     }
 
     /// Puts an entry into the log. Entries enter in the order in which this function is *called* (not polled).
     ///
     /// `term` is that of the last `serving` [`Leadership`] that the core was told; when this node does not lead that
     /// very term any more, the entry is refused, because others may have committed what the core did not see.
-    pub fn propose(&self, _term: u64, _entry: Bytes) -> impl Future<Output = ProposeOutcome> + Send + use<> {
-        async { ProposeOutcome::Refused }
+    pub fn propose(&self, term: u64, entry: Bytes) -> impl Future<Output = ProposeOutcome> + Send + use<> {
+        self.proposer.propose(term, entry)
     }
 
     /// A log index at or above everything acknowledged before the call; none when no majority answered in time or
     /// this node does not lead.
     pub async fn read_index(&self) -> Option<u64> {
-        None
+        self.barrier.index().await
     }
 
     /// Who leads.
@@ -93,20 +172,112 @@ impl Group {
     }
 
     /// Tells which nodes the roster has. While this node leads, membership is made to follow, in the background.
-    pub fn reconcile(&self, _roster: Vec<RosterNode>) {}
+    pub fn reconcile(&self, roster: Vec<RosterNode>) {
+        self.roster.send_replace(roster);
+    }
 
     /// Reads the log.
     #[must_use]
     pub fn log_reader(&self) -> LogReader {
-        unreachable!("a group does not start yet")
+        self.log.reader()
     }
 
     /// Figures.
     #[must_use]
     pub fn metrics(&self) -> GroupMetrics {
-        GroupMetrics::default()
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let membership = metrics.membership_config.membership();
+        let name =
+            |node: u64| membership.get_node(&node).map_or_else(|| node.to_string(), |member| member.name.clone());
+        GroupMetrics {
+            term: metrics.current_term,
+            last_index: metrics.last_log_index,
+            committed_index: metrics.local_committed.map(|id| id.index),
+            applied_index: metrics.last_applied.map(|id| id.index),
+            voters: membership.voter_ids().map(name).collect(),
+            learners: membership.learner_ids().map(name).collect(),
+            disk_full: *self.log.full().borrow(),
+        }
     }
 
     /// Hands leadership over when it has it, stops, and waits until the log is closed.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.step_down().await;
+        self.halt().await;
+    }
+
+    /// Stops at once and waits until the log is closed.
+    pub async fn halt(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "Raft ended badly");
+        }
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
+        let log = self.log.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
+            tracing::warn!(%error, "the log ended badly");
+        }
+    }
+
+    async fn step_down(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        if !metrics.state.is_leader() {
+            return;
+        }
+        let membership = metrics.membership_config.membership();
+        let others = membership.voter_ids().filter(|voter| *voter != self.node);
+        let matched =
+            |voter: &u64| metrics.replication.as_ref().and_then(|matched| matched.get(voter).copied().flatten());
+        let Some(heir) = others.max_by_key(matched) else { return };
+        if self.raft.trigger().transfer_leader(heir).await.is_ok() {
+            let mut leadership = self.leadership();
+            let gone = leadership.wait_for(|now| now.leader.is_none_or(|leader| leader.0 != self.node));
+            let _ = tokio::time::timeout(PATIENCE, gone).await;
+        }
+    }
+}
+
+async fn open_log(config: &GroupConfig) -> Result<LogStore, StartError> {
+    let (directory, sizes, fatal) = (config.directory.clone(), config.log, config.fatal.clone());
+    let opened = tokio::task::spawn_blocking(move || LogStore::open(&directory, sizes, fatal)).await;
+    Ok(opened.map_err(|error| StartError::Raft(error.to_string()))??)
+}
+
+/// What the core derived from the log must still be in it.
+fn check_applied(config: &GroupConfig, log: &LogStore, applied: &dyn Applied) -> Result<(), StartError> {
+    let Some(floor) = applied.last_applied().0.map(|position| types::log_id(position).index) else { return Ok(()) };
+    let last = log.last().map(|last| last.index);
+    if last.is_none_or(|last| last < floor) {
+        let directory = config.directory.clone();
+        return Err(StartError::LogShorterThanFloor { directory, last, floor });
+    }
+    Ok(())
+}
+
+fn same_region(region: RegionId) -> Admit {
+    Arc::new(move |claims: &Claims| match (claims.role, &claims.region) {
+        (CertificateRole::Node, Some(of)) if *of == region => Ok(()),
+        _ => Err(format!("{} is no node of {region}", claims.name)),
+    })
+}
+
+fn raft_config(config: &GroupConfig) -> Result<Config, StartError> {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let timing = config.timing;
+    let raft = Config {
+        cluster_name: config.region.to_string(),
+        heartbeat_interval: ms(timing.heartbeat),
+        election_timeout_min: ms(timing.election_min),
+        election_timeout_max: ms(timing.election_max),
+        enable_pre_vote: Some(true),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        max_payload_entries: 512,
+        install_snapshot_timeout: 3_600_000,
+        api_channel_size: Some(4096),
+        state_machine_channel_size: Some(64),
+        ..Config::default()
+    };
+    raft.validate().map_err(|error| StartError::Raft(error.to_string()))
 }

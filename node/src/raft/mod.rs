@@ -5,15 +5,21 @@
 //! Raft's calls between the nodes of one region, [`machine`] hands what is committed to the core. [`group`] starts
 //! them, and is all that the driver uses.
 
+pub mod barrier;
 pub mod config;
+pub mod follow;
+pub mod found;
 pub mod group;
+pub mod leadership;
 pub mod log;
 pub mod machine;
 pub mod membership;
+pub mod net;
 pub mod prefix;
+pub mod propose;
 pub mod types;
 
-pub use config::{Founder, GroupConfig, LogConfig, Timing, TlsMaterial};
-pub use group::{Group, StartError};
+pub use config::{Founder, GroupConfig, LogConfig, Timing};
+pub use group::{Group, GroupMetrics, StartError};
 pub use log::LogReader;
 pub use machine::Applied;

@@ -146,6 +146,9 @@ pub type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 /// A snapshot.
 pub type Snapshot = openraft::alias::SnapshotOf<TypeConfig, super::prefix::Prefix>;
 
+/// openraft, with our state machine.
+pub type Raft = openraft::Raft<TypeConfig, super::machine::Machine>;
+
 /// openraft's form of a position.
 #[must_use]
 pub fn log_id(position: LogPosition) -> LogId {

@@ -26,6 +26,12 @@ pub enum LogError {
         /// The index that was durable.
         floor: u64,
     },
+    /// Another process, or another group of this one, has the log open.
+    #[error("the log in {} is in use", directory.display())]
+    InUse {
+        /// The log's directory.
+        directory: PathBuf,
+    },
     /// The disk did not answer.
     #[error("{what} {}: {error}", file.display())]
     Io {
@@ -52,6 +58,7 @@ impl From<LogError> for io::Error {
             LogError::Damaged { .. } | LogError::ShorterThanFloor { .. } => {
                 Self::new(io::ErrorKind::InvalidData, error)
             }
+            LogError::InUse { .. } => Self::new(io::ErrorKind::ResourceBusy, error),
             LogError::Io { error: ref cause, .. } => Self::new(cause.kind(), error),
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use futures::Stream;
@@ -32,7 +32,19 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 pub struct LogStore {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
-    thread: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<Running>,
+}
+
+/// The writer; it ends with the last handle, at the latest.
+struct Running {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 impl LogStore {
@@ -42,6 +54,9 @@ impl LogStore {
     /// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
     pub fn open(directory: &Path, config: LogConfig, fatal: Fatal) -> Result<Self, LogError> {
         fs::create_dir_all(directory).map_err(LogError::io("creating", directory))?;
+        let path = directory.join("lock");
+        let lock = fs::File::create(&path).map_err(LogError::io("creating", &path))?;
+        lock.try_lock().map_err(|_| LogError::InUse { directory: directory.to_owned() })?;
         let state = match State::load(directory)? {
             Some(state) => state,
             None if super::recover::segment_path(directory, 0).exists() => {
@@ -74,9 +89,13 @@ impl LogStore {
             Writer { next, shared: shared.clone(), queue: queue.clone(), active: found.active, state, config, fatal };
         let thread = std::thread::Builder::new()
             .name("raft-log".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                writer.run();
+                drop(lock);
+            })
             .map_err(LogError::io("starting the writer of", directory))?;
-        Ok(Self { shared, queue, thread: Arc::new(std::sync::Mutex::new(Some(thread))) })
+        let thread = Arc::new(Running { queue: queue.clone(), thread: Mutex::new(Some(thread)) });
+        Ok(Self { shared, queue, thread })
     }
 
     /// The log as the core reads it.
@@ -103,6 +122,13 @@ impl LogStore {
         self.shared.lock().last
     }
 
+    /// Whether this node has neither log nor vote: it never took part in the group.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let inner = self.shared.lock();
+        inner.last.is_none() && inner.purged.is_none() && inner.vote.is_none()
+    }
+
     /// The durable vote.
     #[must_use]
     pub fn vote(&self) -> Option<Vote> {
@@ -112,7 +138,7 @@ impl LogStore {
     /// Takes no more writes, finishes those that wait (unless the disk is full), and ends the writer. Blocks.
     pub fn close(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let thread = self.thread.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {

@@ -1,0 +1,52 @@
+//! Read barriers: one round to a majority answers everybody who asked before it began.
+
+use std::time::Duration;
+
+use openraft::raft::ReadPolicy;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::types::Raft;
+
+/// Askers waiting.
+const WAITING_MAX: usize = 4096;
+/// How long a round may take.
+const ROUND: Duration = Duration::from_secs(2);
+
+type Asker = oneshot::Sender<Option<u64>>;
+
+/// Where read barriers are asked for.
+#[derive(Debug, Clone)]
+pub struct Barrier(mpsc::Sender<Asker>);
+
+impl Barrier {
+    /// The barrier, and the task that it needs.
+    pub fn new(raft: Raft) -> (Self, impl Future<Output = ()> + Send) {
+        let (askers, asking) = mpsc::channel(WAITING_MAX);
+        (Self(askers), run(raft, asking))
+    }
+
+    /// A log index at or above everything acknowledged before the call; none when no majority answered.
+    pub async fn index(&self) -> Option<u64> {
+        let (asker, answer) = oneshot::channel();
+        self.0.try_send(asker).ok()?;
+        answer.await.ok().flatten()
+    }
+}
+
+async fn run(raft: Raft, mut asking: mpsc::Receiver<Asker>) {
+    while let Some(first) = asking.recv().await {
+        let mut askers = vec![first];
+        while let Ok(asker) = asking.try_recv() {
+            askers.push(asker);
+        }
+        let read = timeout(ROUND, raft.get_read_log_id(ReadPolicy::ReadIndex)).await;
+        let index = match read {
+            Ok(Ok((id, _))) => Some(id.index()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        for asker in askers {
+            let _ = asker.send(index);
+        }
+    }
+}

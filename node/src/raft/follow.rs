@@ -1,0 +1,140 @@
+//! While this node leads, Raft's membership follows the roster, one step of `trine_placement::voters` at a time.
+//!
+//! The roster fills while nodes register, so a voter that it does not name is not yet a retired one. It counts as
+//! retired when a roster named it before, or names another id under its name (its disk was wiped).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::{ChangeMembers, Instant as _, RaftMetrics};
+use tokio::sync::watch;
+use trine_crdt::NodeId;
+use trine_placement::voters::{self, Health, MembershipStep, VOTERS_MAX};
+use trine_replica::effect::RosterNode;
+
+use super::net::peer::Network;
+use super::types::{Member, Raft, TypeConfig};
+
+/// How often membership is compared with the roster.
+const ROUND: Duration = Duration::from_millis(500);
+/// How long a node may be silent and still counts as reachable.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How far behind the leader's log a learner may be to become a voter, in entries.
+const CLOSE_BEHIND: u64 = 256;
+/// How long a change may take before the next look.
+const STEP: Duration = Duration::from_secs(10);
+
+/// Makes membership follow.
+pub struct Follower {
+    /// This node's id.
+    pub node: u64,
+    /// Whose membership.
+    pub raft: Raft,
+    /// Reaches nodes that are no members yet.
+    pub network: Network,
+    /// The roster.
+    pub roster: watch::Receiver<Vec<RosterNode>>,
+}
+
+impl Follower {
+    /// Runs until the roster's sender is gone.
+    pub async fn run(mut self) {
+        let mut seen = BTreeSet::new();
+        let mut round = tokio::time::interval(ROUND);
+        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = round.tick() => {}
+                changed = self.roster.changed() => if changed.is_err() { return },
+            }
+            let roster = self.roster.borrow_and_update().clone();
+            seen.extend(roster.iter().map(|node| node.node));
+            let metrics = self.raft.metrics().borrow_watched().clone();
+            if roster.is_empty() || !metrics.state.is_leader() {
+                continue;
+            }
+            let step = self.step(&metrics, &roster, &seen);
+            match tokio::time::timeout(STEP, step).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::info!(error, "a change of Raft membership did not happen"),
+                Err(_) => tracing::info!("a change of Raft membership takes long"),
+            }
+        }
+    }
+
+    async fn step(
+        &self,
+        metrics: &RaftMetrics<TypeConfig>,
+        roster: &[RosterNode],
+        seen: &BTreeSet<NodeId>,
+    ) -> Result<(), String> {
+        let membership = metrics.membership_config.membership();
+        let known: BTreeMap<u64, &Member> = membership.nodes().map(|(node, member)| (*node, member)).collect();
+        self.network.retain(|node| known.contains_key(&node));
+        if let Some(moved) = moved(roster, &known) {
+            return self.change(ChangeMembers::SetNodes(moved), true).await;
+        }
+        let members = voters::Membership {
+            voters: membership.voter_ids().map(NodeId).collect(),
+            learners: membership.learner_ids().map(NodeId).collect(),
+        };
+        let mut wanted: BTreeSet<NodeId> = roster.iter().map(|node| node.node).collect();
+        for (node, member) in &known {
+            let node = NodeId(*node);
+            let replaced = roster.iter().any(|on| on.name == member.name && on.node != node);
+            if !seen.contains(&node) && !replaced {
+                wanted.insert(node);
+            }
+        }
+        let mut health = health(metrics, self.node);
+        for new in roster.iter().filter(|on| !known.contains_key(&on.node.0)) {
+            let there = self.network.ask_empty(&member(new), ROUND).await;
+            let reachable = there.is_ok_and(|(node, _)| node == new.node.0);
+            health.insert(new.node, Health { reachable, caught_up: false });
+        }
+        let step = voters::plan(NodeId(self.node), &members, &wanted, &health, VOTERS_MAX);
+        let Some(step) = step else { return Ok(()) };
+        tracing::info!(?step, "changing Raft membership");
+        let only = |node: NodeId| BTreeSet::from([node.0]);
+        match step {
+            MembershipStep::AddLearner(node) => {
+                let new = roster.iter().find(|on| on.node == node).map(member).ok_or("not on the roster")?;
+                self.raft.add_learner(node.0, new, false).await.map(drop).map_err(|error| error.to_string())
+            }
+            MembershipStep::Promote(node) => self.change(ChangeMembers::AddVoterIds(only(node)), true).await,
+            MembershipStep::Demote(node) => self.change(ChangeMembers::RemoveVoters(only(node)), true).await,
+            MembershipStep::Remove(node) if members.voters.contains(&node) => {
+                self.change(ChangeMembers::RemoveVoters(only(node)), false).await
+            }
+            MembershipStep::Remove(node) => self.change(ChangeMembers::RemoveNodes(only(node)), false).await,
+        }
+    }
+
+    async fn change(&self, change: ChangeMembers<u64, Member>, retain: bool) -> Result<(), String> {
+        self.raft.change_membership(change, retain).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn member(node: &RosterNode) -> Member {
+    Member { address: node.raft.clone(), name: node.name.clone() }
+}
+
+/// Members whose address changed.
+fn moved(roster: &[RosterNode], known: &BTreeMap<u64, &Member>) -> Option<BTreeMap<u64, Member>> {
+    let changed = |on: &&RosterNode| known.get(&on.node.0).is_some_and(|member| member.address != on.raft);
+    let moved: BTreeMap<_, _> = roster.iter().filter(changed).map(|on| (on.node.0, member(on))).collect();
+    (!moved.is_empty()).then_some(moved)
+}
+
+fn health(metrics: &RaftMetrics<TypeConfig>, leader: u64) -> BTreeMap<NodeId, Health> {
+    let last = metrics.last_log_index.unwrap_or(0);
+    let mut health = BTreeMap::from([(NodeId(leader), Health { reachable: true, caught_up: true })]);
+    for (node, heard) in metrics.heartbeat.iter().flatten().filter(|(node, _)| **node != leader) {
+        let reachable = heard.as_ref().is_some_and(|at| at.elapsed() < SILENCE);
+        let matched = metrics.replication.as_ref().and_then(|matched| matched.get(node).copied().flatten());
+        let caught_up = matched.is_some_and(|matched| matched.index + CLOSE_BEHIND >= last);
+        health.insert(NodeId(*node), Health { reachable, caught_up });
+    }
+    health
+}
