@@ -44,22 +44,42 @@ fn objects(criterion: &mut Criterion) {
     criterion.bench_function("edit: add to a set of 10k", |bench| {
         bench.iter_batched(
             || one.clone(),
-            |mut object| add(&mut object, 1, ELEMENTS + 1, "one more".to_owned()),
+            |mut object| {
+                add(&mut object, 1, ELEMENTS + 1, "one more".to_owned());
+                object
+            },
             BatchSize::LargeInput,
         );
     });
     criterion.bench_function("apply: one edit to a set of 10k", |bench| {
         bench.iter_batched(
             || one.clone(),
-            |mut object| object.apply(writer(2), ELEMENTS, &delta),
+            |mut object| {
+                object.apply(writer(2), ELEMENTS, &delta);
+                object
+            },
             BatchSize::LargeInput,
         );
     });
     criterion.bench_function("apply: 10k coalesced edits to a set of 10k", |bench| {
-        bench.iter_batched(|| one.clone(), |mut object| object.apply(writer(2), 0, &all), BatchSize::LargeInput);
+        bench.iter_batched(
+            || one.clone(),
+            |mut object| {
+                object.apply(writer(2), 0, &all);
+                object
+            },
+            BatchSize::LargeInput,
+        );
     });
     criterion.bench_function("join: two sets of 10k", |bench| {
-        bench.iter_batched(|| one.clone(), |mut object| object.join(&two), BatchSize::LargeInput);
+        bench.iter_batched(
+            || one.clone(),
+            |mut object| {
+                object.join(&two);
+                object
+            },
+            BatchSize::LargeInput,
+        );
     });
     criterion.bench_function("encode: a set of 10k", |bench| bench.iter(|| black_box(&one).to_bytes()));
     criterion.bench_function("decode: a set of 10k", |bench| bench.iter(|| Object::from_bytes(black_box(&bytes))));

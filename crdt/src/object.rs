@@ -85,10 +85,13 @@ impl Object {
     /// [`EditError`], each for good: trying again does not help while the object stays as it is.
     ///
     /// # Panics
-    /// When the dot is not above all that the object has seen of its writer: dots are never used twice.
+    /// When `dot` is not after `after`.
     pub fn edit(&mut self, dot: Dot, after: u64, stamp: Timestamp, operation: &Operation) -> Result<Delta, EditError> {
         assert!(dot.counter > after, "{dot:?} does not follow {after}");
-        assert!(dot.counter > self.context.last(&dot.actor), "{dot:?} was used before");
+        // Contexts come from peers as well, so this is no assertion.
+        if self.context.covers(&dot.actor, dot.counter) {
+            return Err(EditError::Used { seq: dot.counter, last: self.context.last(&dot.actor) });
+        }
         let change = operation.change(self, dot.actor, stamp)?;
         let delta = Delta::of_edit(dot.actor, dot.counter, stamp, change.entry, change.gone);
         self.apply(dot.actor, after, &delta);

@@ -57,6 +57,15 @@ pub enum EditError {
     /// Maps are nested too deep.
     #[error("maps may be nested {MAP_DEPTH_MAX} deep")]
     TooDeep,
+    /// The object has seen this dot, or its removal, though its writer is only now about to use it: somebody made
+    /// that up, or this writer's disk was rolled back. The writer must not go on under its identity.
+    #[error("dot {seq} was used before; the object has seen this writer up to {last}")]
+    Used {
+        /// The dot's sequence number.
+        seq: u64,
+        /// The last that the object has seen of the writer.
+        last: u64,
+    },
     /// The writer's share of the counter does not fit into 64 bits.
     #[error("the counter cannot take any more")]
     Overflow,

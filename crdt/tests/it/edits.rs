@@ -138,9 +138,18 @@ fn equal_stamps_are_decided_by_the_value_alike_on_both_sides() {
 }
 
 #[test]
-#[should_panic(expected = "was used before")]
 fn a_dot_is_never_used_twice() {
     let mut object = Object::default();
     edit(&mut object, 3, &Operation::Increment(1)).expect("empty");
-    let _ = edit(&mut object, 3, &Operation::Increment(1));
+    for seq in [1, 3] {
+        assert_eq!(edit(&mut object, seq, &Operation::Increment(1)), Err(EditError::Used { seq, last: 3 }));
+    }
+    // Nor one of which somebody has made up the removal: its entry would be dead at once, and the write lost.
+    let mut liar = Object::default();
+    let stamp = Timestamp { time: 1, writer: writer(0) };
+    liar.edit(Dot::new(writer(0), 9), 8, stamp, &Operation::Increment(1)).expect("empty");
+    let lie = liar.edit(Dot::new(writer(1), 1), 0, stamp, &Operation::Delete).expect("anything may be deleted");
+    object.apply(writer(1), 0, &lie);
+    assert!(edit(&mut object, 8, &Operation::Increment(1)).is_ok());
+    assert_eq!(edit(&mut object, 9, &Operation::Increment(1)), Err(EditError::Used { seq: 9, last: 8 }));
 }

@@ -53,7 +53,7 @@ fn through_bytes(object: &Object) -> Object {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn joins_are_commutative_associative_idempotent(steps in steps(), parts in any::<[[u8; WRITERS]; 3]>()) {
