@@ -4,7 +4,7 @@
 //! hold the same deltas hold the same state, to the byte of its canonical encoding.
 //!
 //! Reading order: [`context`] says what removal means without tombstones, [`object`] why objects converge, [`delta`]
-//! what travels; then one file a kind, [`format`] for the bytes, and [`clock`] for time.
+//! what travels; then one file a kind, [`mod@format`] for the bytes, and [`clock`] for time.
 
 pub mod identity;
 pub mod timestamp;
