@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::hint::black_box;
 
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion};
 use trine_crdt::{NamespaceId, NodeId, Timestamp, WriterId};
 use trine_ledger::tree::{inclusion_proof, leaf_hash, verify_inclusion};
 use trine_ledger::{
@@ -44,12 +44,12 @@ fn append(time: u64) -> Command {
 fn ledger(c: &mut Criterion) {
     let mut frontier = Frontier::default();
     let leaf = leaf_hash(b"leaf");
-    c.bench_function("tree append", |b| b.iter(|| frontier.push(black_box(leaf), |node| drop(black_box(node)))));
+    c.bench_function("tree append", |b| b.iter(|| frontier.push(black_box(leaf), |node| _ = black_box(node))));
 
     const SIZE: u64 = 1 << 17;
     let (mut tree, mut nodes) = (Frontier::default(), BTreeMap::new());
     for leaf in 0..SIZE - 3 {
-        tree.push(leaf_hash(&leaf.to_be_bytes()), |node| drop(nodes.insert((node.level, node.index), node.hash)));
+        tree.push(leaf_hash(&leaf.to_be_bytes()), |node| _ = nodes.insert((node.level, node.index), node.hash));
     }
     let read = |level, index| nodes.get(&(level, index)).copied();
     let (mut index, root) = (0, tree.root());
@@ -87,5 +87,8 @@ fn ledger(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, ledger);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    ledger(&mut criterion);
+    criterion.final_summary();
+}

@@ -29,7 +29,7 @@ use crate::LogPosition;
 use crate::entry::{AppendCommand, Command, Condition, Entry, NamespaceKind};
 use crate::form::FormError;
 use crate::limits::{IDEMPOTENCY_FORGET_MAX, IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
-use crate::record::{Record, RecordError, RecordHeader, verify};
+use crate::record::{RecordError, RecordHeader, digest, verify};
 use crate::registry::NamespaceRecord;
 use crate::segment::SegmentInfo;
 use crate::state::LedgerState;
@@ -409,11 +409,11 @@ impl Run<'_> {
         if append.idempotency.is_some() && full {
             return Err(Refusal::IdempotencyFull);
         }
-        let record = Record::to_bytes(&append.record()).map_err(RecordError::Form)?;
+        let (digest, bytes) = digest(&append.header, &append.body);
         let (index, leaf) = (self.state.size(), leaf_hash(&append.header));
         let nodes = &mut self.outcome.nodes;
         self.state.frontier.push(leaf, |node| nodes.push(node));
-        self.state.segment.push(&record);
+        self.state.segment.push_digest(digest, bytes);
         if let Some(latest) = self.rows.latest.get_mut(&place) {
             *latest = Some(index);
         }
@@ -421,7 +421,6 @@ impl Run<'_> {
             self.remember(key, index, header.stamp, leaf);
         }
         let command = u32::try_from(number).expect("an entry's commands are bounded");
-        let bytes = record.len() as u64;
         let key = append.body.key.clone();
         Ok(Applied::Record(Box::new(AppliedRecord { index, command, header, leaf, key, bytes })))
     }

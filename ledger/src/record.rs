@@ -188,11 +188,17 @@ impl Body {
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        self.write_head(out);
+        out.extend_from_slice(&self.value);
+    }
+
+    /// All but the value, which comes last.
+    fn write_head(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
         self.salts.iter().for_each(|salt| out.extend_from_slice(salt));
         put_short(out, self.key.as_bytes());
         put_long(out, &metadata_to_bytes(&self.metadata));
-        put_long(out, &self.value);
+        put_count(out, self.value.len());
     }
 
     pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormError> {
@@ -282,6 +288,17 @@ pub fn verify(header: &Bytes, body: &Body) -> Result<RecordHeader, RecordError> 
         return Err(RecordError::Commitment { part: "value" });
     }
     Ok(header)
+}
+
+/// SHA-256 and length of the canonical bytes of a whole record, without putting them together. Both parts are within
+/// their bounds.
+pub(crate) fn digest(header: &[u8], body: &Body) -> (Hash, u64) {
+    let mut head = vec![VERSION];
+    put_short(&mut head, header);
+    head.push(1);
+    body.write_head(&mut head);
+    let bytes = (head.len() + body.value.len()) as u64;
+    (Sha256::new().chain_update(&head).chain_update(&body.value).finalize().into(), bytes)
 }
 
 /// The bytes that the commitment to metadata is made of.

@@ -61,10 +61,14 @@ impl OpenSegment {
 
     /// Takes in the next record's canonical bytes.
     pub fn push(&mut self, record: &[u8]) {
-        let digest = Sha256::digest(record);
+        self.push_digest(Sha256::digest(record).into(), record.len() as u64);
+    }
+
+    /// Takes in the next record by SHA-256 and length of its canonical bytes.
+    pub(crate) fn push_digest(&mut self, digest: Hash, bytes: u64) {
         self.identity = Sha256::new().chain_update(self.identity).chain_update(digest).finalize().into();
         self.count += 1;
-        self.bytes += record.len() as u64;
+        self.bytes += bytes;
     }
 
     /// The segment as sealed at `root`, and the next one.

@@ -54,8 +54,8 @@ fn a_witness_may_add_a_line_and_nobody_a_word() {
     let open = |note: &str| Checkpoint::open(note.as_bytes(), &key(1).verifying_key(), &checkpoint().origin);
     let witnessed = format!("{note}\u{2014} witness.example AAAAAAECAwQ=\n");
     assert_eq!(open(&witnessed), Ok(checkpoint()));
-    let first = format!("\n\u{2014} witness.example AAAAAAECAwQ=\n\u{2014} trine");
-    assert_eq!(open(&note.replacen("\n\u{2014} trine", &first, 1)), Ok(checkpoint()));
+    let first = "\n\u{2014} witness.example AAAAAAECAwQ=\n\u{2014} trine";
+    assert_eq!(open(&note.replacen("\n\u{2014} trine", first, 1)), Ok(checkpoint()));
     for added in ["trailing", "\n", "\u{2014} x y\n", "\u{2014} witness AAAA\n"] {
         assert!(open(&format!("{note}{added}")).is_err(), "{added:?}");
     }
