@@ -1,10 +1,15 @@
 //! The command line.
 
+mod command;
 mod probe;
+mod up;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use trine_chaos::arena::cluster::enter::{Entrance, become_program};
 
 /// Splits regions and checks what survives.
 #[derive(Debug, Parser)]
@@ -16,8 +21,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures the arena's own network: delay errors, packets a second, cuts.
+    /// Run a cluster, a network namespace a region, until Ctrl-C
+    Up(up::Up),
+    /// Measure the arena's own network: delay errors, packets a second, cuts
     Probe(probe::Probe),
+    /// Join a network namespace, then become a program
+    #[command(hide = true)]
+    Enter {
+        #[arg(long)]
+        network: PathBuf,
+        #[arg(long)]
+        die_with: Option<u32>,
+        #[arg(last = true, required = true)]
+        program: Vec<String>,
+    },
+    #[command(flatten)]
+    Ask(command::Ask),
 }
 
 /// Runs the command that the arguments name.
@@ -27,7 +46,13 @@ pub fn run() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TRINE_LOG").unwrap_or_else(|_| "warn".into()))
         .init();
     let done = match Cli::parse().command {
+        Command::Up(up) => up.run(),
         Command::Probe(probe) => probe.run(),
+        Command::Enter { network, die_with, program } => {
+            let entrance = Entrance { user: None, network, die_with };
+            become_program(&entrance, &program).map(|never| match never {})
+        }
+        Command::Ask(ask) => ask.run(),
     };
     match done {
         Ok(code) => code,

@@ -27,6 +27,7 @@ pub mod queue;
 pub mod router;
 pub mod rules;
 pub mod space;
+pub mod units;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

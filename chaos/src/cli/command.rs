@@ -1,0 +1,277 @@
+//! Commands to a running arena: `split`, `heal`, `delay`, `loss`, `kill` and the like.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+
+use trine_chaos::arena::cluster::enter::{Entrance, become_program};
+use trine_chaos::arena::control::{self, Command, Reshape, Response, Status};
+use trine_chaos::arena::network::units::{parse_share, parse_time};
+use trine_chaos::arena::network::{Cut, Direction};
+
+/// Which arena, and how the answer looks.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The arena's directory
+    #[arg(long, value_name = "DIR", default_value = "trine-chaos-data")]
+    data: PathBuf,
+    /// How the answer looks
+    #[arg(short, long, value_parser = ["table", "json"], default_value = "table")]
+    output: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Cut a region off; its clients still reach it
+    Split {
+        #[command(flatten)]
+        target: Target,
+        /// The region
+        region: String,
+        /// Only from these regions
+        #[arg(long)]
+        from: Vec<String>,
+        /// Only what goes in, or what comes out
+        #[arg(long, value_parser = ["both", "in", "out"], default_value = "both")]
+        direction: String,
+        /// Closed for so long, open for as long, and so on
+        #[arg(long, value_parser = parse_time)]
+        flap: Option<Duration>,
+        /// Only this node, from everything outside its region
+        #[arg(long)]
+        node: Option<String>,
+    },
+    /// Take cuts back: all, or a region's
+    Heal {
+        #[command(flatten)]
+        target: Target,
+        /// The region
+        region: Option<String>,
+    },
+    /// Set the one-way delay between two places
+    Delay {
+        #[command(flatten)]
+        target: Target,
+        /// The one
+        a: String,
+        /// The other
+        b: String,
+        /// Such as 38ms
+        #[arg(value_parser = parse_time)]
+        delay: Duration,
+        /// Up to so much more, drawn for each packet
+        #[arg(long, value_parser = parse_time)]
+        jitter: Option<Duration>,
+        /// Only from the first to the second
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Lose, double or disorder a share of the packets between two places
+    Loss {
+        #[command(flatten)]
+        target: Target,
+        /// The one
+        a: String,
+        /// The other
+        b: String,
+        /// The share lost, such as 1%
+        #[arg(value_parser = parse_share)]
+        loss: f64,
+        /// The share that arrives twice
+        #[arg(long, value_parser = parse_share)]
+        duplicate: Option<f64>,
+        /// The share that arrives late
+        #[arg(long, value_parser = parse_share)]
+        reorder: Option<f64>,
+        /// Only from the first to the second
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Bound the bandwidth between two places
+    Bandwidth {
+        #[command(flatten)]
+        target: Target,
+        /// The one
+        a: String,
+        /// The other
+        b: String,
+        /// Bytes a second; 0: without bound
+        rate_bytes: u64,
+        /// How many bytes may wait
+        #[arg(long)]
+        queue_bytes: Option<u64>,
+        /// Only from the first to the second
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// SIGKILL a node
+    Kill {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+    },
+    /// Start a node that does not run
+    Start {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+    },
+    /// Ask a node to end, and wait for it
+    Stop {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+    },
+    /// SIGSTOP a node
+    Pause {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+    },
+    /// SIGCONT a node
+    Resume {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+    },
+    /// Show nodes, links and cuts
+    Status {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Run a command inside a region's network (`_client`: where clients are)
+    Exec {
+        #[command(flatten)]
+        target: Target,
+        /// The region
+        region: String,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+impl Ask {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (target, command) = match self {
+            Self::Exec { target, region, command } => return exec(&target.data, &region, &command),
+            Self::Split { target, region, from, direction, flap, node } => {
+                let direction = match direction.as_str() {
+                    "in" => Direction::In,
+                    "out" => Direction::Out,
+                    _ => Direction::Both,
+                };
+                let node = node.map(|node| address(&target.data, &node)).transpose()?;
+                (target, Command::Split(Cut { region, from, node, direction, flap }))
+            }
+            Self::Heal { target, region } => (target, Command::Heal { region }),
+            Self::Delay { target, a, b, delay, jitter, one_way } => {
+                let change = Reshape { delay: Some(delay), jitter, ..Reshape::default() };
+                (target, Command::Shape { a, b, one_way, change })
+            }
+            Self::Loss { target, a, b, loss, duplicate, reorder, one_way } => {
+                let change = Reshape { loss: Some(loss), duplicate, reorder, ..Reshape::default() };
+                (target, Command::Shape { a, b, one_way, change })
+            }
+            Self::Bandwidth { target, a, b, rate_bytes, queue_bytes, one_way } => {
+                let change = Reshape { rate_bytes: Some(rate_bytes), queue_bytes, ..Reshape::default() };
+                (target, Command::Shape { a, b, one_way, change })
+            }
+            Self::Kill { target, node } => (target, Command::Kill { node }),
+            Self::Start { target, node } => (target, Command::Start { node }),
+            Self::Stop { target, node } => (target, Command::Stop { node }),
+            Self::Pause { target, node } => (target, Command::Pause { node }),
+            Self::Resume { target, node } => (target, Command::Resume { node }),
+            Self::Status { target } => (target, Command::Status),
+        };
+        let response = control::ask(&target.data, &command)?;
+        if target.output == "json" {
+            let text = match &response {
+                Response::Status(status) => serde_json::to_string_pretty(status)?,
+                other => serde_json::to_string(other)?,
+            };
+            println!("{text}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        match response {
+            Response::Status(status) => print_status(&status),
+            Response::Healed(count) => println!("{count} cuts taken back"),
+            Response::Done | Response::Failed(_) => println!("done"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn status(data: &Path) -> anyhow::Result<Box<Status>> {
+    match control::ask(data, &Command::Status)? {
+        Response::Status(status) => Ok(status),
+        other => bail!("the arena answered {other:?}"),
+    }
+}
+
+/// A node's address in the network: the second part of `/ip4/10.77.1.1/tcp/…`.
+fn address(data: &Path, node: &str) -> anyhow::Result<std::net::Ipv4Addr> {
+    let status = status(data)?;
+    let found = status.nodes.iter().find(|known| known.name == node);
+    let address = found.and_then(|node| node.libp2p.split('/').nth(2)).and_then(|text| text.parse().ok());
+    address.ok_or_else(|| anyhow::anyhow!("no node {node}"))
+}
+
+fn exec(data: &Path, region: &str, command: &[String]) -> anyhow::Result<ExitCode> {
+    let status = status(data)?;
+    let Some(network) = status.spaces.get(region) else {
+        bail!("no region {region}; there are {}", status.spaces.keys().cloned().collect::<Vec<_>>().join(", "));
+    };
+    let user = status.private.then(|| format!("/proc/{}/ns/user", status.pid).into());
+    let never = become_program(&Entrance { user, network: network.clone(), die_with: None }, command)?;
+    match never {}
+}
+
+fn print_status(status: &Status) {
+    let mut nodes = comfy_table::Table::new();
+    nodes.load_preset(comfy_table::presets::NOTHING);
+    nodes.set_header(["NODE", "REGION", "STATE", "READY", "STARTS", "LIBP2P"]);
+    for node in &status.nodes {
+        nodes.add_row([
+            node.name.clone(),
+            node.region.clone(),
+            node.state.clone(),
+            if node.ready { "yes" } else { "no" }.to_owned(),
+            node.starts.to_string(),
+            node.libp2p.clone(),
+        ]);
+    }
+    println!("{nodes}\n");
+    let mut links = comfy_table::Table::new();
+    links.load_preset(comfy_table::presets::NOTHING);
+    links.set_header(["FROM", "TO", "DELAY", "JITTER", "LOSS", "BYTES/S"]);
+    for link in status.links.iter().filter(|link| !link.from.starts_with('_') && !link.to.starts_with('_')) {
+        links.add_row([
+            link.from.clone(),
+            link.to.clone(),
+            format!("{:?}", link.shape.delay),
+            format!("{:?}", link.shape.jitter),
+            format!("{}%", link.shape.loss * 100.0),
+            link.shape.rate_bytes.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+        ]);
+    }
+    println!("{links}\n");
+    for cut in &status.cuts {
+        let from = if cut.from.is_empty() { "all other regions".to_owned() } else { cut.from.join(", ") };
+        let flap = cut.flap.map(|period| format!(", flapping every {period:?}")).unwrap_or_default();
+        println!("cut: {} from {from} ({:?}{flap})", cut.region, cut.direction);
+    }
+    let counts = status.counts;
+    println!(
+        "packets: {} in, {} delivered, {} cut, {} lost, {} overflowed, {} under way",
+        counts.packets, counts.delivered, counts.cut, counts.lost, counts.overflowed, counts.under_way
+    );
+}
