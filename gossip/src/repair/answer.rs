@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::entry::{Entry, Version};
 use crate::limits::{ENTRY_OVERHEAD_BYTES, REPAIR_ANSWER_BYTES_MAX, REPAIR_PAYLOAD_BYTES_MAX};
-use crate::repair::RepairMessage;
+use crate::repair::{RepairMessage, scatter};
 use crate::versioned::Versioned;
 
 /// The answer to a root that differs: every bucket's digest.
@@ -122,7 +122,7 @@ fn summarise(bucket: u8, state: &Versioned, chunks: &mut Vec<(usize, RepairMessa
 /// takes what was first.
 fn rotate<T>(list: &mut [T], turn: u64) {
     if !list.is_empty() {
-        let by = turn % list.len() as u64;
+        let by = scatter(turn) % list.len() as u64;
         list.rotate_left(usize::try_from(by).expect("less than a length"));
     }
 }
