@@ -3,7 +3,8 @@
 //! A stamp is NTP time (see [`Timestamp`]). The clock takes the wall's reading when that is ahead, and counts on
 //! from its last stamp when it is not: a wall that steps back slows the clock down and never turns it back. Seeing
 //! another's stamp moves the clock up to it, so that what is written after reading is stamped later. The rules and the
-//! four low bits left to counting are those of `uhlc`.
+//! four low bits left to counting are those of `uhlc`, whose `NTP64` the time is; its `HLC` reads the wall itself and
+//! cannot be told where to start, so ticking and observing are done here.
 //!
 //! **Restarts.** Stamps must not go back over a restart either, though a wall may, and a crash forgets the last stamp.
 //! Writing each one to disk would cost a sync per stamp; so a *mark* ahead of use is written, no stamp above it is
@@ -27,6 +28,10 @@
 //! near, and counts it.
 //!
 //! Source: Kulkarni et al.: Logical Physical Clocks (2014).
+
+use std::time::Duration;
+
+use uhlc::NTP64;
 
 use crate::limits::CLOCK_MARK_AHEAD_NS;
 use crate::{Timestamp, WriterId};
@@ -92,7 +97,7 @@ impl Clock {
     pub fn observe(&mut self, wall_ns: u64, stamp: &Timestamp, drift_max_ns: u64) -> Result<(), Drift> {
         let ahead = stamp.time.saturating_sub(ntp_of_ns(wall_ns));
         if ahead > ntp_of_ns(drift_max_ns) {
-            return Err(Drift { ahead_ns: ns_of_ntp(ahead) });
+            return Err(Drift { ahead_ns: NTP64(ahead).as_nanos() });
         }
         self.last = self.last.max(stamp.time);
         Ok(())
@@ -143,15 +148,6 @@ impl Clock {
 /// NTP time of nanoseconds since 1970, rounded down. Ends in 2106: what is later is the last moment.
 #[must_use]
 pub fn ntp_of_ns(ns: u64) -> u64 {
-    let (seconds, rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
-    if seconds > u64::from(u32::MAX) {
-        return u64::MAX;
-    }
-    (seconds << 32) | ((rest << 32) / 1_000_000_000)
-}
-
-/// Nanoseconds of a span of NTP time, rounded up.
-fn ns_of_ntp(time: u64) -> u64 {
-    let (seconds, fraction) = (time >> 32, time & 0xffff_ffff);
-    seconds * 1_000_000_000 + (fraction * 1_000_000_000).div_ceil(1 << 32)
+    let span = Duration::from_nanos(ns);
+    if span.as_secs() > u64::from(u32::MAX) { u64::MAX } else { NTP64::from(span).as_u64() }
 }

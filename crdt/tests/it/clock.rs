@@ -121,9 +121,12 @@ fn wall() -> uhlc::NTP64 {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// To the nanosecond or the one below it, and in the same order.
     #[test]
-    fn ntp_time_is_uhlcs(ns in 0..4_294_967_296 * SECOND_NS) {
-        prop_assert_eq!(ntp_of_ns(ns), uhlc::NTP64::from(Duration::from_nanos(ns)).as_u64());
+    fn time_survives_the_way_through_ntp(ns in 0..4_294_967_296 * SECOND_NS) {
+        let back = stamp(ntp_of_ns(ns)).wall_ns();
+        prop_assert!(back == ns || back + 1 == ns, "{} became {}", ns, back);
+        prop_assert!(ntp_of_ns(ns + 1) > ntp_of_ns(ns));
     }
 
     /// Whatever the wall does, forward or back.
