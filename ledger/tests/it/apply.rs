@@ -1,9 +1,10 @@
 //! What becomes of commands.
 
 use trine_crdt::{NodeId, Timestamp};
-use trine_ledger::limits::IDEMPOTENCY_WINDOW_S;
+use trine_ledger::limits::{IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
 use trine_ledger::{
-    AppendCommand, Applied, ApplyError, Change, Command, Condition, Entry, NamespaceKind, OpenSegment, Outcome, Refusal,
+    AppendCommand, Applied, ApplyError, Change, Command, Condition, Entry, LedgerState, NamespaceKind, OpenSegment,
+    Outcome, Refusal,
 };
 
 use crate::fixture::{Ledger, append, at, body, header, node, put, put_if, put_once, tick};
@@ -161,6 +162,24 @@ fn old_keys_are_forgotten_a_few_at_a_time_and_all_in_the_end() {
         assert!(rows.len() < 40, "{rows:?}");
     }
     assert_eq!(ledger.rows.by_key.len(), 1);
+}
+
+#[test]
+fn a_full_table_refuses_keyed_appends_and_forgets_none_early() {
+    let mut ledger = Ledger::new();
+    ledger.apply(vec![put_once(at(0), "a", "1", 1)]);
+    let mut head = ledger.state.head_to_bytes().to_vec();
+    let next = head.len() - 8;
+    head[next..].copy_from_slice(&IDEMPOTENCY_ROWS_MAX.to_be_bytes());
+    let registry = ledger.state.registry().to_bytes().expect("within bounds");
+    ledger.state = LedgerState::from_bytes(&head.into(), &registry).expect("our own form");
+    ledger.rows.by_number.extend((1..20).map(|number| (number, ([9; 32], at(0)))));
+    let keyed = only(ledger.apply(vec![put_once(at(1), "a", "2", 2)]));
+    assert_eq!(keyed, Applied::Refused(Refusal::IdempotencyFull));
+    assert!(matches!(only(ledger.apply(vec![put_once(at(2), "a", "1", 1)])), Applied::Duplicate { index: 0, .. }));
+    assert_eq!(record_index(&only(ledger.apply(vec![put(at(3), "a", "2")]))), 1, "others go on");
+    let later = at(IDEMPOTENCY_WINDOW_S + 1);
+    assert_eq!(record_index(&only(ledger.apply(vec![put_once(later, "a", "2", 2)]))), 2, "time makes room");
 }
 
 #[test]
