@@ -20,6 +20,7 @@ pub mod segment;
 pub mod state;
 
 pub mod apply;
+pub mod outcome;
 
 pub mod frame;
 

@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 
-use crate::apply::Refusal;
 use crate::entry::NamespaceKind;
 use crate::form::{FormError, Reader, bounded, put_count, put_short};
 use crate::limits::{
     ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RETIRED_NODES_MAX, ROSTER_NODES_MAX,
 };
+use crate::outcome::Refusal;
 use crate::record::{put_namespace, read_namespace};
 
 const VERSION: u8 = 1;
