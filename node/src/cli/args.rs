@@ -141,11 +141,17 @@ pub struct UpArgs {
     #[arg(long, value_name = "DIR", default_value = "trine-data")]
     pub data: PathBuf,
     /// The first port; the nodes use this one and those after it
-    #[arg(long, default_value_t = 7420)]
+    #[arg(long, alias = "base-port", default_value_t = 7420)]
     pub port: u16,
     /// Start the nodes without gossip: everything still arrives, only later
     #[arg(long)]
     pub no_gossip: bool,
+    /// Only write certificates and configurations; start nothing
+    #[arg(long)]
+    pub prepare: bool,
+    /// The address of a region's or a node's machine, for --prepare; 127.0.0.1 otherwise
+    #[arg(long, value_name = "NAME=IP", requires = "prepare")]
+    pub host: Vec<String>,
 }
 
 /// `trine node`.

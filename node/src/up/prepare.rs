@@ -1,0 +1,145 @@
+//! The files of a new cluster: authority, genesis, and per node a directory that could be carried to its machine.
+//!
+//! ```text
+//! DIR/cluster.json                  where everything is
+//! DIR/ca/{ca.crt,ca.key}            the authority; no node needs its key
+//! DIR/clients/admin/…               an administrator's identity
+//! DIR/nodes/NAME/node.toml          the configuration, with paths relative to it
+//! DIR/nodes/NAME/{ca.crt,tls.crt,tls.key,log.key,genesis.json}
+//! DIR/nodes/NAME/data/              made by the node
+//! ```
+//!
+//! Everything is written into a directory beside `DIR` which takes its place as the last step: a cluster is there
+//! whole or not at all.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use trine_crdt::RegionId;
+use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
+use trine_protocol::Role;
+
+use super::cluster::{CLUSTER_FILE, Cluster, ClusterNode};
+use super::plan::PlannedNode;
+use crate::config::multiaddr;
+use crate::identity::{Ca, Key, files};
+
+/// The signed genesis, in every identity's directory.
+pub const GENESIS_FILE: &str = "genesis.json";
+
+/// Makes a cluster's files in `directory`, or reads what is there already.
+///
+/// # Errors
+/// When the directory holds something else, or the cluster there has other nodes than planned.
+pub fn prepare(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Cluster> {
+    if directory.join(CLUSTER_FILE).exists() {
+        return existing(directory, planned);
+    }
+    let occupied = directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        bail!("{} is not empty and holds no cluster: choose another --data", directory.display());
+    }
+    let absolute = std::path::absolute(directory)?;
+    let parent = absolute.parent().context("the data directory has no parent")?;
+    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let name = absolute.file_name().context("the data directory has no name")?.to_string_lossy().into_owned();
+    let beside = parent.join(format!(".{name}.new"));
+    if beside.exists() {
+        std::fs::remove_dir_all(&beside).with_context(|| format!("cannot remove {}", beside.display()))?;
+    }
+    write_all(&beside, planned)?;
+    std::fs::rename(&beside, &absolute).with_context(|| format!("cannot make {}", absolute.display()))?;
+    Ok(Cluster::read(directory)?)
+}
+
+fn existing(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::read(directory)?;
+    let there: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+    let wanted: Vec<&str> = planned.iter().map(|node| node.name.as_str()).collect();
+    if there != wanted {
+        bail!(
+            "{} holds a cluster of other nodes ({}): choose another --data, or its --regions and --nodes",
+            directory.display(),
+            there.join(", ")
+        );
+    }
+    Ok(cluster)
+}
+
+fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
+    files::make_directory(directory)?;
+    let ca = Ca::create(&directory.join("ca"))?;
+    let mut log_keys: BTreeMap<RegionId, Key> = BTreeMap::new();
+    let mut regions: Vec<GenesisRegion> = Vec::new();
+    let mut cluster =
+        Cluster { cluster: ca.cluster().to_owned(), client: PathBuf::from("clients/admin"), nodes: Vec::new() };
+    for node in planned {
+        let bundle = ca.issue_node(&node.region, &node.name)?;
+        let peer = bundle.key.peer().to_string();
+        let home = PathBuf::from("nodes").join(&node.name);
+        bundle.write(&directory.join(&home))?;
+        let log_key = log_keys.entry(node.region.clone()).or_insert_with(Key::generate);
+        log_key.write(&directory.join(&home).join("log.key"))?;
+        let address = format!("{}/p2p/{peer}", multiaddr(node.libp2p));
+        if regions.last().is_none_or(|region| region.id != node.region) {
+            regions.push(GenesisRegion { id: node.region.clone(), log_key: log_key.public(), nodes: Vec::new() });
+        }
+        regions.last_mut().expect("one was pushed").nodes.push(GenesisNode {
+            name: node.name.clone(),
+            peer,
+            addresses: vec![address.clone()],
+            raft: node.raft.to_string(),
+        });
+        cluster.nodes.push(ClusterNode {
+            name: node.name.clone(),
+            region: node.region.clone(),
+            config: home.join("node.toml"),
+            directory: home,
+            http: node.http.to_string(),
+            libp2p: address,
+            raft: node.raft.to_string(),
+        });
+    }
+    let genesis = sign(&ca, &Genesis { cluster: ca.cluster().to_owned(), regions });
+    for (node, place) in planned.iter().zip(&cluster.nodes) {
+        files::create_public(&directory.join(&place.directory).join(GENESIS_FILE), &genesis)?;
+        files::create_public(&directory.join(&place.config), configuration(node).as_bytes())?;
+    }
+    ca.issue_client(Role::Admin, "admin")?.write(&directory.join(&cluster.client))?;
+    files::create_public(&directory.join(&cluster.client).join(GENESIS_FILE), &genesis)?;
+    cluster.write(directory)?;
+    Ok(())
+}
+
+/// A node's configuration, as a person would write it.
+fn configuration(node: &PlannedNode) -> String {
+    format!(
+        r#"# {name}: made by `trine up`. Paths are relative to this file.
+
+[node]
+name = "{name}"
+region = "{region}"
+data_dir = "data"
+
+[cluster]
+genesis_file = "{GENESIS_FILE}"
+
+[tls]
+ca_file = "ca.crt"
+certificate_file = "tls.crt"
+key_file = "tls.key"
+log_key_file = "log.key"
+
+[listen]
+http = "{http}"
+libp2p = "{libp2p}"
+raft = "{raft}"
+"#,
+        name = node.name,
+        region = node.region,
+        http = node.http,
+        libp2p = node.libp2p,
+        raft = node.raft,
+    )
+}
