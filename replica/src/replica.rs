@@ -185,6 +185,12 @@ impl Replica {
         self.next_tick_ns.min(request)
     }
 
+    /// The last log entry whose effects are in the store: what the log hands over begins after it.
+    #[must_use]
+    pub fn last_applied(&self) -> Option<trine_ledger::LogPosition> {
+        self.ledger.state.position()
+    }
+
     /// What the core counts.
     #[must_use]
     pub fn counters(&self) -> Counters {
