@@ -10,6 +10,10 @@ pub mod store;
 
 pub mod driver;
 
+pub mod daemon;
+
+pub mod up;
+
 pub mod raft;
 
 pub mod net;

@@ -1,3 +1,15 @@
-//! The daemon `trine`.
+//! `trine`: one binary for the node and for the people who run it.
 
-fn main() {}
+use std::process::ExitCode;
+
+use trine_node::cli::{NodeArgs, Programs, run};
+use trine_node::{config, daemon, up};
+
+fn main() -> ExitCode {
+    run(&Programs { node, up: up::run })
+}
+
+fn node(args: &NodeArgs) -> anyhow::Result<()> {
+    let loaded = config::load(std::slice::from_ref(&args.config), &[])?;
+    daemon::run(&loaded.config)
+}

@@ -34,7 +34,6 @@ raft = ""
 [limits]
 value_max = "16MiB"
 disk_reserve = "64MiB"
-request_timeout = "10s"
 [storage]
 cache = "8MiB"
 memtable = "4MiB"

@@ -115,9 +115,6 @@ pub struct LimitsSection {
     /// Below so much free disk, in bytes, writes are refused.
     #[serde(with = "units::bytes")]
     pub disk_reserve: u64,
-    /// How long a request may take that does not say.
-    #[serde(with = "units::duration")]
-    pub request_timeout: Duration,
 }
 
 /// How the node keeps its rows.

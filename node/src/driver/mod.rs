@@ -19,10 +19,12 @@
 mod clock;
 pub mod handle;
 pub mod limits;
+pub mod readiness;
 pub mod run;
 pub mod world;
 
 pub use clock::Clock;
 pub use handle::{DriverHandle, Inbox, Stopped, channel};
+pub use readiness::Readiness;
 pub use run::{Driver, Stop};
 pub use world::{Core, World};

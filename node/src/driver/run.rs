@@ -10,15 +10,16 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use metrics::{gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use tokio::sync::Notify;
 use trine_replica::input::{BatchId, RequestId};
 use trine_replica::store::Store;
-use trine_replica::{Effect, Input, Outbox};
+use trine_replica::{Counters, Effect, Input, Outbox};
 
 use super::clock::Clock;
 use super::handle::{Inbox, Waiter, Waiting};
 use super::limits::{BURST_INPUTS_MAX, SWEEP_INTERVAL};
+use super::readiness::Readiness;
 use super::world::{Core, World};
 
 /// Tells a driver to stop; cheap to clone.
@@ -41,6 +42,7 @@ pub struct Driver<C, W> {
     stop: Stop,
     clock: Clock,
     outbox: Outbox,
+    readiness: Readiness,
     waiters: BTreeMap<RequestId, Waiter>,
     reported: [BatchId; 2],
     term: u64,
@@ -49,17 +51,17 @@ pub struct Driver<C, W> {
 }
 
 impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
-    /// Starts a driver on a thread of its own; the thread ends when it is told to stop, or when the core halts.
+    /// Starts a driver on a thread of its own; `opening` holds what the core wanted when it was opened. The thread ends when it is told to stop, or when the core halts.
     ///
     /// # Errors
     /// When there is no thread or timer to be had.
     pub fn start(
         core: C,
+        opening: Outbox,
         store: Box<dyn Store + Send>,
         world: W,
         inbox: Inbox,
-        stop: Stop,
-        clock: Clock,
+        (stop, clock, readiness): (Stop, Clock, Readiness),
     ) -> std::io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let driver = Self {
@@ -69,7 +71,8 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             inbox,
             stop,
             clock,
-            outbox: Outbox::default(),
+            outbox: opening,
+            readiness,
             waiters: BTreeMap::new(),
             reported: [0; 2],
             term: 0,
@@ -80,10 +83,12 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
     }
 
     async fn run(mut self) {
+        self.carry_out_all();
         self.hand_over(Input::Tick);
         while !self.halted {
             self.burst();
             self.tick_when_due();
+            self.readiness.set(self.core.ready());
             self.sweep();
             if self.halted || !self.sleep().await {
                 return;
@@ -93,13 +98,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
 
     /// Waits until there is something to do; false: stop.
     async fn sleep(&mut self) -> bool {
-        let deadline = self.core.deadline().map(|at| tokio::time::Instant::from_std(self.clock.instant(at)));
-        let due = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
+        let due = tokio::time::sleep_until(self.clock.instant(self.core.deadline()).into());
         let stop = Arc::clone(&self.stop.0);
         let persisted = Arc::clone(&self.inbox.persisted);
         tokio::select! {
@@ -155,7 +154,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
     }
 
     fn tick_when_due(&mut self) {
-        if self.core.deadline().is_some_and(|at| at <= self.clock.now().monotonic_ns) {
+        if self.core.deadline() <= self.clock.now().monotonic_ns {
             self.hand_over(Input::Tick);
         }
     }
@@ -173,8 +172,11 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         let started = Instant::now();
         self.core.handle(self.clock.now(), self.store.as_ref(), input, &mut self.outbox);
         histogram!("trine_driver_handle_seconds", "input" => name).record(started.elapsed());
-        let effects = std::mem::take(&mut self.outbox.effects);
-        for effect in effects {
+        self.carry_out_all();
+    }
+
+    fn carry_out_all(&mut self) {
+        for effect in std::mem::take(&mut self.outbox.effects) {
             self.carry_out(effect);
         }
     }
@@ -206,7 +208,25 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             self.swept = Instant::now();
             self.waiters.retain(|_, waiter| !waiter.answer.is_closed());
             gauge!("trine_driver_clients_waiting").set(self.waiters.len() as f64);
+            publish(&self.core.counters());
         }
+    }
+}
+
+/// The core's counters as figures.
+fn publish(counters: &Counters) {
+    let figures = [
+        ("trine_delta_sent_total", counters.deltas_sent),
+        ("trine_delta_received_total", counters.deltas_received),
+        ("trine_delta_duplicate_total", counters.deltas_duplicate),
+        ("trine_delta_dropped_total", counters.deltas_dropped),
+        ("trine_stamps_held_total", counters.stamps_held),
+        ("trine_antientropy_rounds_total", counters.repair_rounds),
+        ("trine_messages_refused_total", counters.messages_refused),
+        ("trine_records_mirrored_total", counters.records_mirrored),
+    ];
+    for (name, value) in figures {
+        counter!(name).absolute(value);
     }
 }
 

@@ -3,15 +3,42 @@
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
 use trine_replica::effect::{PeerAddress, RosterNode};
-use trine_replica::{Batch, Input, Outbox, PeerMessage, Store};
+use trine_replica::{Batch, Counters, Input, Outbox, PeerMessage, Replica, Store};
 
 /// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
 pub trait Core: Send {
     /// Takes an input and writes effects.
     fn handle(&mut self, now: Now, store: &dyn Store, input: Input, outbox: &mut Outbox);
 
-    /// When to call again with `Tick`, on the monotonic clock.
-    fn deadline(&self) -> Option<u64>;
+    /// When to call again with `Tick`, on the monotonic clock, in nanoseconds.
+    fn deadline(&self) -> u64;
+
+    /// Whether it serves.
+    ///
+    /// # Errors
+    /// Why not.
+    fn ready(&self) -> Result<(), String>;
+
+    /// What it counts.
+    fn counters(&self) -> Counters;
+}
+
+impl Core for Replica {
+    fn handle(&mut self, now: Now, store: &dyn Store, input: Input, outbox: &mut Outbox) {
+        Self::handle(self, now, store, input, outbox);
+    }
+
+    fn deadline(&self) -> u64 {
+        Self::deadline(self)
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Self::ready(self)
+    }
+
+    fn counters(&self) -> Counters {
+        Self::counters(self)
+    }
 }
 
 /// Where effects go. Only `persist` may wait, and only for a disk.

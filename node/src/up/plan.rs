@@ -83,7 +83,7 @@ pub fn plan(regions: u16, nodes: u16, first_port: u16, hosts: &[String]) -> Resu
             });
         }
     }
-    used.iter().for_each(|key| drop(hosts.remove(key)));
+    hosts.retain(|key, _| !used.contains(key));
     match hosts.into_keys().next() {
         Some(nobody) => Err(PlanError::HostOfNobody(nobody)),
         None => Ok(planned),
@@ -112,7 +112,9 @@ fn parse_hosts(hosts: &[String]) -> Result<BTreeMap<String, IpAddr>, PlanError> 
 }
 
 fn region_name(number: u16) -> RegionId {
-    let name = REGION_NAMES.get(usize::from(number)).map_or_else(|| format!("region-{}", number + 1), |name| (*name).to_owned());
+    let name = REGION_NAMES
+        .get(usize::from(number))
+        .map_or_else(|| format!("region-{}", number + 1), |name| (*name).to_owned());
     name.parse().expect("these are region names")
 }
 

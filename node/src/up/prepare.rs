@@ -101,7 +101,7 @@ fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
             raft: node.raft.to_string(),
         });
     }
-    let genesis = sign(&ca, &Genesis { cluster: ca.cluster().to_owned(), regions });
+    let genesis = Genesis { cluster: ca.cluster().to_owned(), regions }.sign(ca.key().signing())?;
     for (node, place) in planned.iter().zip(&cluster.nodes) {
         files::create_public(&directory.join(&place.directory).join(GENESIS_FILE), &genesis)?;
         files::create_public(&directory.join(&place.config), configuration(node).as_bytes())?;

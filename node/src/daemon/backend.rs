@@ -1,0 +1,37 @@
+//! The node as its HTTP API sees it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use trine_crdt::RegionId;
+use trine_protocol::reply::Answer;
+use trine_protocol::request::Options;
+use trine_protocol::{Request, RequestError, Role};
+
+use crate::driver::{DriverHandle, Readiness};
+use crate::http::Backend;
+
+/// Answers by the driver.
+pub(super) struct NodeBackend {
+    pub(super) driver: DriverHandle,
+    pub(super) readiness: Readiness,
+    pub(super) stopping: Arc<Mutex<bool>>,
+    pub(super) region: RegionId,
+}
+
+impl Backend for NodeBackend {
+    fn request(&self, role: Role, options: Options, request: Request) -> BoxFuture<'_, Result<Answer, RequestError>> {
+        Box::pin(self.driver.request(role, options, request))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err("the node is stopping".to_owned());
+        }
+        self.readiness.get()
+    }
+
+    fn region(&self) -> RegionId {
+        self.region.clone()
+    }
+}

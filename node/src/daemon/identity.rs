@@ -1,0 +1,77 @@
+//! Who this node is, as its files prove it.
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use trine_ledger::certificate::CertificateRole;
+use trine_ledger::{Genesis, GenesisRegion};
+
+use crate::config::Config;
+use crate::identity::tls::Trust;
+use crate::identity::{Bundle, Key, files};
+
+/// Certificate, keys and the cluster's founding document, checked against each other.
+pub(super) struct Identity {
+    pub(super) bundle: Bundle,
+    pub(super) trust: Trust,
+    pub(super) genesis: Genesis,
+    pub(super) log_key: Key,
+    pub(super) name: String,
+    pub(super) peer: String,
+}
+
+impl Identity {
+    /// Reads and checks the files that the configuration names.
+    ///
+    /// # Errors
+    /// What is missing or does not belong together, worded for the operator.
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let tls = &config.tls;
+        let bundle = Bundle::read(&tls.ca_file, &tls.certificate_file, &tls.key_file)?;
+        let trust = Trust::new(&bundle.ca).with_context(|| tls.ca_file.display().to_string())?;
+        let claims = trust.claims(&bundle.certificate).with_context(|| tls.certificate_file.display().to_string())?;
+        if claims.role != CertificateRole::Node {
+            bail!("{} is the certificate of a client, not of a node", tls.certificate_file.display());
+        }
+        let file = tls.certificate_file.display();
+        ensure!(
+            claims.name == config.node.name,
+            "node.name is `{}`, but {file} names `{}`",
+            config.node.name,
+            claims.name
+        );
+        ensure!(
+            claims.region.as_ref() == Some(&config.node.region),
+            "node.region is `{}`, but {file} names another region",
+            config.node.region
+        );
+        let path = &config.cluster.genesis_file;
+        let genesis = Genesis::open(&files::read(path)?, trust.key()).with_context(|| path.display().to_string())?;
+        ensure!(genesis.cluster == trust.cluster(), "{} founds another cluster than the CA's", path.display());
+        let log_key = Key::read(&tls.log_key_file)?;
+        let identity = Self { peer: bundle.key.peer().to_string(), name: claims.name, bundle, trust, genesis, log_key };
+        let region = identity.region(config)?;
+        ensure!(
+            region.log_key == identity.log_key.public(),
+            "{} is not the log key of region `{}`",
+            tls.log_key_file.display(),
+            region.id
+        );
+        Ok(identity)
+    }
+
+    /// This node's region as the genesis founded it.
+    pub(super) fn region(&self, config: &Config) -> anyhow::Result<&GenesisRegion> {
+        let region = self.genesis.region(&config.node.region);
+        region.with_context(|| format!("the genesis knows no region `{}`", config.node.region))
+    }
+
+    /// Whether the genesis names this node, with this key, among the region's founders.
+    pub(super) fn founds(&self, region: &GenesisRegion) -> bool {
+        region.nodes.iter().any(|node| node.name == self.name && node.peer == self.peer)
+    }
+
+    /// The node's certificate, DER.
+    pub(super) fn certificate(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.bundle.certificate)
+    }
+}

@@ -1,0 +1,12 @@
+//! Spans of the daemon's life.
+
+use std::time::Duration;
+
+/// How long an orderly stop may take; then the process ends as it is. Nothing acknowledged depends on order.
+pub const STOP_MAX: Duration = Duration::from_secs(3);
+/// How long handing leadership over and closing the log may take.
+pub const GROUP_STOP_MAX: Duration = Duration::from_millis(1200);
+/// How long closing links may take.
+pub const NET_STOP_MAX: Duration = Duration::from_millis(300);
+
+const _: () = assert!(GROUP_STOP_MAX.as_millis() + NET_STOP_MAX.as_millis() < STOP_MAX.as_millis());

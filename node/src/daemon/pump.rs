@@ -1,0 +1,78 @@
+//! What links and the log say, on its way to the driver.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use trine_ledger::LogPosition;
+use trine_replica::Input;
+use trine_replica::input::{CommittedEntry, Leadership, Payload};
+
+use crate::driver::DriverHandle;
+use crate::net::NetEvent;
+use crate::raft::Applied;
+
+/// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.
+pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle) {
+    while let Some(event) = events.recv().await {
+        let delivered = match event {
+            NetEvent::PeerUp(peer) => driver.deliver(Input::PeerUp(peer), 0).await,
+            NetEvent::PeerDown(node) => driver.deliver(Input::PeerDown(node), 0).await,
+            NetEvent::Message { from, message, room } => {
+                driver.deliver_held(Input::Message { from, message }, Box::new(room)).await
+            }
+            NetEvent::Rumor { from, bytes } => {
+                let weight = bytes.len();
+                driver.deliver(Input::Rumor { from, bytes }, weight).await
+            }
+            NetEvent::Request { role, options, request, reply, room, .. } => {
+                driver.submit(role, options, request, reply, Box::new(room));
+                Ok(())
+            }
+            NetEvent::Discovered { address } => {
+                tracing::info!(%address, "found a node on the local network");
+                Ok(())
+            }
+        };
+        if delivered.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands over who leads, whenever that changes.
+pub(super) async fn leadership(mut watched: watch::Receiver<Leadership>, driver: DriverHandle) {
+    loop {
+        let now = *watched.borrow_and_update();
+        if driver.deliver(Input::Leadership(now), 0).await.is_err() || watched.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes what the group commits to the driver.
+pub(super) struct Uptake {
+    pub(super) driver: DriverHandle,
+    pub(super) last: Option<LogPosition>,
+    pub(super) membership: Option<Bytes>,
+}
+
+impl Applied for Uptake {
+    fn last_applied(&self) -> (Option<LogPosition>, Option<Bytes>) {
+        (self.last, self.membership.clone())
+    }
+
+    fn committed(&self, entries: Vec<CommittedEntry>) -> BoxFuture<'_, ()> {
+        let bytes = entries.iter().map(weight).sum();
+        Box::pin(async move {
+            // The driver gone, the process ends: what it did not take is in the log.
+            let _ = self.driver.deliver(Input::Committed(entries), bytes).await;
+        })
+    }
+}
+
+fn weight(entry: &CommittedEntry) -> usize {
+    match &entry.payload {
+        Payload::Blank => 0,
+        Payload::Entry(bytes) | Payload::Membership(bytes) => bytes.len(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a node ends: it is told to, or it must not go on.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, oneshot};
+
+/// A node with this variable in its environment stops when its standard input ends, as it does when whoever started it is
+/// gone without a word.
+pub(crate) const SUPERVISED: &str = "TRINE_SUPERVISED";
+
+/// The first reason not to go on, if there was one.
+#[derive(Default)]
+pub(super) struct End {
+    failure: Mutex<Option<String>>,
+    bell: Notify,
+}
+
+impl End {
+    /// The node must end, and not in peace.
+    pub(super) fn fail(&self, reason: String) {
+        tracing::error!(%reason, "the node may not go on");
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.bell.notify_one();
+    }
+
+    /// Why it must end.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a signal, the end of a supervisor, or a failure.
+    pub(super) async fn wait(&self) -> std::io::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+            _ = terminate.recv() => tracing::info!("asked to end: stopping"),
+            () = orphaned() => tracing::info!("whoever started this node is gone: stopping"),
+            () = self.bell.notified() => {}
+        }
+        Ok(())
+    }
+}
+
+/// The process ends here and now: nobody knows what the disk holds.
+pub(super) fn die(reason: &str) -> ! {
+    tracing::error!(%reason, "the node ends at once");
+    std::process::exit(1)
+}
+
+async fn orphaned() {
+    if std::env::var_os(SUPERVISED).is_none() {
+        return std::future::pending().await;
+    }
+    let (gone, waiting) = oneshot::channel();
+    let watch = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = gone.send(());
+    };
+    match std::thread::Builder::new().name("trine-parent".to_owned()).spawn(watch) {
+        Ok(_) => drop(waiting.await),
+        Err(_) => std::future::pending().await,
+    }
+}

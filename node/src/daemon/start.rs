@@ -1,0 +1,243 @@
+//! The chain of starting and stopping.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::Context;
+use bytes::Bytes;
+use libp2p::Multiaddr;
+use trine_crdt::WriterId;
+use trine_replica::store::Store;
+use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
+
+use super::admission::Authority;
+use super::backend::NodeBackend;
+use super::identity::Identity;
+use super::limits::{GROUP_STOP_MAX, NET_STOP_MAX, STOP_MAX};
+use super::pump::{self, Uptake};
+use super::signals::{End, die};
+use super::telemetry;
+use super::world::NodeWorld;
+use crate::config::{Config, check_ports, multiaddr};
+use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
+use crate::http::{HttpConfig, HttpServer};
+use crate::identity::key::pem;
+use crate::net::{Net, NetConfig};
+use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing, TlsMaterial};
+use crate::store::disk::{DiskRoom, DiskWatcher};
+use crate::store::{Committers, DataDir, Databases, Entries};
+
+/// Runs one node until it is told to stop or may not go on.
+///
+/// # Errors
+/// Why it did not start, or why it could not go on.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    telemetry::log(&config.log)?;
+    // A second node in one process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;
+    let end = Arc::new(End::default());
+    runtime.block_on(node(config, &end))?;
+    runtime.shutdown_background();
+    match end.failure() {
+        None => Ok(()),
+        Some(reason) => Err(anyhow::anyhow!(reason)),
+    }
+}
+
+async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
+    let identity = Identity::open(config)?;
+    check_ports(config)?;
+    let directory = DataDir::open(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
+    let databases = Databases::open(directory.path(), &config.storage)?;
+    let room = DiskRoom::new(directory.path(), config.limits.disk_reserve).context("the disk cannot be measured")?;
+    let figures = telemetry::figures()?;
+    let clock = Clock::default();
+    let (driver, inbox) = channel();
+
+    let log = Arc::new(OnceLock::new());
+    let store = databases.rows(Box::new(LateLog(Arc::clone(&log))));
+    let mut outbox = Outbox::default();
+    let replica = Replica::open(core_config(config, &identity, &directory)?, &store, &mut outbox)?;
+    let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
+    let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
+
+    let group = Group::start(group_config(config, &identity, &directory)?, Arc::new(uptake)).await?;
+    log.set(group.log_reader()).ok().context("the log was opened twice")?;
+    let (net, events) = Net::start(net_config(config, &identity, &directory)?).await?;
+    let readiness = Readiness::default();
+    let stopping = Arc::new(Mutex::new(false));
+    let backend = NodeBackend {
+        driver: driver.clone(),
+        readiness: readiness.clone(),
+        stopping: Arc::clone(&stopping),
+        region: config.node.region.clone(),
+    };
+    let http = HttpServer::bind(http_config(config, &identity, figures), Arc::new(backend)).await?;
+
+    let committers = Committers::start(
+        &databases,
+        &room,
+        config.storage.derived_flush,
+        (report(&driver, DriverHandle::persisted_synced), report(&driver, DriverHandle::persisted_derived)),
+        (Box::new(|reason| die(&reason)), Box::new(|reason| die(&reason))),
+    )?;
+    let world = NodeWorld {
+        committers,
+        net: net.clone(),
+        group: group.clone(),
+        driver: driver.clone(),
+        runtime: tokio::runtime::Handle::current(),
+        end: Arc::clone(end),
+    };
+    let stop = Stop::default();
+    let core = Driver::start(replica, outbox, Box::new(store), world, inbox, (stop.clone(), clock, readiness))?;
+    let told = driver.clone();
+    let watcher = DiskWatcher::start(&room, move |writable| {
+        // A driver that is gone needs no room.
+        let _ = told.deliver_blocking(Input::Disk { writable });
+    })?;
+    tokio::spawn(pump::leadership(group.leadership(), driver.clone()));
+    tokio::spawn(pump::network(events, driver.clone()));
+    let (stop_http, stopped_http) = tokio::sync::oneshot::channel::<()>();
+    let http = tokio::spawn(http.serve(async move { drop(stopped_http.await) }));
+    let core = tokio::task::spawn_blocking(move || core.join());
+    tokio::pin!(core);
+    tracing::info!(
+        node = %directory.node(), name = identity.name, region = %config.node.region, fresh = directory.fresh(), "started"
+    );
+
+    tokio::select! {
+        waited = end.wait() => waited?,
+        ended = &mut core => {
+            if end.failure().is_none() {
+                end.fail(format!("the core ended: {ended:?}"));
+            }
+            return Ok(());
+        }
+    }
+
+    *stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    let orderly = async {
+        drop(stop_http);
+        let _ = tokio::time::timeout(GROUP_STOP_MAX, group.shutdown()).await;
+        let _ = tokio::time::timeout(NET_STOP_MAX, net.shutdown()).await;
+        stop.stop();
+        // The driver's end drops the committers, which write what they hold.
+        let _ = core.await;
+        drop(watcher);
+        let _ = http.await;
+    };
+    if tokio::time::timeout(STOP_MAX, orderly).await.is_err() {
+        tracing::warn!("stopping took too long: ending as it is");
+        std::process::exit(0);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn report(driver: &DriverHandle, tell: fn(&DriverHandle, u64)) -> Box<dyn Fn(u64) + Send> {
+    let driver = driver.clone();
+    Box::new(move |batch| tell(&driver, batch))
+}
+
+/// The log's reader, which exists only once the log is open; the core opens before it and reads entries after.
+struct LateLog(Arc<OnceLock<LogReader>>);
+
+impl Entries for LateLog {
+    fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+        let log = self.0.get().ok_or_else(|| StoreError::Failed("the log is not open yet".to_owned()))?;
+        log.entry(index).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => StoreError::Damaged(format!("log entry {index}: {error}")),
+            _ => StoreError::Failed(format!("log entry {index}: {error}")),
+        })
+    }
+}
+
+fn core_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<trine_replica::Config> {
+    let (mut writer, mut salt_seed) = ([0; 16], [0; 32]);
+    getrandom::fill(&mut writer).context("the system has no random source")?;
+    getrandom::fill(&mut salt_seed).context("the system has no random source")?;
+    let region = config.node.region.clone();
+    let genesis = identity.genesis.clone();
+    let base = trine_replica::Config::new(genesis, directory.node(), &identity.name, region, WriterId(writer));
+    let addresses = config.libp2p_advertised();
+    Ok(trine_replica::Config {
+        addresses: addresses.into_iter().map(|address| with_peer(&address, &identity.peer)).collect(),
+        peer: identity.peer.clone(),
+        raft: config.raft_advertised(),
+        http: Some(config.http_advertised()),
+        log_key: Some(identity.log_key.seed()),
+        salt_seed,
+        value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
+        gossip: config.cluster.gossip,
+        ..base
+    })
+}
+
+fn with_peer(address: &str, peer: &str) -> String {
+    if address.contains("/p2p/") { address.to_owned() } else { format!("{address}/p2p/{peer}") }
+}
+
+fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<GroupConfig> {
+    let region = identity.region(config)?;
+    let founders = if identity.founds(region) {
+        region.nodes.iter().map(|node| Founder { name: node.name.clone(), raft: node.raft.clone() }).collect()
+    } else {
+        Vec::new()
+    };
+    let bundle = &identity.bundle;
+    Ok(GroupConfig {
+        node: directory.node(),
+        name: identity.name.clone(),
+        cluster: identity.genesis.cluster.clone(),
+        region: config.node.region.clone(),
+        directory: directory.raft(),
+        listen: config.listen.raft,
+        advertise: config.raft_advertised(),
+        tls: TlsMaterial {
+            ca_pem: pem("CERTIFICATE", &bundle.ca),
+            certificate_pem: pem("CERTIFICATE", &bundle.certificate),
+            key_pem: bundle.key.pem(),
+        },
+        founders,
+        timing: Timing::default(),
+        log: LogConfig {
+            reserve_bytes: config.limits.disk_reserve / crate::store::limits::RESERVE_HOLD_SHARE,
+            cache_bytes: usize::try_from(config.storage.cache).unwrap_or(usize::MAX),
+            ..LogConfig::default()
+        },
+        fatal: Arc::new(|reason| die(&reason)),
+    })
+}
+
+fn net_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<NetConfig> {
+    let parse = |address: &String| address.parse::<Multiaddr>().with_context(|| format!("the address `{address}`"));
+    let founders = identity.genesis.regions.iter().flat_map(|region| &region.nodes);
+    let others = founders.filter(|node| node.peer != identity.peer).flat_map(|node| &node.addresses);
+    Ok(NetConfig {
+        node: directory.node(),
+        keypair: identity.bundle.key.libp2p(),
+        certificate: identity.certificate(),
+        verify: Arc::new(Authority(identity.trust.clone())),
+        listen: vec![parse(&multiaddr(config.listen.libp2p))?],
+        seeds: config.cluster.seeds.iter().chain(others).map(parse).collect::<Result<_, _>>()?,
+        gossip: config.cluster.gossip,
+        mdns: config.cluster.mdns,
+    })
+}
+
+fn http_config(
+    config: &Config,
+    identity: &Identity,
+    figures: metrics_exporter_prometheus::PrometheusHandle,
+) -> HttpConfig {
+    let listen = config.listen.http;
+    HttpConfig {
+        tls: (!listen.ip().is_loopback()).then(|| identity.bundle.clone()),
+        hosts: vec![identity.name.clone()],
+        value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
+        genesis: Some(Arc::new(identity.genesis.clone())),
+        metrics: Some(figures),
+        ..HttpConfig::plain(listen)
+    }
+}

@@ -1,0 +1,70 @@
+//! The driver's world: committers, links and the region's Raft group.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use trine_crdt::NodeId;
+use trine_replica::effect::{PeerAddress, RosterNode};
+use trine_replica::{Batch, Input, PeerMessage};
+
+use super::signals::End;
+use crate::driver::{DriverHandle, World};
+use crate::net::NetHandle;
+use crate::raft::Group;
+use crate::store::Committers;
+
+/// Where this node's effects go.
+pub(super) struct NodeWorld {
+    pub(super) committers: Committers,
+    pub(super) net: NetHandle,
+    pub(super) group: Group,
+    pub(super) driver: DriverHandle,
+    pub(super) runtime: Handle,
+    pub(super) end: Arc<End>,
+}
+
+impl World for NodeWorld {
+    fn persist(&mut self, batch: Batch) {
+        self.committers.write(batch);
+    }
+
+    fn send(&mut self, to: NodeId, message: PeerMessage) {
+        self.net.send(to, &message);
+    }
+
+    fn publish(&mut self, rumor: Bytes) {
+        self.net.publish(rumor);
+    }
+
+    fn peers(&mut self, peers: Vec<PeerAddress>) {
+        self.net.set_peers(peers);
+    }
+
+    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes) {
+        // Called here, polled there: entries enter the log in the order of the calls. The core bounds how many are
+        // under way.
+        let outcome = self.group.propose(term, entry);
+        let driver = self.driver.clone();
+        self.runtime.spawn(async move {
+            let outcome = outcome.await;
+            let _ = driver.deliver(Input::Proposed { ticket, outcome }, 0).await;
+        });
+    }
+
+    fn read_index(&mut self, ticket: u64) {
+        let (group, driver) = (self.group.clone(), self.driver.clone());
+        self.runtime.spawn(async move {
+            let index = group.read_index().await;
+            let _ = driver.deliver(Input::ReadIndex { ticket, index }, 0).await;
+        });
+    }
+
+    fn roster(&mut self, roster: Vec<RosterNode>) {
+        self.group.reconcile(roster);
+    }
+
+    fn halt(&mut self, reason: String) {
+        self.end.fail(reason);
+    }
+}

@@ -1,0 +1,176 @@
+//! `trine up`: a real cluster on this machine, a process a node.
+//!
+//! The first time it makes an authority, certificates, a genesis and a configuration for each node; later it starts what
+//! is there and goes on where it was. It watches the nodes until it is interrupted and then ends them in order. A
+//! node that ends by itself is reported and left alone: what the others do then is what one wants to see.
+
+pub mod cluster;
+mod limits;
+pub mod plan;
+pub mod prepare;
+mod processes;
+mod ready;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use comfy_table::Table;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::UpArgs;
+use cluster::{Cluster, ClusterNode};
+use limits::{READY_INTERVAL, READY_SLOW};
+use processes::{Process, any_end, last_lines, stop_all};
+
+/// Runs a cluster until it is interrupted; with `--prepare` only writes its files.
+///
+/// # Errors
+/// Why it did not start, or that all its nodes ended.
+pub fn run(args: &UpArgs) -> anyhow::Result<()> {
+    let planned = plan::plan(args.regions, args.nodes, args.port, &args.host)?;
+    if args.prepare {
+        let cluster = prepare::prepare(&args.data, &planned)?;
+        println!("{}", table(&cluster, &[]));
+        return Ok(());
+    }
+    let cluster = prepare::prepare(&args.data, &planned)?;
+    plan::check_addresses(
+        cluster.nodes.iter().map(addresses).collect::<anyhow::Result<Vec<_>>>()?.iter().map(|(name, at)| (*name, *at)),
+    )?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(watch(args, &cluster))
+}
+
+async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
+    // Before the first node starts, so that no interrupt can leave one behind.
+    let mut interrupts = Interrupts::new()?;
+    let mut processes = Vec::with_capacity(cluster.nodes.len());
+    for node in &cluster.nodes {
+        processes.push(Process::start(node, !args.no_gossip)?);
+    }
+    let outcome = tokio::select! {
+        biased;
+        () = interrupts.next() => Ok(false),
+        () = all_ready(cluster) => Ok(true),
+        ended = any_end(&mut processes) => {
+            Err(anyhow::anyhow!("{} ended ({}) before it was ready:\n{}", ended.name, ended.how, last_lines(&ended.log)))
+        }
+    };
+    let outcome = match outcome {
+        Ok(true) => {
+            cluster::remember(&args.data)?;
+            println!("{}", table(cluster, &processes));
+            eprintln!(
+                "{} nodes are ready. Ctrl-C ends them; the data stays in {}.",
+                processes.len(),
+                args.data.display()
+            );
+            until_interrupted(&mut interrupts, &mut processes).await
+        }
+        Ok(false) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if !processes.is_empty() {
+        eprintln!("ending {} nodes …", processes.len());
+    }
+    let killed = stop_all(processes).await;
+    if !killed.is_empty() {
+        eprintln!("had to be killed: {}", killed.join(", "));
+    }
+    outcome
+}
+
+async fn until_interrupted(interrupts: &mut Interrupts, processes: &mut Vec<Process>) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => return Ok(()),
+            ended = any_end(processes) => {
+                eprintln!("{} ended ({}); its log is {}", ended.name, ended.how, ended.log.display());
+                if processes.is_empty() {
+                    bail!("all nodes have ended");
+                }
+            }
+        }
+    }
+}
+
+/// Waits for all nodes, and tells how it goes.
+async fn all_ready(cluster: &Cluster) {
+    let style = ProgressStyle::with_template("{spinner} {pos} of {len} nodes ready {wide_msg}");
+    let bar = ProgressBar::new(cluster.nodes.len() as u64).with_style(style.expect("the template is well-formed"));
+    let started = Instant::now();
+    let mut told = false;
+    let mut missing: Vec<&ClusterNode> = cluster.nodes.iter().collect();
+    let mut interval = tokio::time::interval(READY_INTERVAL);
+    while !missing.is_empty() {
+        interval.tick().await;
+        let asked = futures::future::join_all(missing.iter().map(|node| ready::ask(&node.http))).await;
+        let reasons: Vec<String> = missing
+            .iter()
+            .zip(&asked)
+            .filter_map(|(node, answer)| Some(format!("{}: {}", node.name, answer.as_ref().err()?)))
+            .collect();
+        let mut answers = asked.iter();
+        missing.retain(|_| answers.next().is_some_and(Result::is_err));
+        bar.set_position((cluster.nodes.len() - missing.len()) as u64);
+        bar.set_message(reasons.first().cloned().unwrap_or_default());
+        if started.elapsed() > READY_SLOW && !told && !reasons.is_empty() {
+            told = true;
+            bar.suspend(|| eprintln!("this takes longer than usual:\n  {}", reasons.join("\n  ")));
+        }
+    }
+    bar.finish_and_clear();
+    tracing::debug!(took = ?started.elapsed().max(Duration::ZERO), "all nodes are ready");
+}
+
+/// Ctrl-C, and whatever else asks a program to end.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Interrupts {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+fn addresses(node: &ClusterNode) -> anyhow::Result<(&str, [SocketAddr; 3])> {
+    let config = crate::config::load(std::slice::from_ref(&node.config), &[])
+        .with_context(|| format!("the configuration of {}", node.name))?
+        .config;
+    Ok((&node.name, [config.listen.http, config.listen.libp2p, config.listen.raft]))
+}
+
+fn table(cluster: &Cluster, processes: &[Process]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["NODE", "REGION", "HTTP", "LIBP2P", "PID"]);
+    for node in &cluster.nodes {
+        let pid = processes.iter().find(|process| process.name == node.name).map(|process| process.pid.to_string());
+        table.add_row([
+            node.name.clone(),
+            node.region.to_string(),
+            format!("http://{}", node.http),
+            node.libp2p.clone(),
+            pid.unwrap_or_default(),
+        ]);
+    }
+    table
+}
