@@ -21,8 +21,3 @@ pub mod net;
 pub mod http;
 
 pub mod cli;
-
-pub mod up {
-    //! A cluster on this machine.
-    pub mod cluster;
-}

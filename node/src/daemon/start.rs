@@ -20,9 +20,8 @@ use super::world::NodeWorld;
 use crate::config::{Config, check_ports, multiaddr};
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer};
-use crate::identity::key::pem;
 use crate::net::{Net, NetConfig};
-use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing, TlsMaterial};
+use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::{Committers, DataDir, Databases, Entries};
 
@@ -185,20 +184,14 @@ fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> an
     } else {
         Vec::new()
     };
-    let bundle = &identity.bundle;
     Ok(GroupConfig {
         node: directory.node(),
         name: identity.name.clone(),
-        cluster: identity.genesis.cluster.clone(),
         region: config.node.region.clone(),
         directory: directory.raft(),
         listen: config.listen.raft,
         advertise: config.raft_advertised(),
-        tls: TlsMaterial {
-            ca_pem: pem("CERTIFICATE", &bundle.ca),
-            certificate_pem: pem("CERTIFICATE", &bundle.certificate),
-            key_pem: bundle.key.pem(),
-        },
+        identity: identity.bundle.clone(),
         founders,
         timing: Timing::default(),
         log: LogConfig {
