@@ -27,10 +27,12 @@ mod builder;
 mod call;
 mod client;
 mod error;
+pub mod framing;
 mod identity;
 pub mod limits;
 pub mod proof;
 mod session;
+pub mod transport;
 
 pub use builder::Builder;
 pub use call::CallOptions;

@@ -18,7 +18,13 @@
 //! an ocean on every healed link); its first read fails when the certificate is not acceptable.
 
 mod claims;
+mod gate;
 mod refusal;
+mod stream;
+mod upgrade;
 
 pub use claims::{Claims, Verify};
+pub use gate::{Admitted, Gate, unix_now_s};
 pub use refusal::Refusal;
+pub use stream::AdmittedStream;
+pub use upgrade::{Admission, AdmissionError};

@@ -1,0 +1,54 @@
+//! What travels on a link.
+//!
+//! A frame is a length and one codec value (see [`trine_client::framing`]). The first in each direction is the hello;
+//! after it, heartbeats, their echoes, and messages of the core.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use trine_crdt::NodeId;
+use trine_replica::PeerMessage;
+
+/// The lowest and highest version of the conversation on links that this program speaks.
+pub(super) const LINK_VERSIONS: (u16, u16) = (1, 1);
+/// The format level that this program writes.
+pub(super) const FORMAT_LEVEL: u16 = 1;
+
+/// The first frame in each direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkHello {
+    /// The lowest and highest version that the sender speaks.
+    pub versions: (u16, u16),
+    /// The format level that the sender writes.
+    pub format_level: u16,
+    /// The cluster's id.
+    pub cluster: String,
+    /// The sender's disk.
+    pub node: NodeId,
+    /// The sender's certificate, DER; the one that admission saw.
+    pub certificate: Bytes,
+    /// Drawn when the sender's process started: another one means that it was restarted.
+    pub process: u64,
+    /// Rises with each link that the sender opens.
+    pub number: u64,
+}
+
+/// Every later frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LinkFrame {
+    /// The sender lives; to be echoed.
+    Beat(u64),
+    /// The answer to a beat.
+    Echo(u64),
+    /// A message of the core.
+    Message(PeerMessage),
+}
+
+/// [`LinkFrame::Message`] as it is written, without a copy of the message.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LinkFrameRef<'a> {
+    /// A message of the core.
+    Message(&'a PeerMessage),
+}
