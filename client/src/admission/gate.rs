@@ -61,12 +61,13 @@ impl Gate {
 
     /// Checks and remembers, or reports the refusal. A dialler wants a node at the other end.
     pub(super) fn admit(&self, peer: PeerId, certificate: &[u8], want_node: bool) -> Result<(), Refusal> {
-        let outcome = self.check(peer, certificate).and_then(|claims| {
-            if want_node && claims.role != Role::Node { Err(Refusal::Role) } else { Ok(claims) }
-        });
+        let outcome = self
+            .check(peer, certificate)
+            .and_then(|claims| if want_node && claims.role != Role::Node { Err(Refusal::Role) } else { Ok(claims) });
         match outcome {
             Ok(claims) => {
-                let admitted = Admitted { claims, certificate: Bytes::copy_from_slice(certificate), at: Instant::now() };
+                let admitted =
+                    Admitted { claims, certificate: Bytes::copy_from_slice(certificate), at: Instant::now() };
                 self.admitted.write().unwrap_or_else(PoisonError::into_inner).insert(peer, admitted);
                 Ok(())
             }

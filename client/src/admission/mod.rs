@@ -17,12 +17,14 @@
 //! The dialler does not wait for the listener's certificate before it sends (that would cost a round trip across
 //! an ocean on every healed link); its first read fails when the certificate is not acceptable.
 
+mod authority;
 mod claims;
 mod gate;
 mod refusal;
 mod stream;
 mod upgrade;
 
+pub use authority::Authority;
 pub use claims::{Claims, Verify};
 pub use gate::{Admitted, Gate, unix_now_s};
 pub use refusal::Refusal;

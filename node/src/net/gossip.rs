@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use libp2p::PeerId;
 use libp2p::gossipsub::{
-    self, ConfigBuilder, IdentTopic, MessageAcceptance, MessageAuthenticity, MessageId,
-    ValidationMode, WhitelistSubscriptionFilter,
+    self, ConfigBuilder, IdentTopic, MessageAcceptance, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
-use libp2p::PeerId;
 use trine_client::admission::Gate;
 use trine_crdt::NodeId;
 
@@ -41,8 +41,8 @@ pub(super) fn behaviour(keypair: &Keypair, cluster: &str, gate: Arc<Gate>) -> Re
     let topic = topic(cluster);
     let filter = WhitelistSubscriptionFilter(std::iter::once(topic.hash()).collect());
     let authenticity = MessageAuthenticity::Signed(keypair.clone());
-    let mut inner = gossipsub::Behaviour::new_with_subscription_filter(authenticity, config, filter)
-        .map_err(str::to_owned)?;
+    let mut inner =
+        gossipsub::Behaviour::new_with_subscription_filter(authenticity, config, filter).map_err(str::to_owned)?;
     inner.subscribe(&topic).map_err(|error| error.to_string())?;
     Ok(NodesOnly::new(inner, gate))
 }

@@ -1,14 +1,51 @@
 //! What the driver holds of the network.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
-use libp2p::{Multiaddr, PeerId};
-use tokio::sync::mpsc;
+use futures::StreamExt as _;
+use libp2p::core::upgrade::Version;
+use libp2p::swarm::{Config as SwarmConfig, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, connection_limits, mdns, ping};
+use metrics::counter;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::timeout;
+use trine_client::admission::{Gate, Refusal, unix_now_s};
+use trine_client::framing;
+use trine_client::transport::transport;
 use trine_crdt::NodeId;
 use trine_replica::PeerMessage;
 use trine_replica::effect::PeerAddress;
 
+use super::client::Door;
 use super::config::{NetConfig, StartError};
+use super::dial::Dialler;
 use super::event::NetEvent;
+use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrameRef, LinkHello};
+use super::gossip::{self, Authors};
+use super::limits::{
+    ADMISSION_TIMEOUT, CLIENT_BYTES_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX, HELLO_TIMEOUT,
+    INCOMING_MAX, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, PENDING_INCOMING_MAX, ROOM_UNIT_BYTES,
+    RUMOR_BYTES_MAX,
+};
+use super::link::Shared;
+use super::queue::Class;
+use super::streams;
+use super::swarm::{Behaviour, Command, Engine};
+use super::table::Table;
+
+/// Commands that wait for the swarm's task.
+const COMMANDS_MAX: usize = 256;
+/// Reports of tasks that wait for the swarm's task.
+const REPORTS_MAX: usize = 256;
+/// How long an address may take until it is listened on.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the same refusal of the same peer is only counted, not logged again.
+const REFUSAL_QUIET: Duration = Duration::from_secs(60);
+/// The most refusals remembered for that.
+const REFUSALS_REMEMBERED_MAX: usize = 256;
 
 /// The network of one node.
 pub struct Net;
@@ -16,41 +53,101 @@ pub struct Net;
 /// Sends, publishes and connects. Clones speak for the same network; nothing here ever waits for a peer.
 #[derive(Clone)]
 pub struct NetHandle {
-    listening: Vec<Multiaddr>,
+    table: Arc<Table>,
+    commands: mpsc::Sender<Command>,
+    peers: watch::Sender<Vec<PeerAddress>>,
+    listening: Arc<[Multiaddr]>,
     peer: PeerId,
 }
 
 impl Net {
-    /// Starts listening and dialling.
+    /// Starts listening and dialling. The network ends with [`NetHandle::shutdown`], or when handle and receiver are gone.
     ///
     /// # Errors
     /// [`StartError`] when the own certificate is not acceptable or an address cannot be listened on.
     pub async fn start(config: NetConfig) -> Result<(NetHandle, mpsc::Receiver<NetEvent>), StartError> {
-        let _ = config;
-        Err(StartError::Transport { what: "not there yet".to_owned() })
+        let peer = config.keypair.public().to_peer_id();
+        let claims = config.verify.verify(&config.certificate, unix_now_s())?;
+        if claims.peer != peer {
+            return Err(StartError::Certificate(Refusal::Key));
+        }
+        let gate = Arc::new(Gate::new(config.certificate.clone(), config.verify.clone(), report_refusals()));
+        let mut swarm = make_swarm(&config, &claims.cluster, &gate)?;
+        let listening = listen(&mut swarm, &config.listen).await?;
+        let mut dialler = Dialler::new(peer);
+        for seed in &config.seeds {
+            dialler.seed(seed);
+        }
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        let (report, reports) = mpsc::channel(REPORTS_MAX);
+        let peers = watch::Sender::new(Vec::new());
+        let table = Arc::new(Table::default());
+        let room = Arc::new(Semaphore::new(LINK_RECEIVED_BYTES_MAX / ROOM_UNIT_BYTES));
+        let engine = Engine {
+            swarm,
+            hello: LinkHello {
+                versions: LINK_VERSIONS,
+                format_level: FORMAT_LEVEL,
+                cluster: claims.cluster.clone(),
+                node: config.node,
+                certificate: config.certificate.clone(),
+                process: draw(),
+                number: 0,
+            },
+            topic: gossip::topic(&claims.cluster),
+            table: table.clone(),
+            shared: Shared { gate: gate.clone(), events: events.clone(), room },
+            door: Arc::new(Door {
+                gate,
+                node: config.node,
+                region: claims.region,
+                events,
+                room: Arc::new(Semaphore::new(CLIENT_BYTES_MAX / ROOM_UNIT_BYTES)),
+                others: RwLock::default(),
+            }),
+            dialler,
+            authors: Authors::default(),
+            opening: BTreeMap::new(),
+            commands: commanded,
+            peers: peers.subscribe(),
+            report,
+            reports,
+        };
+        tokio::spawn(engine.run());
+        Ok((NetHandle { table, commands, peers, listening: listening.into(), peer }, receiver))
     }
 }
 
 impl NetHandle {
     /// Queues a message for a peer. Without a link, or with a full queue, it is dropped and counted.
     pub fn send(&self, to: NodeId, message: &PeerMessage) {
-        let _ = (to, message);
+        let class = Class::of(message);
+        let sent = self.table.of_node(to).is_some_and(|link| {
+            framing::frame(&LinkFrameRef::Message(message), LINK_FRAME_BYTES_MAX)
+                .is_some_and(|frame| link.queue.push(class, frame))
+        });
+        if !sent {
+            counter!("trine_link_dropped_total", "class" => class.name()).increment(1);
+        }
     }
 
     /// Publishes to all nodes by gossip; nothing happens when gossip is off. May be lost.
     pub fn publish(&self, bytes: Bytes) {
-        let _ = bytes;
+        if bytes.len() > RUMOR_BYTES_MAX || self.commands.try_send(Command::Publish(bytes)).is_err() {
+            counter!("trine_rumors_dropped_total").increment(1);
+        }
     }
 
     /// Replaces the nodes to be connected with; seeds and discovered nodes stay.
     pub fn set_peers(&self, peers: Vec<PeerAddress>) {
-        let _ = peers;
+        self.peers.send_replace(peers);
     }
 
     /// The nodes that a link stands with.
     #[must_use]
     pub fn connected(&self) -> Vec<NodeId> {
-        Vec::new()
+        self.table.nodes()
     }
 
     /// Where the network listens, with ports filled in.
@@ -66,5 +163,79 @@ impl NetHandle {
     }
 
     /// Closes all connections and ends the network's tasks.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.commands.send(Command::Shutdown(done)).await.is_ok() {
+            let _ = ended.await;
+        }
+    }
+}
+
+fn make_swarm(config: &NetConfig, cluster: &str, gate: &Arc<Gate>) -> Result<Swarm<Behaviour>, StartError> {
+    let failed = |what: String| StartError::Transport { what };
+    let peer = config.keypair.public().to_peer_id();
+    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT)
+        .map_err(|error| failed(error.to_string()))?;
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
+        .with_max_established_incoming(Some(INCOMING_MAX))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+    let gossip = config.gossip.then(|| gossip::behaviour(&config.keypair, cluster, gate.clone())).transpose();
+    let mdns = config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), peer)).transpose();
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        streams: streams::Behaviour::default(),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(60))),
+        gossip: gossip.map_err(failed)?.into(),
+        mdns: mdns.map_err(|error| failed(error.to_string()))?.into(),
+    };
+    let config = SwarmConfig::with_tokio_executor()
+        .with_idle_connection_timeout(HELLO_TIMEOUT)
+        .with_substream_upgrade_protocol_override(Version::V1Lazy);
+    Ok(Swarm::new(transport, behaviour, peer, config))
+}
+
+/// Listens on all addresses and returns them with their ports.
+async fn listen(swarm: &mut Swarm<Behaviour>, addresses: &[Multiaddr]) -> Result<Vec<Multiaddr>, StartError> {
+    let mut listening = Vec::new();
+    for address in addresses {
+        let wrong = |what: String| StartError::Listen { address: address.clone(), what };
+        let id = swarm.listen_on(address.clone()).map_err(|error| wrong(error.to_string()))?;
+        let ready = async {
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::NewListenAddr { listener_id, address } if listener_id == id => return Ok(address),
+                    SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == id => {
+                        return Err(reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        let ready = timeout(LISTEN_TIMEOUT, ready).await.unwrap_or_else(|_| Err("not in time".to_owned()));
+        listening.push(ready.map_err(wrong)?);
+    }
+    Ok(listening)
+}
+
+/// Counts each refusal; logs the first of each peer and reason.
+fn report_refusals() -> impl Fn(Option<PeerId>, &Refusal) + Send + Sync {
+    let logged: Mutex<BTreeMap<(Option<PeerId>, &'static str), Instant>> = Mutex::default();
+    move |peer, refusal| {
+        let reason = refusal.reason();
+        counter!("trine_admission_refused_total", "reason" => reason).increment(1);
+        let now = Instant::now();
+        let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.retain(|_, at| now.duration_since(*at) < REFUSAL_QUIET);
+        if logged.len() < REFUSALS_REMEMBERED_MAX && logged.insert((peer, reason), now).is_none() {
+            let peer = peer.map(|peer| peer.to_string());
+            tracing::warn!(peer, reason, %refusal, "refused");
+        }
+    }
+}
+
+fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the system has a random source");
+    u64::from_be_bytes(bytes)
 }

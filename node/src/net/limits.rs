@@ -16,6 +16,8 @@ pub const LINK_RECEIVED_BYTES_MAX: usize = 96 * 1024 * 1024;
 pub const CLIENT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// The most requests under way on one client stream.
 pub const CLIENT_REQUESTS_MAX: usize = 4096;
+/// The unit in which room for received bytes is handed out, in bytes.
+pub const ROOM_UNIT_BYTES: usize = 1024;
 /// The most events that wait for the driver.
 pub const EVENTS_MAX: usize = 1024;
 /// The largest rumor, in bytes.

@@ -17,10 +17,22 @@
 //!
 //! Two nodes that miss each other both dial, so two connections may arise; [`link`] says which one stays.
 
+pub mod limits;
+
 mod config;
 mod event;
 mod handle;
-pub mod limits;
+
+mod client;
+mod dial;
+mod frame;
+mod gossip;
+mod link;
+mod nodes_only;
+mod queue;
+mod streams;
+mod swarm;
+mod table;
 
 pub use config::{NetConfig, StartError};
 pub use event::{NetEvent, Room};

@@ -114,7 +114,11 @@ impl Queue {
             return Next::Echo(number);
         }
         let bulk_first = state.data_in_a_row >= DATA_IN_A_ROW;
-        let order = if bulk_first { [Class::Control, Class::Bulk, Class::Data] } else { [Class::Control, Class::Data, Class::Bulk] };
+        let order = if bulk_first {
+            [Class::Control, Class::Bulk, Class::Data]
+        } else {
+            [Class::Control, Class::Data, Class::Bulk]
+        };
         for class in order {
             if let Some(frame) = state.classes[class as usize].pop_front() {
                 state.bytes -= frame.len();

@@ -1,0 +1,262 @@
+//! One link: hello, then frames in both directions until it falls silent.
+//!
+//! The reader takes a frame at a time, only when there is room for it, and hands it to the driver; while the driver
+//! is slow nothing is read and TCP holds the peer back. Silence therefore counts only while the reader waits for the
+//! peer. The writer sends what the queue holds, and a beat every [`HEARTBEAT_INTERVAL`]; a beat's echo measures the
+//! round trip.
+//!
+//! A link that was replaced by a better one of the same pair sends what it had taken, reads what is still under way,
+//! and goes without a word to the driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter, ReadHalf, WriteHalf};
+use libp2p::PeerId;
+use libp2p::swarm::{ConnectionId, Stream};
+use metrics::{counter, gauge};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use trine_client::admission::{Claims, Gate, Refusal};
+use trine_client::framing::{self, FrameError};
+use trine_crdt::codec;
+use trine_protocol::Role;
+
+use super::event::{NetEvent, Room};
+use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrame, LinkHello};
+use super::limits::{
+    HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, HELLO_TIMEOUT, LINK_FRAME_BYTES_MAX, ROOM_UNIT_BYTES, SILENCE_MAX,
+};
+use super::queue::Next;
+use super::table::{Link, Phase};
+
+/// How many bytes are gathered for one write or read.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Frames up to this length need no room of their own.
+const SMALL_BYTES: usize = 64;
+/// How long a replaced link stays open when everything was sent.
+const CLOSE_DELAY: Duration = Duration::from_millis(500);
+/// How long a replaced link goes on reading what is still under way.
+const LEAVE_GRACE: Duration = Duration::from_secs(2);
+
+/// A stream whose hellos were exchanged and found in order.
+pub(super) struct Candidate {
+    pub peer: PeerId,
+    pub connection: ConnectionId,
+    pub ours: bool,
+    /// The number in the opener's hello.
+    pub number: u64,
+    pub hello: LinkHello,
+    pub claims: Claims,
+    reader: BufReader<ReadHalf<Stream>>,
+    writer: WriteHalf<Stream>,
+}
+
+/// Why no link came of a stream.
+pub(super) enum Failure {
+    /// The peer broke a rule.
+    Refused(Refusal),
+    /// The stream broke.
+    Broken(FrameError),
+}
+
+/// Exchanges hellos.
+pub(super) async fn establish(
+    stream: Stream,
+    (peer, connection, ours): (PeerId, ConnectionId, bool),
+    own: LinkHello,
+    gate: Arc<Gate>,
+) -> Result<Candidate, Failure> {
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+    let exchange = async {
+        let frame = framing::frame(&own, HELLO_BYTES_MAX).unwrap_or_default();
+        framing::write_frame(&mut writer, &frame, HELLO_TIMEOUT).await?;
+        framing::read_value::<LinkHello>(&mut reader, HELLO_BYTES_MAX, HELLO_TIMEOUT).await
+    };
+    let hello = match timeout(HELLO_TIMEOUT, exchange).await {
+        Err(_) => return Err(Failure::Broken(FrameError::Silence)),
+        Ok(Err(FrameError::Length { .. } | FrameError::Undecodable(_))) => return Err(refused("an undecodable hello")),
+        Ok(Err(broken)) => return Err(Failure::Broken(broken)),
+        Ok(Ok(hello)) => hello,
+    };
+    let claims = check(&hello, &own, &gate, peer)?;
+    let number = if ours { own.number } else { hello.number };
+    Ok(Candidate { peer, connection, ours, number, hello, claims, reader, writer })
+}
+
+fn check(hello: &LinkHello, own: &LinkHello, gate: &Gate, peer: PeerId) -> Result<Claims, Failure> {
+    let admitted = gate.admitted(&peer).ok_or(Failure::Refused(Refusal::NoCertificate))?;
+    if admitted.claims.role != Role::Node {
+        return Err(Failure::Refused(Refusal::Role));
+    }
+    if hello.certificate != admitted.certificate {
+        return Err(refused("a hello with another certificate than the connection's"));
+    }
+    if hello.cluster != own.cluster || admitted.claims.cluster != own.cluster {
+        return Err(Failure::Refused(Refusal::Cluster));
+    }
+    if hello.versions.0 > LINK_VERSIONS.1 || hello.versions.1 < LINK_VERSIONS.0 || hello.format_level != FORMAT_LEVEL {
+        return Err(refused("no version of links in common"));
+    }
+    if hello.node == own.node {
+        return Err(refused("a hello with this node's own id"));
+    }
+    Ok(admitted.claims)
+}
+
+fn refused(what: &'static str) -> Failure {
+    Failure::Refused(Refusal::Conversation { what })
+}
+
+/// What all links of a node share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub gate: Arc<Gate>,
+    pub events: mpsc::Sender<NetEvent>,
+    pub room: Arc<Semaphore>,
+}
+
+/// The link that stood before, and whether this one replaces it while it stands.
+pub(super) type Predecessor = Option<(watch::Receiver<Phase>, bool)>;
+
+/// Serves a link until it ends.
+pub(super) async fn run(link: Arc<Link>, candidate: Candidate, before: Predecessor, shared: Shared) {
+    let Candidate { reader, writer, .. } = candidate;
+    let mut writing = tokio::spawn(write(link.clone(), writer));
+    if announce(&link, before, &shared).await {
+        let left = async {
+            link.leave.notified().await;
+            if link.replaced() {
+                sleep(LEAVE_GRACE).await;
+            }
+        };
+        let broken = async {
+            if let Ok(Ok(())) = (&mut writing).await {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            error = read(&link, reader, &shared) => {
+                if let FrameError::Length { .. } | FrameError::Undecodable(_) = error {
+                    shared.gate.refuse(Some(link.peer_id), &Refusal::Conversation { what: "an undecodable frame" });
+                }
+                tracing::debug!(peer = %link.peer.name, %error, "link ends");
+            }
+            () = left => {}
+            () = broken => tracing::debug!(peer = %link.peer.name, "link cannot be written"),
+        }
+    }
+    writing.abort();
+    if link.end() {
+        // The driver being gone is no error here: everything ends with it.
+        let _ = shared.events.send(NetEvent::PeerDown(link.peer.node)).await;
+        link.phase.send_replace(Phase::Down);
+    }
+}
+
+/// Tells the driver of the peer, unless it knows. False: the driver is gone.
+async fn announce(link: &Link, before: Predecessor, shared: &Shared) -> bool {
+    let mut known = false;
+    if let Some((mut phase, replaced)) = before {
+        let settled = if replaced {
+            phase.wait_for(|phase| *phase != Phase::Starting).await.map(|phase| *phase)
+        } else {
+            phase.wait_for(|phase| *phase == Phase::Down).await.map(|phase| *phase)
+        };
+        known = settled.is_ok_and(|phase| phase == Phase::Up);
+    }
+    let told = known || shared.events.send(NetEvent::PeerUp(link.peer.clone())).await.is_ok();
+    link.phase.send_replace(Phase::Up);
+    told
+}
+
+async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Shared) -> FrameError {
+    let region = link.peer.region.to_string();
+    let received = counter!("trine_link_bytes_total", "region" => region.clone(), "direction" => "in");
+    let rtt = gauge!("trine_link_rtt_seconds", "region" => region, "peer" => link.peer.name.clone());
+    loop {
+        let step = async {
+            let length = framing::read_length(&mut reader, LINK_FRAME_BYTES_MAX, SILENCE_MAX, SILENCE_MAX).await?;
+            let room = room_for(&shared.room, length).await;
+            let body = framing::read_body(&mut reader, length, SILENCE_MAX).await?;
+            received.increment(4 + length as u64);
+            Ok((codec::decode::<LinkFrame>(&body)?, room))
+        };
+        match step.await {
+            Err(error) => return error,
+            Ok((LinkFrame::Beat(number), _)) => link.queue.echo(number),
+            Ok((LinkFrame::Echo(number), _)) => {
+                if let Some(round_trip) = link.echoed(number) {
+                    rtt.set(round_trip.as_secs_f64());
+                }
+            }
+            Ok((LinkFrame::Message(message), room)) => {
+                let event = NetEvent::Message { from: link.peer.node, message, room };
+                if shared.events.send(event).await.is_err() {
+                    return FrameError::Ended;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for room for so many bytes.
+pub(super) async fn room_for(room: &Arc<Semaphore>, bytes: usize) -> Room {
+    if bytes <= SMALL_BYTES {
+        return Room(None);
+    }
+    let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
+    Room(room.clone().acquire_many_owned(units).await.ok())
+}
+
+async fn write(link: Arc<Link>, writer: WriteHalf<Stream>) -> std::io::Result<()> {
+    let region = link.peer.region.to_string();
+    let queued = gauge!("trine_link_queue_bytes", "region" => region.clone(), "peer" => link.peer.name.clone());
+    let sent = ["control", "data", "bulk"].map(
+        |class| counter!("trine_link_bytes_total", "region" => region.clone(), "direction" => "out", "class" => class),
+    );
+    let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
+    let mut beats = interval(HEARTBEAT_INTERVAL);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut number = 0;
+    loop {
+        match link.queue.pop() {
+            Next::Frame(class, frame) => {
+                sent[class as usize].increment(frame.len() as u64);
+                writer.write_all(&frame).await?;
+            }
+            Next::Echo(number) => write_own(&mut writer, &LinkFrame::Echo(number)).await?,
+            Next::Empty => {
+                writer.flush().await?;
+                queued.set(link.queue.bytes() as f64);
+                tokio::select! {
+                    _ = beats.tick() => {
+                        number += 1;
+                        link.beat(number);
+                        write_own(&mut writer, &LinkFrame::Beat(number)).await?;
+                    }
+                    () = link.queue.filled() => {}
+                }
+                continue;
+            }
+            Next::Closed => {
+                // The other side settles at its own pace; an early end would look to it like a lost peer.
+                writer.flush().await?;
+                sleep(CLOSE_DELAY).await;
+                return writer.close().await;
+            }
+        }
+        if beats.tick().now_or_never().is_some() {
+            queued.set(link.queue.bytes() as f64);
+            number += 1;
+            link.beat(number);
+            write_own(&mut writer, &LinkFrame::Beat(number)).await?;
+        }
+    }
+}
+
+async fn write_own(writer: &mut BufWriter<WriteHalf<Stream>>, frame: &LinkFrame) -> std::io::Result<()> {
+    writer.write_all(&framing::frame(frame, LINK_FRAME_BYTES_MAX).unwrap_or_default()).await
+}

@@ -1,0 +1,352 @@
+//! The task that owns the swarm. It decides and hands on; it never waits for a peer, a stream or the driver.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, connection_limits, gossipsub, mdns, ping};
+use metrics::counter;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use trine_client::admission::Refusal;
+use trine_client::transport::{is_name, resolve};
+use trine_protocol::Role;
+use trine_replica::effect::PeerAddress;
+use trine_replica::input::Peer;
+
+use super::client::{self, Door};
+use super::dial::{Dialler, Target};
+use super::event::NetEvent;
+use super::frame::LinkHello;
+use super::gossip::{self, Authors};
+use super::limits::{RECHECK_INTERVAL, SILENCE_MAX};
+use super::link::{self, Candidate, Failure, Shared};
+use super::streams::{self, CLIENT, LINK, Opened};
+use super::table::{Link, Rank, Table};
+
+/// How often the dialler is asked.
+const DIAL_TICK: Duration = Duration::from_millis(50);
+/// How long a link that we opened may be without a hello before the peer is dialled again.
+const OPENING_MAX: Duration = SILENCE_MAX;
+
+/// All behaviours of a node.
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    pub limits: connection_limits::Behaviour,
+    pub streams: streams::Behaviour,
+    pub ping: ping::Behaviour,
+    pub gossip: Toggle<gossip::Behaviour>,
+    pub mdns: Toggle<mdns::tokio::Behaviour>,
+}
+
+/// What the handle asks for.
+pub(super) enum Command {
+    Publish(Bytes),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// What tasks report.
+pub(super) enum Report {
+    Candidate(Box<Candidate>),
+    Failed { peer: PeerId, connection: ConnectionId, failure: Failure },
+    Ended(Arc<Link>),
+    Resolved(Target, Vec<Multiaddr>),
+}
+
+/// The task's state.
+pub(super) struct Engine {
+    pub swarm: Swarm<Behaviour>,
+    pub hello: LinkHello,
+    pub topic: gossipsub::IdentTopic,
+    pub table: Arc<Table>,
+    pub shared: Shared,
+    pub door: Arc<Door>,
+    pub dialler: Dialler,
+    pub authors: Authors,
+    pub opening: BTreeMap<PeerId, (ConnectionId, Instant)>,
+    pub commands: mpsc::Receiver<Command>,
+    pub peers: watch::Receiver<Vec<PeerAddress>>,
+    pub report: mpsc::Sender<Report>,
+    pub reports: mpsc::Receiver<Report>,
+}
+
+impl Engine {
+    /// Runs until it is told to stop or the handle is gone.
+    pub async fn run(mut self) {
+        let mut dial = interval(DIAL_TICK);
+        dial.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut recheck = interval(RECHECK_INTERVAL);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                Some(report) = self.reports.recv() => self.on_report(report),
+                command = self.commands.recv() => match command {
+                    Some(Command::Publish(bytes)) => self.publish(bytes),
+                    Some(Command::Shutdown(done)) => {
+                        self.table.all().iter().for_each(|link| link.leave.notify_one());
+                        drop(self);
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return,
+                },
+                Ok(()) = self.peers.changed() => self.on_peers(),
+                _ = dial.tick() => self.dial(),
+                _ = recheck.tick() => self.recheck(),
+            }
+        }
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Streams(opened)) => self.on_stream(opened),
+            SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
+                for (peer, address) in found {
+                    let address = address.with_p2p(peer).unwrap_or_else(|address| address);
+                    if self.dialler.seed(&address) {
+                        let _ = self.shared.events.try_send(NetEvent::Discovered { address });
+                    }
+                }
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } if endpoint.is_dialer() => {
+                self.dialler.ended(connection_id, Some(peer_id));
+                if self.is_wanted(&peer_id) {
+                    self.opening.insert(peer_id, (connection_id, Instant::now()));
+                    self.swarm.behaviour_mut().streams.open_link(peer_id, connection_id);
+                } else {
+                    self.swarm.close_connection(connection_id);
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => self.opening_over(&peer_id, connection_id),
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                let myself = matches!(error, DialError::LocalPeerId { .. }).then(|| *self.swarm.local_peer_id());
+                self.dialler.ended(connection_id, myself);
+                tracing::trace!(%error, "dial failed");
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => {
+                counter!("trine_connections_failed_total").increment(1);
+                tracing::debug!(%error, "incoming connection failed");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a link with the peer is missing and not being made.
+    fn is_wanted(&self, peer: &PeerId) -> bool {
+        let opening = self.opening.get(peer).is_some_and(|(_, since)| since.elapsed() < OPENING_MAX);
+        !opening && !self.table.is_linked(peer)
+    }
+
+    fn opening_over(&mut self, peer: &PeerId, connection: ConnectionId) {
+        if self.opening.get(peer).is_some_and(|(opening, _)| *opening == connection) {
+            self.opening.remove(peer);
+        }
+    }
+
+    fn on_stream(&mut self, Opened { peer, connection, stream, ours }: Opened) {
+        let Some((protocol, stream)) = stream else {
+            self.opening_over(&peer, connection);
+            self.swarm.close_connection(connection);
+            return;
+        };
+        let Some(admitted) = self.shared.gate.admitted(&peer).filter(|_| !ours) else {
+            // Ours: the peer's certificate is verified with the first byte that it sends.
+            if ours {
+                self.establish(stream, peer, connection, ours);
+            } else {
+                self.refuse(peer, connection, &Refusal::NoCertificate);
+            }
+            return;
+        };
+        match (admitted.claims.role, protocol) {
+            (Role::Node, protocol) if protocol == LINK => self.establish(stream, peer, connection, ours),
+            (role, protocol) if role != Role::Node && protocol == CLIENT => {
+                tokio::spawn(client::serve(stream, peer, admitted, self.door.clone()));
+            }
+            _ => self.refuse(peer, connection, &Refusal::Role),
+        }
+    }
+
+    fn establish(&mut self, stream: libp2p::Stream, peer: PeerId, connection: ConnectionId, ours: bool) {
+        self.hello.number += 1;
+        let (hello, gate, report) = (self.hello.clone(), self.shared.gate.clone(), self.report.clone());
+        tokio::spawn(async move {
+            let outcome = match link::establish(stream, (peer, connection, ours), hello, gate).await {
+                Ok(candidate) => Report::Candidate(Box::new(candidate)),
+                Err(failure) => Report::Failed { peer, connection, failure },
+            };
+            let _ = report.send(outcome).await;
+        });
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Candidate(candidate) => {
+                self.opening_over(&candidate.peer, candidate.connection);
+                self.settle(*candidate);
+            }
+            Report::Failed { peer, connection, failure } => {
+                self.opening_over(&peer, connection);
+                match failure {
+                    Failure::Refused(refusal) => self.refuse(peer, connection, &refusal),
+                    Failure::Broken(error) => {
+                        tracing::debug!(%peer, %error, "no link came of a stream");
+                        self.swarm.close_connection(connection);
+                    }
+                }
+            }
+            Report::Ended(link) => {
+                self.table.remove(&link);
+                self.swarm.close_connection(link.connection);
+            }
+            Report::Resolved(target, addresses) => self.start_dial(target, addresses),
+        }
+    }
+
+    /// Makes a candidate the pair's link, unless a better one stands.
+    fn settle(&mut self, candidate: Candidate) {
+        let own = *self.swarm.local_peer_id();
+        let node = candidate.hello.node;
+        if self.table.of_node(node).is_some_and(|standing| standing.peer_id != candidate.peer) {
+            let what = "a hello with the id of another node that is connected";
+            self.refuse(candidate.peer, candidate.connection, &Refusal::Conversation { what });
+            return;
+        }
+        let opener_is_smaller = candidate.ours == (own < candidate.peer);
+        let rank = Rank { opened_by_smaller: opener_is_smaller, number: candidate.number };
+        let mut before = None;
+        if let Some(standing) = self.table.of_peer(&candidate.peer) {
+            let same = standing.process == candidate.hello.process && standing.peer.node == node;
+            if same && standing.rank > rank && !standing.ended() {
+                self.swarm.close_connection(candidate.connection);
+                return;
+            }
+            let replaced = same && standing.replace();
+            if !same {
+                standing.leave.notify_one();
+            }
+            before = Some((standing.phase.subscribe(), replaced));
+        }
+        let claims = &candidate.claims;
+        let peer = Peer { node, name: claims.name.clone(), region: claims.region.clone() };
+        self.authors.remember(candidate.peer, node);
+        let process = candidate.hello.process;
+        let link = Arc::new(Link::new(candidate.peer, peer, candidate.connection, rank, process));
+        self.table.insert(&link);
+        let (shared, report) = (self.shared.clone(), self.report.clone());
+        tokio::spawn(async move {
+            link::run(link.clone(), candidate, before, shared).await;
+            let _ = report.send(Report::Ended(link)).await;
+        });
+    }
+
+    fn refuse(&mut self, peer: PeerId, connection: ConnectionId, refusal: &Refusal) {
+        self.shared.gate.refuse(Some(peer), refusal);
+        self.swarm.close_connection(connection);
+    }
+
+    fn on_gossip(&mut self, event: gossipsub::Event) {
+        let gossipsub::Event::Message { propagation_source, message_id, message } = event else { return };
+        let (author, mut verdict) = self.authors.judge(&message);
+        if let Some(from) = author {
+            let bytes = Bytes::from(message.data);
+            if self.shared.events.try_send(NetEvent::Rumor { from, bytes }).is_err() {
+                counter!("trine_rumors_dropped_total").increment(1);
+            }
+        } else if !self.table.is_linked(&propagation_source) {
+            verdict = gossipsub::MessageAcceptance::Ignore;
+        }
+        if let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() {
+            gossip.inner.report_message_validation_result(&message_id, &propagation_source, verdict);
+        }
+    }
+
+    fn publish(&mut self, bytes: Bytes) {
+        let topic = self.topic.hash();
+        if let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut()
+            && let Err(error) = gossip.inner.publish(topic, Vec::from(bytes))
+        {
+            tracing::trace!(%error, "rumor not published");
+        }
+    }
+
+    fn on_peers(&mut self) {
+        let peers = self.peers.borrow_and_update().clone();
+        let mut others = Vec::new();
+        let mut wanted: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
+        for known in &peers {
+            let Ok(peer) = known.peer.parse::<PeerId>() else {
+                tracing::warn!(peer = %known.peer, "not a peer id in the roster");
+                continue;
+            };
+            for address in known.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok()) {
+                if let Ok(whole) = address.clone().with_p2p(peer) {
+                    others.push((known.region.clone(), whole.to_string()));
+                }
+                wanted.entry(peer).or_default().push(address);
+            }
+        }
+        self.dialler.set_peers(wanted);
+        self.door.set_others(others);
+    }
+
+    fn dial(&mut self) {
+        let now = Instant::now();
+        let (opening, table) = (&self.opening, &self.table);
+        let due = self.dialler.due(now, |peer| {
+            table.is_linked(peer) || opening.get(peer).is_some_and(|(_, since)| now - *since < OPENING_MAX)
+        });
+        for (target, addresses) in due {
+            if addresses.iter().any(is_name) {
+                let report = self.report.clone();
+                tokio::spawn(async move {
+                    let mut resolved = Vec::new();
+                    for address in &addresses {
+                        resolved.extend(resolve(address).await);
+                    }
+                    let _ = report.send(Report::Resolved(target, resolved)).await;
+                });
+            } else {
+                self.start_dial(target, addresses);
+            }
+        }
+    }
+
+    fn start_dial(&mut self, target: Target, addresses: Vec<Multiaddr>) {
+        // A new port for each dial: several to one address are under way at once.
+        let options = match &target {
+            Target::Peer(peer) => vec![
+                DialOpts::peer_id(*peer)
+                    .addresses(addresses)
+                    .condition(PeerCondition::Always)
+                    .allocate_new_port()
+                    .build(),
+            ],
+            Target::Address(_) => addresses
+                .into_iter()
+                .map(|address| DialOpts::unknown_peer_id().address(address).allocate_new_port().build())
+                .collect(),
+        };
+        for options in options {
+            let connection = options.connection_id();
+            if self.swarm.dial(options).is_ok() {
+                self.dialler.started(connection, target.clone());
+            }
+        }
+    }
+
+    fn recheck(&mut self) {
+        let swarm = &self.swarm;
+        let failed = self.shared.gate.recheck(|peer| swarm.is_connected(peer), RECHECK_INTERVAL);
+        for peer in failed {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+}
