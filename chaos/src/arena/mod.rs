@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod control;
+pub mod digest;
 pub mod network;
 
 use std::path::{Path, PathBuf};

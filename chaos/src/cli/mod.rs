@@ -1,6 +1,7 @@
 //! The command line.
 
 mod command;
+mod digest;
 mod probe;
 mod up;
 
@@ -25,6 +26,8 @@ enum Command {
     Up(up::Up),
     /// Measure the arena's own network: delay errors, packets a second, cuts
     Probe(probe::Probe),
+    /// Recompute what stopped nodes hold, and compare it
+    Digest(digest::Digest),
     /// Join a network namespace, then become a program
     #[command(hide = true)]
     Enter {
@@ -48,6 +51,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(up) => up.run(),
         Command::Probe(probe) => probe.run(),
+        Command::Digest(digest) => digest.run(),
         Command::Enter { network, die_with, program } => {
             let entrance = Entrance { user: None, network, die_with };
             become_program(&entrance, &program).map(|never| match never {})

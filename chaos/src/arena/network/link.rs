@@ -99,7 +99,7 @@ impl Link {
         let started = self.all_sent_ns.max(now_ns.saturating_sub(burst_ns));
         let finished = started + time_of(bytes, rate);
         let wait_ns = finished.saturating_sub(now_ns);
-        if wait_ns > time_of(shape.queue_bytes, rate) + burst_ns {
+        if wait_ns > time_of(shape.queue_bytes, rate) {
             return None;
         }
         self.all_sent_ns = finished;

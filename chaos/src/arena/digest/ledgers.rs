@@ -1,0 +1,130 @@
+//! A node's ledgers: its own region's, applied anew from the log; the others', put together from mirrored records.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use trine_crdt::{NamespaceId, RegionId, Timestamp};
+use trine_ledger::apply::{Applied, Change, Lookup, Remembered};
+use trine_ledger::{Entry, Frontier, Hash, LedgerState, Record};
+
+use super::table::Table;
+use super::{Head, hex, log};
+
+/// What the applier asks for, in memory: this checker has as much as it needs.
+#[derive(Debug, Default)]
+struct Memory {
+    latest: BTreeMap<(NamespaceId, String), u64>,
+    remembered: BTreeMap<[u8; 32], Remembered>,
+    numbers: BTreeMap<u64, ([u8; 32], Timestamp)>,
+}
+
+impl Lookup for Memory {
+    type Error = Infallible;
+
+    fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, Infallible> {
+        Ok(self.latest.get(&(namespace.clone(), key.to_owned())).copied())
+    }
+
+    fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, Infallible> {
+        Ok(self.remembered.get(key).copied())
+    }
+
+    fn remembered_at(&mut self, number: u64) -> Result<([u8; 32], Timestamp), Infallible> {
+        Ok(self.numbers.get(&number).copied().unwrap_or_default())
+    }
+}
+
+/// Reads one stopped node's ledgers.
+#[derive(Debug)]
+pub struct LedgerReader {
+    data: PathBuf,
+    region: RegionId,
+}
+
+impl LedgerReader {
+    /// The node of this data directory and region.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn open(data: &Path, region: RegionId) -> anyhow::Result<Self> {
+        ensure!(data.is_dir(), "{} is not there", data.display());
+        Ok(Self { data: data.to_owned(), region })
+    }
+
+    /// Applies the own region's log and hands every record over: index, key, leaf, stamp.
+    ///
+    /// # Errors
+    /// When the log is damaged or does not apply.
+    pub fn own(&self, mut record: impl FnMut(u64, &str, &Hash, Timestamp)) -> anyhow::Result<Head> {
+        let mut state = LedgerState::new(self.region.clone());
+        let mut memory = Memory::default();
+        log::replay(&self.data, |position, payload| {
+            let at = || format!("log entry {}", position.index);
+            let Some(payload) = payload else {
+                return state.pass::<Infallible>(position).with_context(at);
+            };
+            let entry = Entry::from_bytes(&payload).with_context(at)?;
+            let outcome = state.apply(position, &entry, &mut memory).with_context(at)?;
+            for applied in outcome.applied {
+                if let Applied::Record(applied) = applied {
+                    record(applied.index, &applied.key, &applied.leaf, applied.header.stamp);
+                    memory.latest.insert((applied.header.namespace.clone(), applied.key), applied.index);
+                }
+            }
+            for change in outcome.changes {
+                memory.keep(change);
+            }
+            Ok(())
+        })?;
+        Ok(Head { size: state.size(), root: hex(&state.root()) })
+    }
+
+    /// All ledgers' heads.
+    ///
+    /// # Errors
+    /// When something is damaged, or a mirror has a gap.
+    pub fn heads(&self) -> anyhow::Result<BTreeMap<String, Head>> {
+        let mut heads = BTreeMap::from([(self.region.to_string(), self.own(|_, _, _, _| ())?)]);
+        let table = Table::open(&self.data, "derived")?;
+        let mut frontiers: BTreeMap<String, Frontier> = BTreeMap::new();
+        for row in table.rows(b"m") {
+            let (key, bytes) = row?;
+            let (region, index) = mirrored(&key).context("a mirrored record's row without a place")?;
+            let frontier = frontiers.entry(region.clone()).or_default();
+            ensure!(frontier.size() == index, "the mirror of {region} has no record {}", frontier.size());
+            let record = Record::from_bytes(&bytes).with_context(|| format!("record {index} of {region}"))?;
+            record.verify().with_context(|| format!("record {index} of {region}"))?;
+            frontier.push(record.leaf(), |_| ());
+        }
+        let show = |frontier: Frontier| Head { size: frontier.size(), root: hex(&frontier.root()) };
+        heads.extend(frontiers.into_iter().map(|(region, frontier)| (region, show(frontier))));
+        Ok(heads)
+    }
+}
+
+impl Memory {
+    fn keep(&mut self, change: Change) {
+        match change {
+            Change::Remember { key, row } => {
+                self.numbers.insert(row.number, (key, row.stamp));
+                self.remembered.insert(key, row);
+            }
+            Change::Forget { number, key } => {
+                self.numbers.remove(&number);
+                if self.remembered.get(&key).is_some_and(|row| row.number == number) {
+                    self.remembered.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+/// Region and index from the key of a mirrored record's row.
+fn mirrored(row: &[u8]) -> Option<(String, u64)> {
+    let rest = row.strip_prefix(b"m")?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let region = std::str::from_utf8(&rest[..end]).ok()?;
+    Some((region.to_owned(), u64::from_be_bytes(rest[end + 1..].try_into().ok()?)))
+}
