@@ -1,0 +1,128 @@
+//! What the network does to a group: a peer cut off and healed, and callers that may not connect.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use trine_crdt::NodeId;
+use trine_node::identity::tls::{client_config, server_name};
+use trine_replica::input::ProposeOutcome;
+
+use crate::raft_group::{PATIENCE, Region, free_address};
+
+/// Passes connections on, except while cut: then bytes are swallowed in silence, as a broken cable does.
+async fn cable(listen: SocketAddr, to: SocketAddr, cut: watch::Receiver<bool>) {
+    let listener = TcpListener::bind(listen).await.expect("a port");
+    loop {
+        let (near, _) = listener.accept().await.expect("accepts");
+        let mut cut = cut.clone();
+        tokio::spawn(async move {
+            if *cut.borrow() {
+                // Never answered; whoever dials during the cut gives up by itself.
+                let _ = cut.wait_for(|cut| !cut).await;
+                return;
+            }
+            let Ok(far) = TcpStream::connect(to).await else { return };
+            let (mut near, mut far) = (near, far);
+            let (mut near_read, mut near_write) = near.split();
+            let (mut far_read, mut far_write) = far.split();
+            let once_cut = async {
+                let _ = cut.wait_for(|cut| *cut).await;
+            };
+            tokio::select! {
+                _ = tokio::io::copy(&mut near_read, &mut far_write) => return,
+                _ = tokio::io::copy(&mut far_read, &mut near_write) => return,
+                () = once_cut => {}
+            }
+            // What was under way is lost for good: this connection never speaks again, nor does it close.
+            tokio::time::sleep(Duration::from_secs(120)).await;
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_cut_off_is_back_within_a_second_and_disturbs_nobody() {
+    let mut region = Region::new(&["a", "b", "c"]).await;
+    let (cut, is_cut) = watch::channel(false);
+    // Everything from and to c crosses a cable: its own dials to a and b as well as theirs to c.
+    let direct: Vec<SocketAddr> = region.founders.iter().map(|founder| founder.raft.parse().expect("one")).collect();
+    let mut cables = Vec::new();
+    for founder in 0..3 {
+        let near = free_address();
+        cables.push(tokio::spawn(cable(near, direct[founder], is_cut.clone())));
+        region.founders[founder].raft = near.to_string();
+    }
+    for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+        region.listen.insert(name.to_owned(), direct[number]);
+    }
+    for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+        region.start(name, NodeId(number as u64 + 1), std::sync::Arc::default()).await.expect("starts");
+    }
+    assert_eq!(region.append("before").await, ProposeOutcome::Committed);
+    region.level().await;
+    let (_, term) = region.leader().await;
+
+    // The whole region's cables are cut: nobody hears anybody, so nobody can be elected, and pre-vote keeps terms still.
+    cut.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    cut.send_replace(false);
+    let healed = Instant::now();
+    let (leader, term_after) = region.leader().await;
+    let outcome = timeout(PATIENCE, region.nodes[&leader].group.propose(term_after, "after".into())).await;
+    println!("appending again {:?} after the heal, term {term} then {term_after}", healed.elapsed());
+    assert_eq!(outcome.expect("in time"), ProposeOutcome::Committed);
+    let all = region.nodes[&leader].core.positions().len();
+    for node in region.nodes.values() {
+        let mut count = node.core.count.subscribe();
+        timeout(PATIENCE, count.wait_for(|count| *count >= all)).await.expect("in time").expect("alive");
+    }
+    let took = healed.elapsed();
+    println!("level again {took:?} after the heal");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(term_after <= term + 1, "terms stood still while nobody could win: {term} then {term_after}");
+    cables.iter().for_each(tokio::task::JoinHandle::abort);
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_do_not_get_in() {
+    let region = Region::founded(&["a"]).await;
+    let address: SocketAddr = region.founders[0].raft.parse().expect("one");
+    let greeted = |identity: trine_node::identity::Bundle| async move {
+        let config = client_config(&identity, std::sync::Arc::new(|_| Ok(()))).expect("usable");
+        let tcp = TcpStream::connect(address).await.expect("listens");
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let Ok(mut tls) = connector.connect(server_name(), tcp).await else { return false };
+        // In TLS 1.3 the client learns of a refused certificate only when it reads.
+        let hello = trine_crdt::codec::encode(&trine_node::raft::net::wire::Hello {
+            version: 1,
+            from: 77,
+            to: Some(1),
+            lane: trine_node::raft::net::wire::Lane::Control,
+        });
+        let length = u32::try_from(hello.len()).expect("short").to_be_bytes();
+        if tls.write_all(&length).await.is_err() || tls.write_all(&hello).await.is_err() {
+            return false;
+        }
+        let mut answer = [0; 4];
+        tls.read_exact(&mut answer).await.is_ok()
+    };
+    let role = trine_protocol::Role::Admin;
+    let other = "ap".parse().expect("a region");
+    let stranger = trine_node::identity::Ca::create(&region.directory.path().join("other")).expect("a CA");
+    assert!(greeted(region.ca.issue_node(&region.name, "d").expect("issued")).await, "a node of the region");
+    assert!(!greeted(region.ca.issue_node(&other, "d").expect("issued")).await, "a node of another region");
+    assert!(!greeted(region.ca.issue_client(role, "eve").expect("issued")).await, "a client");
+    assert!(!greeted(stranger.issue_node(&region.name, "d").expect("issued")).await, "a node of another cluster");
+
+    // No TLS at all, and a frame that claims four gigabytes.
+    let mut tcp = TcpStream::connect(address).await.expect("listens");
+    tcp.write_all(&[0xff; 64]).await.expect("sent");
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(5), tcp.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "closed");
+    region.stop().await;
+}
