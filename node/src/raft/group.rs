@@ -32,6 +32,9 @@ use super::propose::Proposer;
 use super::types::{self, Raft};
 use crate::identity::tls::{self, Admit, Strangers, TlsError, Trust};
 
+/// How many times the longest election timeout a leader serves without hearing from a majority.
+const SILENCE: u32 = 4;
+
 /// Why a group did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -137,7 +140,7 @@ impl Group {
         let service = Service { node, raft: raft.clone(), log: log.clone(), directory };
         tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
-        tasks.spawn(leadership::follow(raft.clone(), node, told));
+        tasks.spawn(leadership::follow(raft.clone(), node, config.timing.election_max * SILENCE, told));
         let (proposer, proposing) = Proposer::new(raft.clone(), node);
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());

@@ -1,21 +1,34 @@
-//! Who leads, and since when it may serve.
+//! Who leads, and since when and until when it may serve.
+//!
+//! openraft's leader goes on believing in itself while it is cut off from its followers. It could commit nothing then,
+//! so it stops *serving* once no majority has answered it for a while: who asks is told at once instead of waiting.
 
+use std::time::Duration;
+
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::metrics::RaftMetrics;
 use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
 use trine_crdt::NodeId;
 use trine_replica::input::Leadership;
 
 use super::types::{Led, Raft, TypeConfig};
 
-/// Keeps `told` up to date until Raft stops.
-pub async fn follow(raft: Raft, node: u64, told: watch::Sender<Leadership>) {
+/// How often silence is looked for.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Keeps `told` up to date until Raft stops; a leader serves until no majority answered for `silence`.
+pub async fn follow(raft: Raft, node: u64, silence: Duration, told: watch::Sender<Leadership>) {
     let mut metrics = raft.metrics();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let now = of(&metrics.borrow_watched(), node);
+        let now = of(&metrics.borrow_watched(), node, silence);
         told.send_if_modified(|before| std::mem::replace(before, now) != now);
-        if metrics.changed().await.is_err() {
-            break;
+        tokio::select! {
+            changed = metrics.changed() => if changed.is_err() { break },
+            _ = look.tick() => {}
         }
     }
     let stopped = Leadership { leader: None, serving: false, ..*told.borrow() };
@@ -23,12 +36,11 @@ pub async fn follow(raft: Raft, node: u64, told: watch::Sender<Leadership>) {
 }
 
 /// A leader serves once it handed over its own term's first entry: then it handed over everything before.
-fn of(metrics: &RaftMetrics<TypeConfig>, node: u64) -> Leadership {
+fn of(metrics: &RaftMetrics<TypeConfig>, node: u64, silence: Duration) -> Leadership {
     let term = metrics.current_term;
+    let leads = metrics.current_leader == Some(node) && metrics.state.is_leader();
     let applied_own = metrics.last_applied.is_some_and(|applied| applied.leader_id == Led { term, node });
-    Leadership {
-        leader: metrics.current_leader.map(NodeId),
-        term,
-        serving: metrics.current_leader == Some(node) && metrics.state.is_leader() && applied_own,
-    }
+    let alone = metrics.membership_config.voter_ids().all(|voter| voter == node);
+    let heard = alone || metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() < silence);
+    Leadership { leader: metrics.current_leader.map(NodeId), term, serving: leads && applied_own && heard }
 }
