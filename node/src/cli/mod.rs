@@ -57,8 +57,11 @@ pub fn run(programs: &Programs) -> ExitCode {
     }
 }
 
-/// Does what one command says.
-fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> {
+/// Does what one command says, and answers with its result.
+///
+/// # Errors
+/// Why it failed, with the exit code.
+pub fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> {
     match command {
         Command::Tls(command) => return tls::run(globals, command),
         Command::Config(command) => return config::run(command),

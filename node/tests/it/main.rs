@@ -2,4 +2,13 @@
 
 mod raft_cut;
 mod raft_group;
+mod cli_output;
+mod cli_tls;
+mod coverage;
+mod fake_node;
+mod http_client;
+mod http_doors;
+mod http_ledger;
+mod http_objects;
+mod identity;
 mod raft_log;

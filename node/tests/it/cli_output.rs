@@ -1,0 +1,165 @@
+//! What the command line says, to people and to programs.
+
+use clap::Parser as _;
+use expect_test::{Expect, expect};
+use trine_client::ClientError;
+use trine_node::cli::args::Format;
+use trine_node::cli::connect::address;
+use trine_node::cli::exit::{Exit, Failure};
+use trine_node::cli::output::{Output, pairs, table};
+use trine_node::cli::{Cli, yaml};
+use trine_protocol::RequestError;
+
+fn check(failure: impl Into<Failure>, exit: Exit, expected: Expect) {
+    let failure = failure.into();
+    expected.assert_eq(&failure.to_string());
+    assert_eq!(failure.exit, exit);
+}
+
+#[test]
+fn failures_say_what_happened_and_what_to_do() {
+    let what = |text: &str| text.to_owned();
+    check(
+        RequestError::NotFound { what: what("key order-17") },
+        Exit::NotFound,
+        expect!["error: key order-17 not found"],
+    );
+    check(
+        RequestError::Forbidden { what: what("this needs the role admin, and yours is reader") },
+        Exit::Refused,
+        expect![[r#"
+            error: refused: this needs the role admin, and yours is reader
+              hint: use an identity with a larger role: --identity DIR; `trine tls client` issues one"#]],
+    );
+    check(
+        RequestError::Conflict { what: what("the key has a version") },
+        Exit::Conflict,
+        expect![[r#"
+            error: conflict: the key has a version
+              hint: read the key again and decide on what stands there now"#]],
+    );
+    check(
+        RequestError::WrongKind { actual: what("set"), asked: what("counter") },
+        Exit::Conflict,
+        expect![[r#"
+            error: the object is a set, not a counter
+              hint: an object keeps the kind of its first change: use another key"#]],
+    );
+    check(
+        RequestError::Unavailable { what: what("no leader") },
+        Exit::Unhealthy,
+        expect![[r#"
+            error: unavailable: no leader
+              hint: `trine status` shows which nodes serve"#]],
+    );
+    check(
+        RequestError::Unknown,
+        Exit::TimedOut,
+        expect![[r#"
+            error: no answer in time; it may have been done or may yet be
+              hint: read before writing again, or raise --timeout"#]],
+    );
+    check(
+        ClientError::Unreachable { what: what("127.0.0.1:1: connection refused") },
+        Exit::Unhealthy,
+        expect![[r#"
+            error: no node could be reached: 127.0.0.1:1: connection refused
+              hint: start a cluster here with `trine up`, or name a node with --endpoint HOST:PORT"#]],
+    );
+    check(
+        ClientError::TimedOut { deadline: std::time::Duration::from_secs(10) },
+        Exit::TimedOut,
+        expect![[r#"
+            error: no answer within 10s; a write may have been done or may yet be
+              hint: `trine status` shows which nodes serve; --timeout tries longer"#]],
+    );
+}
+
+#[test]
+fn one_result_in_three_formats() {
+    let value = serde_json::json!({
+        "nodes": [{ "id": "0000000000000005", "ready": true, "tags": [], "note": "yes" }, { "id": "a", "ready": false }],
+        "next": null,
+        "text": "two\nlines: and # more",
+    });
+    let people =
+        table(&["id", "ready"], [vec!["0000000000000005".into(), "yes".into()], vec!["a".into(), "no".into()]]);
+    let output = Output::new(&value, people).ids(["0000000000000005", "a"]);
+    let text = |format, quiet| String::from_utf8(output.rendered(format, quiet)).expect("text");
+    expect![[r#"
+        ID                READY
+        0000000000000005  yes
+        a                 no
+    "#]]
+    .assert_eq(&text(Format::Table, false));
+    assert_eq!(text(Format::Table, true), "0000000000000005\na\n");
+    let back: serde_json::Value = serde_json::from_str(&text(Format::Json, false)).expect("JSON");
+    assert_eq!(back, value);
+    expect![[r#"
+        next: null
+        nodes:
+          - id: "0000000000000005"
+            note: "yes"
+            ready: true
+            tags: []
+          - id: a
+            ready: false
+        text: "two\nlines: and # more"
+    "#]]
+    .assert_eq(&text(Format::Yaml, false));
+    assert_eq!(yaml::write(&serde_json::json!([])), "[]\n");
+    expect![[r#"
+        name   a
+        value  first
+               second"#]]
+    .assert_eq(&pairs(&[("name", "a".into()), ("value", "first\nsecond".into())]));
+}
+
+#[test]
+fn an_endpoint_is_an_address_of_any_kind() {
+    assert_eq!(address("127.0.0.1:7421", None).expect("an address"), "/ip4/127.0.0.1/tcp/7421");
+    assert_eq!(address("[::1]:7421", None).expect("an address"), "/ip6/::1/tcp/7421");
+    assert_eq!(address("/ip4/10.0.0.1/tcp/1", None).expect("a multiaddr"), "/ip4/10.0.0.1/tcp/1");
+    for wrong in ["us-east-1-a", "host:port", ":1", "http://127.0.0.1:7420"] {
+        let failure = address(wrong, None).expect_err("no address");
+        assert_eq!(failure.exit, Exit::Usage, "{wrong}");
+        assert!(failure.hint.is_some_and(|hint| hint.contains("HOST:PORT")));
+    }
+}
+
+#[test]
+fn what_is_typed_wrongly_is_refused_before_anything_is_asked() {
+    let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|_| ());
+    for right in [
+        "trine ledger append key value",
+        "trine ledger append key --file x -o json",
+        "trine ledger append key -",
+        "trine ledger get key --consistency bounded=500ms --format yaml",
+        "trine ledger get --at us-east-1/17",
+        "trine object incr visits -5 --durability regions=2",
+        "trine object set k v --field a --field b --dry-run",
+        "trine nodes remove us-east-1-a --yes --timeout 2m",
+        "trine bench append --clients 1,64,256 --value 256B --seconds 10",
+        "trine bench object --durability local,region",
+        "trine tls node us-east-1-a --region us-east-1 --out x",
+    ] {
+        assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err().map(|error| error.to_string()));
+    }
+    for wrong in [
+        "trine ledger append key",
+        "trine ledger append key value --file x",
+        "trine ledger append key value --if-absent --if-match 3",
+        "trine ledger get",
+        "trine ledger get key --at us-east-1/17",
+        "trine ledger get --at 17",
+        "trine ledger get key --consistency strong",
+        "trine object set k v --durability most",
+        "trine object incr k many",
+        "trine ledger range --limit 0",
+        "trine status --timeout soon",
+        "trine --region US-EAST status",
+        "trine fly",
+    ] {
+        assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
+    }
+}

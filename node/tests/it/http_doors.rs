@@ -1,0 +1,154 @@
+//! Who is let in, and what those hear who are not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use trine_node::http::{HttpConfig, HttpServer, ServeError};
+use trine_node::identity::tls::{client_config, server_name};
+use trine_node::identity::{Bundle, Ca};
+use trine_protocol::{RequestError, Role};
+
+use crate::fake_node::{FakeNode, home, serve, serve_with};
+use crate::http_client::{Answer, ask, exchange, get};
+
+#[tokio::test]
+async fn every_error_has_a_status_and_a_stable_code() {
+    let api = serve().await;
+    let what = || "it".to_owned();
+    for (error, status, retry_after) in [
+        (RequestError::Invalid { what: what() }, 400, None),
+        (RequestError::NotFound { what: what() }, 404, None),
+        (RequestError::Forbidden { what: what() }, 403, None),
+        (RequestError::Conflict { what: what() }, 409, None),
+        (RequestError::TooLarge { what: what(), bytes: 2, limit: 1 }, 413, None),
+        (RequestError::WrongKind { actual: "set".into(), asked: "counter".into() }, 409, None),
+        (RequestError::Overloaded { retry_after: Duration::from_millis(1500) }, 429, Some("2")),
+        (RequestError::Unavailable { what: what() }, 503, Some("1")),
+        (RequestError::Unknown, 504, None),
+        (RequestError::DiskFull, 507, Some("1")),
+        (RequestError::Damaged { what: what() }, 500, None),
+        (RequestError::Stale { as_of: what() }, 503, Some("1")),
+        (RequestError::Unsupported { what: what() }, 501, None),
+    ] {
+        api.node.refuse(error.clone());
+        let answer = get(api.address, "/k").await;
+        assert_eq!(answer.problem(), (status, error.code().to_owned()));
+        assert_eq!(answer.header("retry-after"), retry_after, "{error:?}");
+        assert_eq!(answer.json()["detail"], error.to_string());
+        assert_eq!(answer.json()["type"], format!("urn:trine:problem:{}", error.code()));
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_host_or_origin_is_refused() {
+    let api = serve_with(|config| config.hosts = vec!["trine.example".to_owned()]).await;
+    let with = |name: &'static str, value: String| async move {
+        ask(api.address, "GET", "/healthz", &[(name, value.as_str())], b"").await
+    };
+    for host in ["localhost", "127.0.0.1:7420", "[::1]:7420", "TRINE.example:80"] {
+        assert_eq!(with("Host", host.to_owned()).await.status, 200, "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"] {
+        assert_eq!(with("Host", host.to_owned()).await.problem(), (421, "foreign_host".into()), "{host}");
+    }
+    assert_eq!(with("Origin", format!("http://{}", api.address)).await.status, 200);
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
+        assert_eq!(with("Origin", origin.to_owned()).await.problem(), (403, "foreign_origin".into()), "{origin}");
+    }
+    let stream = TcpStream::connect(api.address).await.expect("connected");
+    let twice = [("Host", "localhost"), ("Host", "evil.example")];
+    assert_ne!(exchange(stream, "GET", "/healthz", &twice, b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_and_readiness_are_two_things() {
+    let api = serve().await;
+    assert_eq!(get(api.address, "/readyz").await.status, 200);
+    api.node.unready("no leader yet");
+    let answer = get(api.address, "/readyz").await;
+    assert_eq!(answer.problem(), (503, "not_ready".into()));
+    assert_eq!((answer.header("retry-after"), &answer.json()["detail"]), (Some("1"), &"no leader yet".into()));
+    assert_eq!(get(api.address, "/healthz").await.body, b"ok\n");
+    assert_eq!(get(api.address, "/metrics").await.problem(), (404, "no_route".into()), "none are kept");
+}
+
+#[tokio::test]
+async fn metrics_are_rendered() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || metrics::counter!("trine_test_total").increment(3));
+    let api = serve_with(|config| config.metrics = Some(handle)).await;
+    let answer = get(api.address, "/metrics").await;
+    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+    assert!(String::from_utf8_lossy(&answer.body).contains("trine_test_total 3"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn plain_http_stays_on_this_machine() {
+    let config = HttpConfig::plain("0.0.0.0:0".parse().expect("an address"));
+    let bound = HttpServer::bind(config, Arc::new(FakeNode::default())).await;
+    assert!(matches!(bound.err(), Some(ServeError::Exposed(_))));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let api = serve().await;
+    let bound = HttpServer::bind(HttpConfig::plain(api.address), Arc::new(FakeNode::default())).await;
+    let error = bound.err().expect("the port is taken").to_string();
+    assert!(error.contains(&api.address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn under_tls_the_certificate_decides() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca = Ca::create(directory.path()).expect("an authority");
+    let node = ca.issue_node(&home(), "us-east-1-a").expect("a certificate");
+    let api = serve_with(|config| {
+        config.listen = "0.0.0.0:0".parse().expect("an address");
+        config.tls = Some(node.clone());
+    })
+    .await;
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], api.address.port()));
+    let holder = |role| ca.issue_client(role, "ada").expect("a certificate");
+    let asked = |bundle: Bundle, shows: bool, method: &'static str, path: &'static str| async move {
+        let mut config = client_config(&bundle, Arc::new(|_| Ok(()))).expect("a client");
+        if !shows {
+            config.client_auth_cert_resolver = Arc::new(NoCertificate);
+        }
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let stream = TlsConnector::from(Arc::new(config)).connect(server_name(), stream).await.expect("a handshake");
+        exchange(stream, method, path, &[("Host", "127.0.0.1")], b"v").await
+    };
+    let status = |answer: Answer| answer.status;
+
+    assert_eq!(status(asked(holder(Role::Writer), true, "PUT", "/k").await), 201);
+    assert_eq!(api.node.last().0, Role::Writer);
+    assert_eq!(status(asked(holder(Role::Reader), true, "GET", "/k").await), 200);
+    let refused = asked(holder(Role::Reader), true, "PUT", "/k").await;
+    assert_eq!(refused.problem(), (403, "forbidden".into()));
+    let refused = asked(holder(Role::Writer), true, "DELETE", "/api/v1/nodes/0000000000000005").await;
+    assert_eq!(refused.problem(), (403, "forbidden".into()));
+    assert_eq!(status(asked(holder(Role::Reader), false, "GET", "/healthz").await), 200);
+    assert_eq!(status(asked(holder(Role::Reader), false, "GET", "/readyz").await), 200);
+    for path in ["/k", "/api/v1/status", "/metrics", "/openapi.json", "/nothing/here"] {
+        let refused = asked(holder(Role::Reader), false, "GET", path).await;
+        assert_eq!(refused.problem(), (401, "unauthorized".into()), "{path}");
+    }
+    assert_eq!(api.node.asked(), 2);
+}
+
+/// A caller that shows nothing.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl rustls::client::ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
