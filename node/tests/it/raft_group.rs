@@ -390,3 +390,44 @@ async fn callers_together_are_served_faster_than_one_by_one() {
     assert!(together > alone * 3.0, "{alone:.0} alone, {together:.0} together");
     region.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_regions_under_load_each_replace_their_leader_within_two_seconds() {
+    let mut regions = Vec::new();
+    for _ in 0..3 {
+        regions.push(Region::founded(&["a", "b", "c"]).await);
+    }
+    let mut loads = Vec::new();
+    for region in &regions {
+        let (leader, term) = region.leader().await;
+        let group = region.nodes[&leader].group.clone();
+        loads.push(async move {
+            let caller = || async {
+                for _ in 0..40 {
+                    let entry = Bytes::from(vec![7; 256]);
+                    assert_eq!(group.propose(term, entry).await, ProposeOutcome::Committed);
+                }
+            };
+            futures::future::join_all((0..64).map(|_| caller())).await;
+        });
+    }
+    let began = Instant::now();
+    futures::future::join_all(loads).await;
+    let pace = 3.0 * 64.0 * 40.0 / began.elapsed().as_secs_f64();
+    println!("three groups, 64 callers each: {pace:.0} entries of 256 bytes a second");
+
+    let mut times = Vec::new();
+    for region in &mut regions {
+        let (leader, _) = region.leader().await;
+        let lost = region.nodes.remove(&leader).expect("the leader");
+        let began = Instant::now();
+        lost.group.halt().await;
+        region.leader().await;
+        times.push(began.elapsed());
+    }
+    println!("new leaders after {times:?}");
+    assert!(times.iter().all(|took| *took < Duration::from_secs(2)), "{times:?}");
+    for region in regions {
+        region.stop().await;
+    }
+}

@@ -33,12 +33,21 @@ impl Applied for Nobody {
 
 struct Builder;
 
-impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
-    async fn build(&self) -> Result<(TempDir, LogStore, Machine), StorageError<TypeConfig>> {
+/// Closes the log before its directory goes.
+struct Guard(LogStore, #[expect(dead_code, reason = "removed when it is dropped")] TempDir);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl StoreBuilder<TypeConfig, LogStore, Machine, Guard> for Builder {
+    async fn build(&self) -> Result<(Guard, LogStore, Machine), StorageError<TypeConfig>> {
         let directory = TempDir::new().expect("a directory");
         let log = open(directory.path()).expect("an empty log opens");
         let machine = Machine::new(Arc::new(Nobody), log.clone()).expect("no membership yet");
-        Ok((directory, log, machine))
+        Ok((Guard(log.clone(), directory), log, machine))
     }
 }
 

@@ -49,9 +49,8 @@ struct State {
     closed: bool,
 }
 
-impl Queue {
-    /// Empty.
-    pub fn new() -> Self {
+impl Default for Queue {
+    fn default() -> Self {
         Self {
             room: Arc::new(Semaphore::new(JOBS_MAX)),
             never: Semaphore::new(0),
@@ -59,7 +58,9 @@ impl Queue {
             changed: Condvar::new(),
         }
     }
+}
 
+impl Queue {
     /// Adds a job; waits while the queue is full. Jobs are done in the order of the calls when each call is awaited
     /// before the next, as openraft does.
     pub async fn push(&self, job: Job) -> io::Result<()> {

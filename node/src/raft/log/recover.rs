@@ -148,13 +148,9 @@ fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
         }
     }
     files.sort();
-    let mut expected = 0;
-    for (number, _) in &files {
-        if *number != expected {
-            let file = segment_path(directory, expected);
-            return Err(LogError::Damaged { file, offset: 0, reason: "the file is missing".to_owned() });
-        }
-        expected += 1;
+    if let Some((missing, _)) = (0..).zip(&files).find(|(expected, (number, _))| expected != number) {
+        let file = segment_path(directory, missing);
+        return Err(LogError::Damaged { file, offset: 0, reason: "the file is missing".to_owned() });
     }
     Ok(files)
 }

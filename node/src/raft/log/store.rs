@@ -83,7 +83,7 @@ impl LogStore {
             purged: state.purged,
         };
         let shared = Arc::new(Shared::new(directory.to_owned(), last, inner));
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::default());
         let next = found.last.map_or(0, |last| last.index + 1);
         let writer =
             Writer { next, shared: shared.clone(), queue: queue.clone(), active: found.active, state, config, fatal };
