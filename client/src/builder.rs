@@ -11,7 +11,7 @@ use trine_crdt::RegionId;
 use trine_ledger::Genesis;
 use trine_protocol::{Consistency, Durability};
 
-use crate::admission::Verify;
+use crate::admission::{Authority, Verify};
 use crate::error::BuildError;
 use crate::limits::{DEADLINE_DEFAULT, RETRIES_DEFAULT};
 use crate::{Client, Session};
@@ -23,6 +23,7 @@ pub struct Builder {
     pub(crate) keypair: Option<Keypair>,
     pub(crate) certificate: Option<Bytes>,
     pub(crate) verify: Option<Arc<dyn Verify>>,
+    pub(crate) authority: Option<Authority>,
     pub(crate) genesis: Option<Genesis>,
     pub(crate) region: Option<RegionId>,
     pub(crate) consistency: Consistency,
@@ -40,6 +41,7 @@ impl Default for Builder {
             keypair: None,
             certificate: None,
             verify: None,
+            authority: None,
             genesis: None,
             region: None,
             consistency: Consistency::default(),
@@ -76,6 +78,22 @@ impl Builder {
     pub fn verify(mut self, verify: Arc<dyn Verify>) -> Self {
         self.verify = Some(verify);
         self
+    }
+
+    /// Accepts the certificates that this authority signed.
+    #[must_use]
+    pub fn authority(mut self, authority: Authority) -> Self {
+        self.verify = Some(Arc::new(authority.clone()));
+        self.authority = Some(authority);
+        self
+    }
+
+    /// The cluster's founding document as signed bytes; checked against the authority, which must be known by now.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the authority has not signed it.
+    pub fn genesis_document(self, document: &[u8]) -> Result<Self, BuildError> {
+        crate::identity::open_genesis(self, document)
     }
 
     /// The cluster's founding document, verified by the caller: the log keys that proofs are checked with.

@@ -22,3 +22,11 @@ pub const UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const NODES_KNOWN_MAX: usize = 256;
 /// How long a node that failed is passed over.
 pub const NODE_REST: Duration = Duration::from_secs(2);
+/// How often a connection is asked whether it lives.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long that answer may take.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a node may be silent between answers; pings notice a dead one much earlier.
+pub const SILENT_MAX: Duration = Duration::from_secs(3600);
+/// How long an answer may stall half read.
+pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(10);

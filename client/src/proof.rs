@@ -1,6 +1,18 @@
 //! Whether an answer proves what it claims.
+//!
+//! A proof leads from the record's header to the root of a tree, and the root stands in a checkpoint that the region's
+//! log key signed. That alone would let a region show different trees to different people; so the last checkpoint of
+//! each region is pinned, and a new one must come with a proof that its tree extends the pinned one's, or the other way
+//! round when the answering node knows less.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 use trine_crdt::RegionId;
+use trine_ledger::tree::{leaf_hash, verify_consistency, verify_inclusion};
+use trine_ledger::{Body, Checkpoint, Genesis, GenesisRegion, Hash, origin};
+use trine_protocol::reply::RecordView;
 
 /// Why a proof was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,4 +53,83 @@ pub enum ProofError {
         /// The size shown now.
         size: u64,
     },
+}
+
+/// The last checkpoint of each region that this client believed, and the keys that sign them.
+pub(crate) struct Pins {
+    genesis: Option<Genesis>,
+    last: Mutex<BTreeMap<RegionId, Checkpoint>>,
+}
+
+impl Pins {
+    pub fn new(genesis: Option<Genesis>) -> Self {
+        Self { genesis, last: Mutex::default() }
+    }
+
+    /// The checkpoint of a signed note.
+    pub fn open(&self, region: &RegionId, note: &[u8]) -> Result<Checkpoint, ProofError> {
+        let genesis = self.genesis.as_ref().ok_or_else(|| ProofError::UnknownRegion(region.clone()))?;
+        let key = genesis.region(region).and_then(GenesisRegion::key);
+        let key = key.ok_or_else(|| ProofError::UnknownRegion(region.clone()))?;
+        Checkpoint::open(note, &key, &origin(&genesis.cluster, region))
+            .map_err(|_| ProofError::Checkpoint(region.clone()))
+    }
+
+    /// The checkpoint believed last.
+    pub fn last(&self, region: &RegionId) -> Option<Checkpoint> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(region).cloned()
+    }
+
+    /// Believes a checkpoint whose consistency was checked; a smaller one changes nothing.
+    pub fn pin(&self, region: &RegionId, checkpoint: Checkpoint) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.get(region).is_none_or(|known| known.size <= checkpoint.size) {
+            last.insert(region.clone(), checkpoint);
+        }
+    }
+}
+
+/// Whether the record of this header stands in the tree of a checkpoint.
+pub(crate) fn included(
+    region: &RegionId,
+    index: u64,
+    header: &[u8],
+    path: &[Bytes],
+    checkpoint: &Checkpoint,
+) -> Result<(), ProofError> {
+    let wrong = || ProofError::Inclusion { region: region.clone(), index };
+    let path = hashes(path).ok_or_else(wrong)?;
+    verify_inclusion(&leaf_hash(header), index, checkpoint.size, &path, &checkpoint.root).map_err(|_| wrong())
+}
+
+/// Whether one checkpoint's tree extends the other's.
+pub(crate) fn extends(
+    region: &RegionId,
+    (smaller, larger): (&Checkpoint, &Checkpoint),
+    proof: &[Bytes],
+) -> Result<(), ProofError> {
+    let fork = || ProofError::Fork { region: region.clone(), pinned: smaller.size, size: larger.size };
+    let proof = hashes(proof).ok_or_else(fork)?;
+    verify_consistency(smaller.size, larger.size, &smaller.root, &larger.root, &proof).map_err(|_| fork())
+}
+
+/// Whether the record's header commits to what was read.
+pub(crate) fn committed(record: &RecordView) -> Result<(), ProofError> {
+    let wrong = || ProofError::Commitment { region: record.region.clone(), index: record.index };
+    let salts: Vec<[u8; 32]> = record.salts.chunks(32).filter_map(|salt| salt.try_into().ok()).collect();
+    let body = Body {
+        salts: salts.try_into().map_err(|_| wrong())?,
+        key: record.key.clone(),
+        metadata: record.metadata.clone(),
+        value: record.value.clone(),
+    };
+    let header = trine_ledger::record::verify(&record.header, &body).map_err(|_| wrong())?;
+    let same = header.stamp == record.timestamp
+        && header.namespace == record.namespace
+        && header.content_type == record.content_type;
+    if same { Ok(()) } else { Err(wrong()) }
+}
+
+fn hashes(list: &[Bytes]) -> Option<Vec<Hash>> {
+    list.iter().map(|hash| hash.as_ref().try_into().ok()).collect()
 }

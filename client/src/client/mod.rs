@@ -3,11 +3,13 @@
 mod append;
 mod ledger;
 mod objects;
+mod retry;
 mod views;
 
 use std::sync::Arc;
 
 use libp2p::PeerId;
+use tokio::sync::OnceCell;
 use trine_crdt::{NodeId, RegionId};
 use trine_protocol::Request;
 use trine_protocol::reply::Answer;
@@ -16,6 +18,9 @@ pub use append::AppendRequest;
 pub(crate) use views::reply_name;
 
 use crate::error::{BuildError, ClientError};
+use crate::network::Network;
+use crate::pool::Pool;
+use crate::proof::Pins;
 use crate::{Builder, CallOptions, Session};
 
 /// A client of one cluster. Clones share connection, session and pinned checkpoints.
@@ -26,6 +31,16 @@ pub struct Client {
 
 struct Inner {
     settings: Builder,
+    identity: Identity,
+    pool: Pool,
+    network: OnceCell<Network>,
+    pins: Pins,
+}
+
+struct Identity {
+    keypair: libp2p::identity::Keypair,
+    certificate: bytes::Bytes,
+    verify: Arc<dyn crate::admission::Verify>,
 }
 
 /// The node that a client is connected to.
@@ -51,7 +66,17 @@ impl Client {
     }
 
     pub(crate) fn start(settings: Builder) -> Result<Self, BuildError> {
-        Ok(Self { inner: Arc::new(Inner { settings }) })
+        if settings.seeds.is_empty() {
+            return Err(BuildError::Missing("a seed"));
+        }
+        let identity = Identity {
+            keypair: settings.keypair.clone().ok_or(BuildError::Missing("the client's key"))?,
+            certificate: settings.certificate.clone().ok_or(BuildError::Missing("the client's certificate"))?,
+            verify: settings.verify.clone().ok_or(BuildError::Missing("the authority's certificate"))?,
+        };
+        let pool = Pool::new(&settings.seeds, settings.region.clone(), settings.pinned);
+        let pins = Pins::new(settings.genesis.clone());
+        Ok(Self { inner: Arc::new(Inner { settings, identity, pool, network: OnceCell::new(), pins }) })
     }
 
     /// The client's session, shared with it.
@@ -60,10 +85,19 @@ impl Client {
         self.inner.settings.session.clone()
     }
 
-    /// The node that answered last, once one did.
+    /// The node in use, while a connection stands.
     #[must_use]
     pub fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.inner.pool.current().map(|connection| connection.endpoint.clone())
+    }
+
+    /// Connects now instead of with the first call.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no node can be reached.
+    pub async fn connect(&self) -> Result<Endpoint, ClientError> {
+        let connection = self.inner.pool.connection(self.network().await?, None).await?;
+        Ok(connection.endpoint.clone())
     }
 
     /// Sends any request, with retries, session and deadline as the call wants.
@@ -71,10 +105,19 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; see [`ClientError::retryable`].
     pub async fn request(&self, call: &CallOptions, request: Request) -> Result<Answer, ClientError> {
-        let _ = (call, request);
-        Err(ClientError::Closed)
+        self.call(call, request).await
     }
 
-    /// Closes the connection; calls under way fail.
-    pub async fn close(&self) {}
+    /// Closes the connection. The next call would make another.
+    pub async fn close(&self) {
+        self.inner.pool.close();
+    }
+
+    async fn network(&self) -> Result<&Network, ClientError> {
+        let identity = &self.inner.identity;
+        let start =
+            || async { Network::start(&identity.keypair, identity.certificate.clone(), identity.verify.clone()) };
+        let started = self.inner.network.get_or_try_init(start).await;
+        started.map_err(|error| ClientError::Unreachable { what: error.to_string() })
+    }
 }

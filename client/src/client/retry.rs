@@ -1,0 +1,138 @@
+//! One call: its session, its deadline, and when it may be sent again.
+//!
+//! A request is sent again when the node said that nothing was done, when it never left, or when doing it twice does
+//! no harm. That is so for reads, and for appends, because they carry an idempotency key; but a region's ledger knows
+//! only its own keys, so an append whose fate is unknown is repeated in the same region only.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use trine_crdt::RegionId;
+use trine_protocol::reply::Answer;
+use trine_protocol::request::Options;
+use trine_protocol::{Request, RequestError};
+
+use super::Client;
+use crate::CallOptions;
+use crate::connection::Failure;
+use crate::error::ClientError;
+use crate::limits::{RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX};
+
+/// What to do after a failed attempt.
+enum After {
+    Stop,
+    /// Nothing was done: anywhere, after a pause.
+    Again(Duration),
+    /// It may have been done.
+    Repeat,
+}
+
+impl Client {
+    pub(super) async fn call(&self, call: &CallOptions, mut request: Request) -> Result<Answer, ClientError> {
+        let settings = &self.inner.settings;
+        let deadline = call.deadline.unwrap_or(settings.deadline);
+        let ends = Instant::now() + deadline;
+        let session = call.session.as_ref().unwrap_or(&settings.session);
+        let harmless = make_harmless(&mut request);
+        let mut retries = call.retries.unwrap_or(settings.retries);
+        let mut pause = RETRY_PAUSE_FIRST;
+        let mut only: Option<RegionId> = None;
+        let mut sent = false;
+        loop {
+            let options = Options {
+                consistency: call.consistency.unwrap_or(settings.consistency),
+                durability: call.durability.unwrap_or(settings.durability),
+                session: session.token(),
+                timeout: Some(ends.saturating_duration_since(Instant::now())),
+            };
+            let attempt = self.attempt(options, &request, only.as_ref(), &mut sent);
+            let (error, region, after) = match timeout_at(ends, attempt).await {
+                Err(_) if !sent => return Err(ClientError::Unreachable { what: "no node in time".to_owned() }),
+                Err(_) => return Err(ClientError::TimedOut { deadline }),
+                Ok(Ok(answer)) => {
+                    session.see(&answer.session);
+                    return Ok(answer);
+                }
+                Ok(Err(failed)) => failed,
+            };
+            let wait = match after {
+                After::Again(least) => least.max(pause),
+                After::Repeat if harmless => {
+                    if request.writes() {
+                        only = region;
+                    }
+                    pause
+                }
+                After::Stop | After::Repeat => return Err(error),
+            };
+            if retries == 0 || Instant::now() + wait >= ends {
+                // With an earlier attempt's fate unknown, nobody may conclude that nothing was done.
+                return Err(if only.is_some() && error.retryable() { ClientError::Lost } else { error });
+            }
+            retries -= 1;
+            sleep(wait).await;
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        options: Options,
+        request: &Request,
+        only: Option<&RegionId>,
+        sent: &mut bool,
+    ) -> Result<Answer, (ClientError, Option<RegionId>, After)> {
+        let pool = &self.inner.pool;
+        let network = self.network().await.map_err(|error| (error, None, After::Stop))?;
+        let connection = match pool.connection(network, only).await {
+            Ok(connection) => connection,
+            // With a fate unknown, "unreachable" would claim that nothing was done.
+            Err(_) if only.is_some() => return Err((ClientError::Lost, only.cloned(), After::Repeat)),
+            Err(error @ ClientError::Refused(_)) => return Err((error, None, After::Stop)),
+            Err(error) => return Err((error, None, After::Again(Duration::ZERO))),
+        };
+        *sent = true;
+        let region = Some(connection.endpoint.region.clone());
+        match connection.call(options, request.clone()).await {
+            Ok(answer) => Ok(answer),
+            Err(Failure::NotSent) => {
+                pool.leave(&connection);
+                let what = "the connection broke".to_owned();
+                Err((ClientError::Unreachable { what }, region, After::Again(Duration::ZERO)))
+            }
+            Err(Failure::Lost) => {
+                pool.leave(&connection);
+                Err((ClientError::Lost, region, After::Repeat))
+            }
+            Err(Failure::Answered(error)) => {
+                let after = match &error {
+                    RequestError::Overloaded { retry_after } => After::Again(*retry_after),
+                    RequestError::Unavailable { .. } | RequestError::DiskFull => {
+                        pool.leave(&connection);
+                        After::Again(Duration::ZERO)
+                    }
+                    RequestError::Unknown => After::Repeat,
+                    _ => After::Stop,
+                };
+                Err((error.into(), region, after))
+            }
+        }
+    }
+}
+
+/// Gives an append an idempotency key unless it has one; says whether the request may be done twice.
+fn make_harmless(request: &mut Request) -> bool {
+    match request {
+        Request::Append { idempotency_key, .. } => {
+            if idempotency_key.is_none() {
+                let mut bytes = [0; 16];
+                if getrandom::fill(&mut bytes).is_err() {
+                    return false;
+                }
+                *idempotency_key = Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+            }
+            true
+        }
+        request => !request.writes(),
+    }
+}
