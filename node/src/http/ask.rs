@@ -55,7 +55,11 @@ impl Ask {
             let what = format!("this needs the role {}, and yours is {}", name(request.role()), name(role));
             return Err(RequestError::Forbidden { what }.into());
         }
-        let answer = self.backend.request(role, options, request).await?;
+        let mut session = options.session.clone();
+        let mut answer = self.backend.request(role, options, request).await?;
+        // The caller keeps only the last answer's token, so it carries everything that came before.
+        session.merge(&answer.session);
+        answer.session = session;
         let headers = headers::of_answer(&answer, &self.region);
         Ok((answer.reply, headers))
     }

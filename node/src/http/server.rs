@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use trine_ledger::Genesis;
 use trine_protocol::Role;
+use trine_protocol::limits::VALUE_BYTES_MAX;
 
 use super::ask::BodyBudget;
 use super::guard::Caller;
@@ -35,7 +36,7 @@ pub struct HttpConfig {
     pub tls: Option<Bundle>,
     /// Host names, besides addresses and `localhost`, under which callers may address this node.
     pub hosts: Vec<String>,
-    /// The largest body of a request, in bytes.
+    /// The largest value, in bytes; never more than the protocol allows.
     pub value_bytes_max: usize,
     /// The founding document, opened: `/verify` checks proofs by its log keys.
     pub genesis: Option<Arc<Genesis>>,
@@ -47,14 +48,7 @@ impl HttpConfig {
     /// Plain HTTP with the default limits.
     #[must_use]
     pub fn plain(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            tls: None,
-            hosts: Vec::new(),
-            value_bytes_max: trine_protocol::limits::VALUE_BYTES_MAX,
-            genesis: None,
-            metrics: None,
-        }
+        Self { listen, tls: None, hosts: Vec::new(), value_bytes_max: VALUE_BYTES_MAX, genesis: None, metrics: None }
     }
 }
 
@@ -118,7 +112,7 @@ impl HttpServer {
         let api = Api {
             backend,
             hosts: config.hosts.into(),
-            value_bytes_max: config.value_bytes_max,
+            value_bytes_max: config.value_bytes_max.min(VALUE_BYTES_MAX),
             bodies: BodyBudget::default(),
             genesis: config.genesis,
             metrics: config.metrics.clone(),

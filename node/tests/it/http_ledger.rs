@@ -52,6 +52,11 @@ async fn a_session_travels_in_a_header() {
     let (_, options, _) = api.node.last();
     assert_eq!(options.session.ledgers.values().copied().collect::<Vec<_>>(), [1]);
     assert_eq!(options.consistency, Consistency::Bounded(Duration::from_millis(250)));
+    let mut far = options.session.clone();
+    far.see_ledger(&"eu-west-1".parse().expect("a region"), 9);
+    let far = trine_client::Session::from(far).to_string();
+    let read = ask(api.address, "GET", "/k", &[("Trine-Session", far.as_str())], b"").await;
+    assert_eq!(read.header("trine-session"), Some(far.as_str()), "what the session knew already is not lost");
     assert_eq!(options.timeout, Some(Duration::from_secs(3)));
 }
 

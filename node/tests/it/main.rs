@@ -1,7 +1,5 @@
 //! Integration tests of the daemon's parts, on real disks and real sockets.
 
-mod raft_cut;
-mod raft_group;
 mod cli_output;
 mod cli_tls;
 mod coverage;
@@ -11,4 +9,6 @@ mod http_doors;
 mod http_ledger;
 mod http_objects;
 mod identity;
+mod raft_cut;
+mod raft_group;
 mod raft_log;
