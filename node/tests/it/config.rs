@@ -1,0 +1,158 @@
+//! What a node says to a configuration, good or bad.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use trine_node::config::{Loaded, check_free, load_from};
+
+const MINIMAL: &str = "[node]\nname = \"us-east-1-a\"\nregion = \"us-east-1\"\n";
+
+fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What comes of one file and some variables; the file's folder is called DIR.
+fn loaded(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "node.toml", text);
+    let dir = directory.path().display().to_string();
+    load_from(&[path], variables(environment), &[]).map_err(|error| error.to_string().replace(&dir, "DIR"))
+}
+
+fn refused(text: &str, environment: &[(&str, &str)], expected: Expect) {
+    expected.assert_eq(&loaded(text, environment).map(|_| ()).unwrap_err());
+}
+
+#[test]
+fn defaults_fill_what_a_file_leaves_out() {
+    let config = loaded(MINIMAL, &[]).unwrap().config;
+    assert_eq!(config.listen.http.to_string(), "127.0.0.1:7420");
+    assert_eq!(config.limits.disk_reserve, 64 << 20);
+    assert_eq!(config.storage.derived_flush, Duration::from_millis(200));
+    assert!(config.cluster.gossip);
+}
+
+#[test]
+fn later_layers_win_and_say_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let first =
+        file(&directory, "global.toml", &format!("{MINIMAL}[limits]\ndisk_reserve = \"1GiB\"\nvalue_max = \"1MiB\"\n"));
+    let second = file(&directory, "us-east-1.toml", "[limits]\ndisk_reserve = \"2GiB\"\n");
+    let environment = variables(&[
+        ("TRINE_LOG__FILTER", "warn"),
+        ("TRINE_US_EAST_1__CLUSTER__GOSSIP", "false"),
+        ("TRINE_EU_WEST_1__CLUSTER__MDNS", "true"),
+        ("TRINE_ENDPOINT", "127.0.0.1:1"),
+    ]);
+    let flags = variables(&[("node.data_dir", "/elsewhere")]);
+    let loaded = load_from(&[first, second], environment, &flags).unwrap();
+    assert_eq!(loaded.config.limits.disk_reserve, 2 << 30);
+    assert_eq!(loaded.config.limits.value_max, 1 << 20);
+    assert!(!loaded.config.cluster.gossip, "a variable of the own region counts");
+    assert!(!loaded.config.cluster.mdns, "a variable of another region does not");
+    assert_eq!(loaded.config.node.data_dir, PathBuf::from("/elsewhere"));
+    let dir = directory.path().display().to_string();
+    let told: String = loaded
+        .values
+        .iter()
+        .filter(|value| !value.source.contains("defaults"))
+        .map(|value| format!("{} = {} from {}\n", value.key, value.value, value.source.replace(&dir, "DIR")))
+        .collect();
+    expect![[r#"
+        cluster.gossip = false from the variable TRINE_US_EAST_1__CLUSTER__GOSSIP
+        limits.disk_reserve = "2GiB" from DIR/us-east-1.toml
+        limits.value_max = "1MiB" from DIR/global.toml
+        log.filter = "warn" from the variable TRINE_LOG__FILTER
+        node.data_dir = "/elsewhere" from a flag
+        node.name = "us-east-1-a" from DIR/global.toml
+        node.region = "us-east-1" from DIR/global.toml
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_that_names_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "node.toml", &format!("{MINIMAL}[tls]\nca_file = \"pki/ca.crt\"\n"));
+    let config = load_from(&[path], [], &[]).unwrap().config;
+    assert_eq!(config.tls.ca_file, directory.path().join("pki/ca.crt"));
+    assert_eq!(config.node.data_dir, directory.path().join("data"));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    refused(
+        &format!("{MINIMAL}[limits]\ndisk_reserv = \"1GiB\"\n"),
+        &[],
+        expect!["unknown key `limits.disk_reserv` in DIR/node.toml; did you mean `limits.disk_reserve`?"],
+    );
+    refused(
+        &format!("{MINIMAL}[listn]\nhttp = \"127.0.0.1:1\"\n"),
+        &[],
+        expect!["unknown key `listn` in DIR/node.toml; did you mean `listen`?"],
+    );
+    refused(
+        MINIMAL,
+        &[("TRINE_CLUSTER__GOSIP", "true")],
+        expect!["unknown key `cluster.gosip` in the variable TRINE_CLUSTER__GOSIP; did you mean `cluster.gossip`?"],
+    );
+    refused(
+        &format!("{MINIMAL}[log]\nqqqqqqqqqqqq = 1\n"),
+        &[],
+        expect!["unknown key `log.qqqqqqqqqqqq` in DIR/node.toml"],
+    );
+}
+
+#[test]
+fn sizes_and_durations_need_units() {
+    refused(
+        &format!("{MINIMAL}[limits]\ndisk_reserve = 64\n"),
+        &[],
+        expect![[
+            r#"`limits.disk_reserve` in DIR/node.toml: `64` is no size: use a whole number and B, KiB, MiB or GiB, such as "64MiB""#
+        ]],
+    );
+    refused(
+        &format!("{MINIMAL}[storage]\nderived_flush = \"0.2s\"\n"),
+        &[],
+        expect![[
+            r#"`storage.derived_flush` in DIR/node.toml: `0.2s` is no duration: use a whole number and ms, s, m or h, such as "500ms""#
+        ]],
+    );
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named() {
+    refused(
+        "[node]\nregion = \"us-east-1\"\n",
+        &[],
+        expect!["`node.name` is not set: set it in a file or as TRINE_NODE__NAME"],
+    );
+    refused(
+        "[node]\nname = \"a\"\nregion = \"US\"\n",
+        &[],
+        expect!["`node.region` in DIR/node.toml: `US` is no region name: use 1 to 63 of a-z, 0-9 and -"],
+    );
+    refused(
+        &format!("{MINIMAL}[listen]\nhttp = \"localhost\"\n"),
+        &[],
+        expect!["`listen.http` in DIR/node.toml: invalid socket address syntax"],
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = check_free("listen.http", address).unwrap_err().to_string();
+    assert_eq!(error, format!("listen.http: {address} is already in use"));
+    drop(taken);
+    check_free("listen.http", address).unwrap();
+}

@@ -1,0 +1,216 @@
+//! Rows come back as they were written, or not at all, and never fewer than were acknowledged.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use trine_node::config::StorageSection;
+use trine_node::store::disk::{DiskRoom, DiskWatcher};
+use trine_node::store::{Committers, Databases, Entries};
+use trine_replica::store::Store;
+use trine_replica::{Batch, Persistence, StoreError};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn storage() -> StorageSection {
+    StorageSection { cache: 1 << 20, memtable: 1 << 20, derived_flush: Duration::from_millis(50) }
+}
+
+struct NoLog;
+
+impl Entries for NoLog {
+    fn entry(&self, _index: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn batch(id: u64, persistence: Persistence, rows: &[(&'static str, Option<&'static str>)]) -> Batch {
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    Batch { id, persistence, rows: rows.iter().map(|(key, value)| (bytes(key), value.map(bytes))).collect() }
+}
+
+/// The committers of a directory, and what they report as synced and as derived.
+fn start(databases: &Databases, path: &Path, reserve: u64) -> (Committers, Receiver<u64>, Receiver<u64>) {
+    let room = DiskRoom::new(path, reserve).unwrap();
+    let ((synced, synced_reports), (derived, derived_reports)) = (channel(), channel());
+    let committers = Committers::start(
+        databases,
+        &room,
+        Duration::from_millis(50),
+        (
+            Box::new(move |batch| synced.send(batch).unwrap_or_default()),
+            Box::new(move |batch| derived.send(batch).unwrap_or_default()),
+        ),
+        (Box::new(|reason| panic!("{reason}")), Box::new(|reason| panic!("{reason}"))),
+    )
+    .unwrap();
+    (committers, synced_reports, derived_reports)
+}
+
+fn await_report(reports: &Receiver<u64>, batch: u64) {
+    while reports.recv_timeout(PATIENCE).expect("a report") < batch {}
+}
+
+#[test]
+fn what_was_reported_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, derived) = start(&databases, directory.path(), 0);
+    committers.write(batch(1, Persistence::Synced, &[("a", Some("1")), ("b", Some("2"))]));
+    committers.write(batch(2, Persistence::Derived, &[("a", Some("other"))]));
+    committers.write(batch(3, Persistence::Synced, &[("b", None), ("c", Some("3")), ("c", Some("4"))]));
+    await_report(&synced, 3);
+    await_report(&derived, 2);
+    let look = |databases: &Databases| {
+        let rows = databases.rows(Box::new(NoLog));
+        let all = rows.scan(Persistence::Synced, b"", b"\xff\xff\xff\xff\xff", 10, false).unwrap();
+        assert_eq!(all, [("a".into(), "1".into()), ("c".into(), "4".into())]);
+        assert_eq!(rows.get(Persistence::Derived, b"a").unwrap().unwrap(), "other");
+        assert_eq!(rows.get(Persistence::Synced, b"b").unwrap(), None);
+    };
+    look(&databases);
+    drop((committers, databases));
+    look(&Databases::open(directory.path(), &storage()).unwrap());
+}
+
+#[test]
+fn scans_go_both_ways_within_bounds_and_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+    committers.write(batch(
+        1,
+        Persistence::Synced,
+        &[("a", Some("1")), ("b", Some("2")), ("c", Some("3")), ("d", Some("4"))],
+    ));
+    await_report(&synced, 1);
+    let rows = databases.rows(Box::new(NoLog));
+    let keys = |from: &str, to: &str, limit, reverse| -> Vec<String> {
+        let rows = rows.scan(Persistence::Synced, from.as_bytes(), to.as_bytes(), limit, reverse).unwrap();
+        rows.into_iter().map(|(key, _)| String::from_utf8(key.to_vec()).unwrap()).collect()
+    };
+    assert_eq!(keys("a", "d", 10, false), ["a", "b", "c"]);
+    assert_eq!(keys("a", "d", 2, true), ["c", "b"]);
+    assert_eq!(keys("b", "b", 10, false), [""; 0]);
+    assert_eq!(keys("c", "a", 10, false), [""; 0]);
+    assert_eq!(rows.scan(Persistence::Synced, b"", b"\xff\xff\xff\xff\xff", 1, true).unwrap().len(), 1);
+}
+
+#[test]
+fn reports_rise_and_cover_every_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+    for id in 1..=500 {
+        let key = Bytes::from(format!("key-{id:04}"));
+        committers.write(Batch {
+            id,
+            persistence: Persistence::Synced,
+            rows: vec![(key, Some(Bytes::from_static(b"v")))],
+        });
+    }
+    let mut last = 0;
+    while last < 500 {
+        let report = synced.recv_timeout(PATIENCE).unwrap();
+        assert!(report > last, "{report} after {last}");
+        let rows = databases.rows(Box::new(NoLog));
+        let held = rows.scan(Persistence::Synced, b"key-", b"key.", usize::MAX, false).unwrap().len() as u64;
+        assert!(held >= report, "{report} reported, {held} there");
+        last = report;
+    }
+}
+
+#[test]
+fn a_value_that_was_changed_behind_our_back_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+    committers.write(batch(1, Persistence::Synced, &[("sound", Some("1")), ("victim", Some("2"))]));
+    await_report(&synced, 1);
+    drop((committers, databases));
+    {
+        // As a database sees it all is well: the change goes through its own front door.
+        let database = Database::builder(directory.path().join("synced")).open().unwrap();
+        let rows = database.keyspace("rows", KeyspaceCreateOptions::default).unwrap();
+        let mut stored = rows.get("victim").unwrap().unwrap().to_vec();
+        *stored.last_mut().unwrap() ^= 1;
+        rows.insert("victim", stored).unwrap();
+        let sound = rows.get("sound").unwrap().unwrap();
+        rows.insert("stranger", sound).unwrap();
+        database.persist(PersistMode::SyncAll).unwrap();
+    }
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let rows = databases.rows(Box::new(NoLog));
+    assert_eq!(rows.get(Persistence::Synced, b"sound").unwrap().unwrap(), "1");
+    let damaged = |key: &str| StoreError::Damaged(format!("row {key} of `synced`"));
+    assert_eq!(rows.get(Persistence::Synced, b"victim").unwrap_err(), damaged("76696374696d"));
+    // A sound value under another's key is damage too.
+    assert_eq!(rows.get(Persistence::Synced, b"stranger").unwrap_err(), damaged("737472616e676572"));
+    assert!(rows.scan(Persistence::Synced, b"a", b"z", 10, false).is_err());
+}
+
+#[test]
+fn a_database_that_lost_acknowledged_rows_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+    committers.write(batch(1, Persistence::Synced, &[("a", Some("1"))]));
+    await_report(&synced, 1);
+    // The end writes the floor.
+    drop((committers, databases));
+    std::fs::remove_dir_all(directory.path().join("synced")).unwrap();
+    let error = Databases::open(directory.path(), &storage()).err().unwrap().to_string();
+    assert!(error.contains("0 groups of rows are there, 1 were acknowledged"), "{error}");
+}
+
+/// A directory with twenty groups of one row each, closed, with one change to its journal's bytes from the eleventh on.
+fn with_damaged_journal(damage: impl Fn(&mut [u8])) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let databases = Databases::open(directory.path(), &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+    for id in 1..=20 {
+        let row = (Bytes::from(format!("key-{id}")), Some(Bytes::from(vec![7; 100])));
+        committers.write(Batch { id, persistence: Persistence::Synced, rows: vec![row] });
+        await_report(&synced, id);
+    }
+    drop((committers, databases));
+    let journal = std::fs::read_dir(directory.path().join("synced"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "jnl"))
+        .expect("a journal");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"key-11").expect("the eleventh row");
+    damage(&mut bytes[at..]);
+    std::fs::write(&journal, bytes).unwrap();
+    Databases::open(directory.path(), &storage()).err().expect("it is noticed").to_string()
+}
+
+#[test]
+fn a_journal_that_ends_too_early_is_refused() {
+    let error = with_damaged_journal(|rest| rest.fill(0));
+    assert!(error.contains("10 groups of rows are there, 20 were acknowledged"), "{error}");
+}
+
+#[test]
+fn a_flipped_bit_in_a_journal_is_refused() {
+    let error = with_damaged_journal(|rest| rest[0] ^= 1);
+    assert!(error.contains("cannot open") || error.contains("20 were acknowledged"), "{error}");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (told, telling) = channel();
+    let room = DiskRoom::new(directory.path(), u64::MAX).unwrap();
+    let watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
+    assert!(!telling.recv_timeout(PATIENCE).unwrap());
+    drop(watcher);
+
+    let (told, telling) = channel();
+    let room = DiskRoom::new(directory.path(), 0).unwrap();
+    let _watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
+    assert!(telling.recv_timeout(PATIENCE).unwrap());
+}
