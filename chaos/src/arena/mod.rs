@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod control;
 pub mod digest;
 pub mod network;
+pub mod program;
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 mod command;
 mod digest;
 mod probe;
+mod program;
 mod up;
 
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ enum Command {
     Up(up::Up),
     /// Measure the arena's own network: delay errors, packets a second, cuts
     Probe(probe::Probe),
+    /// Kill nodes under load, round after round, and check that nothing acknowledged was lost
+    Rounds(program::Rounds),
+    /// Cut a region off under load, heal, and measure how fast the regions agree
+    Partition(program::Partition),
     /// Recompute what stopped nodes hold, and compare it
     Digest(digest::Digest),
     /// Join a network namespace, then become a program
@@ -51,6 +56,8 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(up) => up.run(),
         Command::Probe(probe) => probe.run(),
+        Command::Rounds(rounds) => rounds.run(),
+        Command::Partition(partition) => partition.run(),
         Command::Digest(digest) => digest.run(),
         Command::Enter { network, die_with, program } => {
             let entrance = Entrance { user: None, network, die_with };

@@ -128,6 +128,20 @@ impl Cluster {
         Ok(start.elapsed())
     }
 
+    /// Kills all nodes that run, as near to at once as signals go.
+    ///
+    /// # Errors
+    /// When a process cannot be waited for.
+    pub async fn kill_all(&mut self) -> anyhow::Result<()> {
+        for node in self.nodes.iter_mut().filter(|node| node.pid().is_some()) {
+            node.send_kill()?;
+        }
+        for node in self.nodes.iter_mut().filter(|node| node.pid().is_some()) {
+            node.kill().await?;
+        }
+        Ok(())
+    }
+
     /// Ends all nodes: asks each, kills what does not end.
     ///
     /// # Errors

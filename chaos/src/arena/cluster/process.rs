@@ -142,12 +142,20 @@ impl Process {
         Ok(())
     }
 
+    /// Sends SIGKILL and does not wait.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn send_kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGKILL)
+    }
+
     /// Kills it with SIGKILL, and waits until it is gone.
     ///
     /// # Errors
     /// When it does not run.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.signal(Signal::SIGKILL)?;
+        self.send_kill()?;
         self.wait().await
     }
 

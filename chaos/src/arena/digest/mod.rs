@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::Layout;
 
 pub use ledgers::LedgerReader;
+pub use objects::objects;
 
 /// One ledger's head.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
