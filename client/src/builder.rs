@@ -26,6 +26,7 @@ pub struct Builder {
     pub(crate) authority: Option<Authority>,
     pub(crate) genesis: Option<Genesis>,
     pub(crate) region: Option<RegionId>,
+    pub(crate) region_only: bool,
     pub(crate) consistency: Consistency,
     pub(crate) durability: Durability,
     pub(crate) deadline: Duration,
@@ -44,6 +45,7 @@ impl Default for Builder {
             authority: None,
             genesis: None,
             region: None,
+            region_only: false,
             consistency: Consistency::default(),
             durability: Durability::default(),
             deadline: DEADLINE_DEFAULT,
@@ -107,6 +109,14 @@ impl Builder {
     #[must_use]
     pub fn region(mut self, region: RegionId) -> Self {
         self.region = Some(region);
+        self
+    }
+
+    /// Uses nodes of this region only: when none of them serves, calls fail instead of going elsewhere.
+    #[must_use]
+    pub fn region_only(mut self, region: RegionId) -> Self {
+        self.region = Some(region);
+        self.region_only = true;
         self
     }
 

@@ -31,6 +31,7 @@ struct Known {
 /// The nodes known and the connection in use.
 pub(crate) struct Pool {
     prefer: Option<RegionId>,
+    prefer_only: bool,
     pinned: bool,
     current: Mutex<Option<Arc<Connection>>>,
     nodes: Mutex<Vec<Known>>,
@@ -38,12 +39,13 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub fn new(seeds: &[Multiaddr], prefer: Option<RegionId>, pinned: bool) -> Self {
+    pub fn new(seeds: &[Multiaddr], prefer: Option<RegionId>, prefer_only: bool, pinned: bool) -> Self {
         let seeds = if pinned { seeds.get(..1).unwrap_or(seeds) } else { seeds };
         let known =
             |address: &Multiaddr| Known { address: address.clone(), region: None, round_trip: None, rest_until: None };
         Self {
             prefer,
+            prefer_only,
             pinned,
             current: Mutex::default(),
             nodes: Mutex::new(seeds.iter().take(NODES_KNOWN_MAX).map(known).collect()),
@@ -58,6 +60,7 @@ impl Pool {
 
     /// A connection, of this region only if one is named.
     pub async fn connection(&self, network: &Network, only: Option<&RegionId>) -> Result<Arc<Connection>, ClientError> {
+        let only = only.or(self.prefer.as_ref().filter(|_| self.prefer_only));
         let fits = |connection: &Arc<Connection>| only.is_none_or(|region| connection.endpoint.region == *region);
         if let Some(connection) = self.current().filter(fits) {
             return Ok(connection);

@@ -74,7 +74,7 @@ impl Client {
             certificate: settings.certificate.clone().ok_or(BuildError::Missing("the client's certificate"))?,
             verify: settings.verify.clone().ok_or(BuildError::Missing("the authority's certificate"))?,
         };
-        let pool = Pool::new(&settings.seeds, settings.region.clone(), settings.pinned);
+        let pool = Pool::new(&settings.seeds, settings.region.clone(), settings.region_only, settings.pinned);
         let pins = Pins::new(settings.genesis.clone());
         Ok(Self { inner: Arc::new(Inner { settings, identity, pool, network: OnceCell::new(), pins }) })
     }
