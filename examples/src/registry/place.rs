@@ -2,7 +2,8 @@
 //!
 //! A cluster that `trine up` or `trine-chaos up` made says all of it in the `cluster.json` of its directory; any other is
 //! named by a region's addresses and the directory of an identity. There is one client per region that was asked for,
-//! and it prefers that region's nodes.
+//! and it never leaves that region: a
+//! release that its region does not take is counted as such, not moved.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,13 +129,14 @@ impl Place {
         Ok(Self { regions, trust, identity, timeout: args.timeout })
     }
 
-    /// A client that prefers the nodes of a region; `retries` is how often a call may be sent again.
+    /// A client of the nodes of a region, and of no others; `retries` is how often a call may be sent again.
     ///
     /// # Errors
     /// When the region was not asked for, or the identity is unusable.
     pub fn client(&self, region: &RegionId, retries: Option<u32>) -> anyhow::Result<Client> {
         let addresses = self.regions.get(region).with_context(|| format!("nothing says where {region} is"))?;
-        let mut builder = Client::builder().directory(&self.identity)?.region(region.clone()).deadline(self.timeout);
+        let mut builder =
+            Client::builder().directory(&self.identity)?.region_only(region.clone()).deadline(self.timeout);
         for address in addresses {
             builder = builder.seed(address)?;
         }

@@ -24,7 +24,6 @@ struct RegionTally {
     acknowledged: u64,
     unknown: u64,
     refused: u64,
-    elsewhere: u64,
     duplicates: u64,
     writes: u64,
     record: Latencies,
@@ -42,7 +41,6 @@ impl Tally {
             tally.record.add(published.record_took);
         }
         if let Some(position) = &entry.position {
-            tally.elsewhere += u64::from(position.region != entry.asked);
             tally.duplicates += u64::from(position.duplicate);
         }
         if entry.acknowledged() {
@@ -81,7 +79,6 @@ impl Tally {
                 acknowledged: tally.acknowledged,
                 unknown: tally.unknown,
                 refused: tally.refused,
-                elsewhere: tally.elsewhere,
                 duplicates: tally.duplicates,
                 releases_per_second: rate(tally.acknowledged),
                 writes_per_second: rate(tally.writes),
@@ -140,8 +137,6 @@ pub struct RegionSummary {
     pub unknown: u64,
     /// See [`Summary::refused`].
     pub refused: u64,
-    /// Records that another region took, because no node of this one answered.
-    pub elsewhere: u64,
     /// Records that the ledger had already.
     pub duplicates: u64,
     /// Acknowledged releases a second.
@@ -205,9 +200,6 @@ impl fmt::Display for Summary {
                 ms(region.record_ms.p99),
                 ms(region.release_ms.p99),
             )?;
-            if region.elsewhere > 0 {
-                writeln!(f, "  {} records of it were taken by another region", region.elsewhere)?;
-            }
             if region.duplicates > 0 {
                 writeln!(f, "  {} records of it were there already", region.duplicates)?;
             }
