@@ -55,7 +55,9 @@ fn answer() -> RecordView {
         .collect();
     let (mut tree, mut nodes) = (Frontier::default(), BTreeMap::new());
     for header in &headers {
-        tree.push(leaf_hash(header), |node| drop(nodes.insert((node.level, node.index), node.hash)));
+        tree.push(leaf_hash(header), |node| {
+            nodes.insert((node.level, node.index), node.hash);
+        });
     }
     let node = |level, index| nodes.get(&(level, index)).copied();
     let size = headers.len() as u64;
