@@ -40,7 +40,7 @@ memtable = "4MiB"
 derived_flush = "200ms"
 [log]
 format = "text"
-filter = "info"
+filter = "info,openraft=warn,fjall=warn,lsm_tree=warn,libp2p_mdns=warn"
 "#;
 
 /// Why there is no configuration.

@@ -2,7 +2,11 @@
 
 mod cli_output;
 mod cli_tls;
+mod cluster;
+mod config;
 mod coverage;
+mod data_dir;
+mod driver;
 mod fake_node;
 mod http_client;
 mod http_doors;
@@ -11,9 +15,6 @@ mod http_objects;
 mod identity;
 mod raft_cut;
 mod raft_group;
-mod config;
-mod data_dir;
-mod driver;
 mod raft_log;
 mod store;
 mod up;
