@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 /// A core that said nothing for so long is stuck: it is called at least every second while it lives.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
+/// When the core spoke, and what it said.
+type Said = (Instant, Result<(), String>);
+
 /// Shared by the driver, which sets it, and `/readyz`, which asks.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<Option<(Instant, Result<(), String>)>>>);
+pub struct Readiness(Arc<Mutex<Option<Said>>>);
 
 impl Readiness {
     /// What the core says now.

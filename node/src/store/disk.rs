@@ -18,7 +18,7 @@ use super::limits::{DISK_INTERVAL, RESERVE_HOLD_SHARE};
 /// When the system does not say.
 pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
     let stat = statvfs(path)?;
-    Ok(u64::from(stat.blocks_available()).saturating_mul(stat.fragment_size()))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 /// Free disk as measured last; shared by the watcher and the committers.
