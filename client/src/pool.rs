@@ -69,8 +69,17 @@ impl Pool {
         if let Some(connection) = self.current().filter(fits) {
             return Ok(connection);
         }
-        let connection = Arc::new(self.race(network, only).await?);
+        let mut connection = self.race(network, only).await?;
         self.learn(&connection);
+        if let Some(prefer) =
+            self.prefer.as_ref().filter(|prefer| only.is_none() && **prefer != connection.endpoint.region)
+            && self.serves(prefer)
+            && let Ok(nearer) = self.race(network, Some(prefer)).await
+        {
+            connection = nearer;
+            self.learn(&connection);
+        }
+        let connection = Arc::new(connection);
         *lock(&self.current) = Some(connection.clone());
         Ok(connection)
     }
@@ -162,6 +171,15 @@ impl Pool {
                 nodes.push(Known { address, region: Some(region.clone()), round_trip, rest_until: None });
             }
         }
+    }
+
+    /// Whether a node of the region may be there and does not rest.
+    fn serves(&self, region: &RegionId) -> bool {
+        let now = Instant::now();
+        lock(&self.nodes).iter().any(|known| {
+            known.region.as_ref().is_none_or(|known| known == region)
+                && known.rest_until.is_none_or(|until| until < now)
+        })
     }
 
     fn rest(&self, address: &str) {

@@ -61,7 +61,7 @@ pub struct NetHandle {
 }
 
 impl Net {
-    /// Starts listening and dialling. The network ends with [`NetHandle::shutdown`], or when handle and receiver are gone.
+    /// Starts listening and dialling. The network ends with [`NetHandle::shutdown`], or with the last handle.
     ///
     /// # Errors
     /// [`StartError`] when the own certificate is not acceptable or an address cannot be listened on.
@@ -96,8 +96,7 @@ impl Net {
                 number: 0,
             },
             topic: gossip::topic(&claims.cluster),
-            table: table.clone(),
-            shared: Shared { gate: gate.clone(), events: events.clone(), room },
+            shared: Shared { table: table.clone(), gate: gate.clone(), events: events.clone(), room },
             door: Arc::new(Door {
                 gate,
                 node: config.node,
@@ -109,6 +108,7 @@ impl Net {
             dialler,
             authors: Authors::default(),
             opening: BTreeMap::new(),
+            lonely: BTreeMap::new(),
             commands: commanded,
             peers: peers.subscribe(),
             report,
@@ -148,6 +148,12 @@ impl NetHandle {
     #[must_use]
     pub fn connected(&self) -> Vec<NodeId> {
         self.table.nodes()
+    }
+
+    /// The round trip to a node, as its link's last heartbeat measured it.
+    #[must_use]
+    pub fn round_trip(&self, node: NodeId) -> Option<Duration> {
+        self.table.of_node(node).and_then(|link| link.round_trip())
     }
 
     /// Where the network listens, with ports filled in.

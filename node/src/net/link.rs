@@ -29,16 +29,16 @@ use super::limits::{
     HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, HELLO_TIMEOUT, LINK_FRAME_BYTES_MAX, ROOM_UNIT_BYTES, SILENCE_MAX,
 };
 use super::queue::Next;
-use super::table::{Link, Phase};
+use super::table::{Link, Phase, Table};
 
 /// How many bytes are gathered for one write or read.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Frames up to this length need no room of their own.
 const SMALL_BYTES: usize = 64;
 /// How long a replaced link stays open when everything was sent.
-const CLOSE_DELAY: Duration = Duration::from_millis(500);
+const CLOSE_DELAY: Duration = Duration::from_secs(1);
 /// How long a replaced link goes on reading what is still under way.
-const LEAVE_GRACE: Duration = Duration::from_secs(2);
+const LEAVE_GRACE: Duration = Duration::from_secs(3);
 
 /// A stream whose hellos were exchanged and found in order.
 pub(super) struct Candidate {
@@ -113,6 +113,7 @@ fn refused(what: &'static str) -> Failure {
 /// What all links of a node share.
 #[derive(Clone)]
 pub(super) struct Shared {
+    pub table: Arc<Table>,
     pub gate: Arc<Gate>,
     pub events: mpsc::Sender<NetEvent>,
     pub room: Arc<Semaphore>,
@@ -149,7 +150,9 @@ pub(super) async fn run(link: Arc<Link>, candidate: Candidate, before: Predecess
         }
     }
     writing.abort();
-    if link.end() {
+    let told = link.end();
+    shared.table.remove(&link);
+    if told {
         // The driver being gone is no error here: everything ends with it.
         let _ = shared.events.send(NetEvent::PeerDown(link.peer.node)).await;
         link.phase.send_replace(Phase::Down);

@@ -24,10 +24,10 @@ use super::dial::{Dialler, Target};
 use super::event::NetEvent;
 use super::frame::LinkHello;
 use super::gossip::{self, Authors};
-use super::limits::{RECHECK_INTERVAL, SILENCE_MAX};
+use super::limits::{HELLO_TIMEOUT, RECHECK_INTERVAL, SILENCE_MAX};
 use super::link::{self, Candidate, Failure, Shared};
 use super::streams::{self, CLIENT, LINK, Opened};
-use super::table::{Link, Rank, Table};
+use super::table::{Link, Rank};
 
 /// How often the dialler is asked.
 const DIAL_TICK: Duration = Duration::from_millis(50);
@@ -63,12 +63,13 @@ pub(super) struct Engine {
     pub swarm: Swarm<Behaviour>,
     pub hello: LinkHello,
     pub topic: gossipsub::IdentTopic,
-    pub table: Arc<Table>,
     pub shared: Shared,
     pub door: Arc<Door>,
     pub dialler: Dialler,
     pub authors: Authors,
     pub opening: BTreeMap<PeerId, (ConnectionId, Instant)>,
+    /// Incoming connections on which nothing was opened yet.
+    pub lonely: BTreeMap<ConnectionId, Instant>,
     pub commands: mpsc::Receiver<Command>,
     pub peers: watch::Receiver<Vec<PeerAddress>>,
     pub report: mpsc::Sender<Report>,
@@ -89,7 +90,7 @@ impl Engine {
                 command = self.commands.recv() => match command {
                     Some(Command::Publish(bytes)) => self.publish(bytes),
                     Some(Command::Shutdown(done)) => {
-                        self.table.all().iter().for_each(|link| link.leave.notify_one());
+                        self.shared.table.all().iter().for_each(|link| link.leave.notify_one());
                         drop(self);
                         let _ = done.send(());
                         return;
@@ -97,7 +98,10 @@ impl Engine {
                     None => return,
                 },
                 Ok(()) = self.peers.changed() => self.on_peers(),
-                _ = dial.tick() => self.dial(),
+                _ = dial.tick() => {
+                    self.dial();
+                    self.close_lonely();
+                }
                 _ = recheck.tick() => self.recheck(),
             }
         }
@@ -124,7 +128,13 @@ impl Engine {
                     self.swarm.close_connection(connection_id);
                 }
             }
-            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => self.opening_over(&peer_id, connection_id),
+            SwarmEvent::ConnectionEstablished { connection_id, .. } => {
+                self.lonely.insert(connection_id, Instant::now());
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                self.lonely.remove(&connection_id);
+                self.opening_over(&peer_id, connection_id);
+            }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 let myself = matches!(error, DialError::LocalPeerId { .. }).then(|| *self.swarm.local_peer_id());
                 self.dialler.ended(connection_id, myself);
@@ -141,7 +151,7 @@ impl Engine {
     /// Whether a link with the peer is missing and not being made.
     fn is_wanted(&self, peer: &PeerId) -> bool {
         let opening = self.opening.get(peer).is_some_and(|(_, since)| since.elapsed() < OPENING_MAX);
-        !opening && !self.table.is_linked(peer)
+        !opening && !self.shared.table.is_linked(peer)
     }
 
     fn opening_over(&mut self, peer: &PeerId, connection: ConnectionId) {
@@ -151,6 +161,7 @@ impl Engine {
     }
 
     fn on_stream(&mut self, Opened { peer, connection, stream, ours }: Opened) {
+        self.lonely.remove(&connection);
         let Some((protocol, stream)) = stream else {
             self.opening_over(&peer, connection);
             self.swarm.close_connection(connection);
@@ -203,7 +214,6 @@ impl Engine {
                 }
             }
             Report::Ended(link) => {
-                self.table.remove(&link);
                 self.swarm.close_connection(link.connection);
             }
             Report::Resolved(target, addresses) => self.start_dial(target, addresses),
@@ -214,7 +224,7 @@ impl Engine {
     fn settle(&mut self, candidate: Candidate) {
         let own = *self.swarm.local_peer_id();
         let node = candidate.hello.node;
-        if self.table.of_node(node).is_some_and(|standing| standing.peer_id != candidate.peer) {
+        if self.shared.table.of_node(node).is_some_and(|standing| standing.peer_id != candidate.peer) {
             let what = "a hello with the id of another node that is connected";
             self.refuse(candidate.peer, candidate.connection, &Refusal::Conversation { what });
             return;
@@ -222,7 +232,7 @@ impl Engine {
         let opener_is_smaller = candidate.ours == (own < candidate.peer);
         let rank = Rank { opened_by_smaller: opener_is_smaller, number: candidate.number };
         let mut before = None;
-        if let Some(standing) = self.table.of_peer(&candidate.peer) {
+        if let Some(standing) = self.shared.table.of_peer(&candidate.peer) {
             let same = standing.process == candidate.hello.process && standing.peer.node == node;
             if same && standing.rank > rank && !standing.ended() {
                 self.swarm.close_connection(candidate.connection);
@@ -239,7 +249,7 @@ impl Engine {
         self.authors.remember(candidate.peer, node);
         let process = candidate.hello.process;
         let link = Arc::new(Link::new(candidate.peer, peer, candidate.connection, rank, process));
-        self.table.insert(&link);
+        self.shared.table.insert(&link);
         let (shared, report) = (self.shared.clone(), self.report.clone());
         tokio::spawn(async move {
             link::run(link.clone(), candidate, before, shared).await;
@@ -260,7 +270,7 @@ impl Engine {
             if self.shared.events.try_send(NetEvent::Rumor { from, bytes }).is_err() {
                 counter!("trine_rumors_dropped_total").increment(1);
             }
-        } else if !self.table.is_linked(&propagation_source) {
+        } else if !self.shared.table.is_linked(&propagation_source) {
             verdict = gossipsub::MessageAcceptance::Ignore;
         }
         if let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() {
@@ -297,9 +307,18 @@ impl Engine {
         self.door.set_others(others);
     }
 
+    /// Closes connections that were admitted and then not used.
+    fn close_lonely(&mut self) {
+        let lonely = self.lonely.iter().filter(|(_, since)| since.elapsed() > HELLO_TIMEOUT);
+        for connection in lonely.map(|(connection, _)| *connection).collect::<Vec<_>>() {
+            self.lonely.remove(&connection);
+            self.swarm.close_connection(connection);
+        }
+    }
+
     fn dial(&mut self) {
         let now = Instant::now();
-        let (opening, table) = (&self.opening, &self.table);
+        let (opening, table) = (&self.opening, &self.shared.table);
         let due = self.dialler.due(now, |peer| {
             table.is_linked(peer) || opening.get(peer).is_some_and(|(_, since)| now - *since < OPENING_MAX)
         });

@@ -53,6 +53,7 @@ pub(super) struct Link {
     pub leave: Notify,
     fate: AtomicU8,
     beats: Mutex<VecDeque<(u64, Instant)>>,
+    round_trip: Mutex<Option<Duration>>,
 }
 
 impl Link {
@@ -68,6 +69,7 @@ impl Link {
             leave: Notify::new(),
             fate: AtomicU8::new(LIVE),
             beats: Mutex::default(),
+            round_trip: Mutex::default(),
         }
     }
 
@@ -108,7 +110,14 @@ impl Link {
         let place = beats.iter().position(|(sent, _)| *sent == number)?;
         let (_, at) = beats[place];
         beats.drain(..=place);
-        Some(at.elapsed())
+        let measured = at.elapsed();
+        *self.round_trip.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
+        Some(measured)
+    }
+
+    /// The round trip measured last.
+    pub fn round_trip(&self) -> Option<Duration> {
+        *self.round_trip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,197 @@
+//! The client library against real networks, with scripted answers in the place of a core.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use trine_client::{CallOptions, Client, ClientError, Session};
+use trine_crdt::{NodeId, Timestamp};
+use trine_node::net::NetEvent;
+use trine_protocol::reply::{Answer, Appended, Reply};
+use trine_protocol::{Request, RequestError, Role, SessionToken};
+
+use crate::net_world::{Node, World};
+
+type Script = dyn Fn(&Request) -> Option<Result<Reply, RequestError>> + Send + Sync;
+
+/// Answers a node's requests; `None` leaves one without an answer.
+fn answer(node: Node, script: Arc<Script>) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        // The network ends with its last handle.
+        let Node { handle: _handle, mut events, .. } = node;
+        let mut unanswered = Vec::new();
+        while let Some(event) = events.recv().await {
+            let NetEvent::Request { request, reply, .. } = event else { continue };
+            match script(&request) {
+                Some(outcome) => {
+                    let session = SessionToken {
+                        ledgers: BTreeMap::from([("left".parse().expect("a region"), 7)]),
+                        positions: Vec::new(),
+                    };
+                    let _ = reply.send(outcome.map(|reply| Answer { reply, session, timestamp: Timestamp::ZERO }));
+                }
+                None => unanswered.push(reply),
+            }
+        }
+    })
+}
+
+fn appended(index: u64, region: &str) -> Reply {
+    let region = region.parse().expect("a region");
+    let (timestamp, leaf) = (Timestamp::ZERO, [0; 32]);
+    Reply::Appended(Appended { region, index, timestamp, duplicate: false, leaf, proof: None, header: None })
+}
+
+fn client(world: &World, nodes: &[&Node]) -> Client {
+    let identity = world.ca.issue_client(Role::Writer, "app").expect("a certificate");
+    let mut builder = Client::builder()
+        .identity(identity.key.libp2p(), Bytes::copy_from_slice(&identity.certificate))
+        .authority(world.authority.clone());
+    for node in nodes {
+        builder = builder.seed(&node.address().to_string()).expect("an address");
+    }
+    builder.build().expect("a client")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_requests_share_one_connection() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    answer(
+        node,
+        Arc::new(move |request| match request {
+            Request::Append { key, idempotency_key, .. } => {
+                assert!(idempotency_key.is_some(), "an append carries a key");
+                counted.fetch_add(1, Ordering::Relaxed);
+                Some(Ok(appended(key.parse().expect("a number"), "left")))
+            }
+            _ => Some(Ok(Reply::Done)),
+        }),
+    );
+    let began = Instant::now();
+    let calls = (0..5000_u64).map(|number| {
+        let client = client.clone();
+        tokio::spawn(async move { (number, client.append("default", &number.to_string(), "value").await) })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let (number, outcome) = call.await.expect("no panic");
+        assert_eq!(outcome.expect("appended").index, number);
+    }
+    println!("5000 appends in flight together: {:?}", began.elapsed());
+    assert_eq!(count.load(Ordering::Relaxed), 5000);
+    assert_eq!(client.endpoint().expect("connected").node, NodeId(1));
+    assert_eq!(client.session().token().ledgers.values().copied().collect::<Vec<_>>(), [7]);
+    let handed: Session = client.session().to_string().parse().expect("its own text");
+    assert_eq!(handed.token(), client.session().token());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_did_nothing_is_retried_and_others_are_not() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = tries.clone();
+    answer(
+        node,
+        Arc::new(move |request| {
+            let attempt = counted.fetch_add(1, Ordering::Relaxed);
+            Some(match request {
+                Request::Append { .. } if attempt < 2 => {
+                    Err(RequestError::Overloaded { retry_after: Duration::from_millis(1) })
+                }
+                Request::Append { .. } => Ok(appended(1, "left")),
+                _ => Err(RequestError::Unknown),
+            })
+        }),
+    );
+    assert_eq!(client.append("default", "k", "v").await.expect("third time").index, 1);
+    assert_eq!(tries.swap(0, Ordering::Relaxed), 3);
+    let once = CallOptions::new().retries(0);
+    let append = trine_client::AppendRequest::new("default", "k", "v");
+    let refused = client.append_with(&once, append).await.expect_err("no retry");
+    assert_eq!(refused, ClientError::Request(RequestError::Overloaded { retry_after: Duration::from_millis(1) }));
+    tries.store(0, Ordering::Relaxed);
+    // An edit whose fate is unknown is not repeated.
+    assert_eq!(client.incr("objects", "n", 1).await, Err(ClientError::Request(RequestError::Unknown)));
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_node_serves_when_one_dies() {
+    let world = World::new();
+    let (one, two) = (world.node(1, "left-a", &[]).await, world.node(2, "right-a", &[]).await);
+    let client = client(&world, &[&one, &two]);
+    let script: Arc<Script> = Arc::new(|_| Some(Ok(Reply::Regions(Vec::new()))));
+    let handles = [one.handle.clone(), two.handle.clone()];
+    let _tasks = [answer(one, script.clone()), answer(two, script)];
+    client.regions().await.expect("the nearest answers");
+    let first = client.endpoint().expect("connected").node;
+    handles[usize::try_from(first.0).expect("small") - 1].shutdown().await;
+    let began = Instant::now();
+    client.regions().await.expect("the other answers");
+    assert_ne!(client.endpoint().expect("connected").node, first);
+    println!("failed over in {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_of_unknown_fate_is_never_repeated_in_another_region() {
+    let world = World::new();
+    let (one, two) = (world.node(1, "left-a", &[]).await, world.node(2, "right-a", &[]).await);
+    let (one_handle, one_address) = (one.handle.clone(), one.address().to_string());
+    let elsewhere = Arc::new(AtomicUsize::new(0));
+    let counted = elsewhere.clone();
+    let identity = world.ca.issue_client(Role::Writer, "app").expect("a certificate");
+    let client = Client::builder()
+        .identity(identity.key.libp2p(), Bytes::copy_from_slice(&identity.certificate))
+        .authority(world.authority.clone())
+        .seed(&one_address)
+        .and_then(|builder| builder.seed(&two.address().to_string()))
+        .expect("addresses")
+        .region("left".parse().expect("a region"))
+        .deadline(Duration::from_secs(3))
+        .build()
+        .expect("a client");
+    let (took, taken) = tokio::sync::mpsc::channel::<()>(8);
+    let _one = answer(
+        one,
+        Arc::new(move |_| {
+            let _ = took.try_send(());
+            None
+        }),
+    );
+    let _two = answer(
+        two,
+        Arc::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Some(Ok(appended(1, "right")))
+        }),
+    );
+    assert_eq!(client.connect().await.expect("a node").region.as_str(), "left");
+    let call = tokio::spawn(async move { client.append("default", "k", "v").await });
+    let mut taken = taken;
+    taken.recv().await.expect("the first node took it");
+    one_handle.shutdown().await;
+    let outcome = call.await.expect("no panic");
+    assert!(matches!(outcome, Err(ClientError::Lost | ClientError::TimedOut { .. })), "{outcome:?}");
+    assert_eq!(elsewhere.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_cluster_is_unreachable_within_the_deadline() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    node.handle.shutdown().await;
+    let began = Instant::now();
+    let call = CallOptions::new().deadline(Duration::from_secs(2));
+    let outcome = client.request(&call, Request::Status).await;
+    assert!(matches!(outcome, Err(ClientError::Unreachable { .. })), "{outcome:?}");
+    assert!(began.elapsed() < Duration::from_secs(4));
+}
