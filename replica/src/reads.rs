@@ -42,8 +42,10 @@ impl Replica {
             let holder = self.mirror_nodes().into_iter().find(|node| *node != own && self.peers.contains_key(node));
             return Ok(self.hand_on(holder, asked));
         }
-        let session = &asked.options.session;
-        let fresh = session.ledgers.iter().all(|(region, size)| self.held_records(region) >= *size);
+        // What the session saw of a ledger that this node does not mirror, it could wait for forever.
+        let here = |region: &RegionId| *region == self.config.region || self.mirrors_here();
+        let mut seen = asked.options.session.ledgers.iter().filter(|(region, _)| reads(&asked.request, region));
+        let fresh = seen.all(|(region, size)| !here(region) || self.held_records(region) >= *size);
         if asked.options.consistency == Consistency::Session && !fresh {
             return Ok(Served::Waits(Cause::Fresh(Box::new(asked.clone()))));
         }
@@ -357,6 +359,16 @@ impl Replica {
         for number in self.waiting.select(|wait| matches!(wait.cause, Cause::Fresh(_))) {
             self.serve_waiting(turn, number);
         }
+    }
+}
+
+/// Whether the answer to a request depends on a region's ledger.
+fn reads(request: &Request, ledger: &RegionId) -> bool {
+    match request {
+        Request::LedgerRecord { region, .. } | Request::Consistency { region, .. } | Request::Checkpoint { region } => {
+            region == ledger
+        }
+        _ => true,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One node says who the others are; each is then asked itself, because nobody's word about another counts here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use clap::Args;
@@ -37,7 +37,7 @@ struct ClusterStatus {
     healthy: bool,
     /// Whether all that answered hold the same objects.
     objects_agree: bool,
-    /// Whether all that answered hold the same ledgers.
+    /// Whether of each ledger all that answered and hold it (its own nodes, and the mirrors) hold the same.
     ledgers_agree: bool,
     nodes: Vec<NodeStatus>,
 }
@@ -101,14 +101,26 @@ async fn direct(globals: &Globals, node: &NodeView) -> NodeStatus {
 fn summed(nodes: Vec<NodeStatus>) -> ClusterStatus {
     let known: Vec<&Status> = nodes.iter().filter_map(|node| node.status.as_ref()).collect();
     let objects: BTreeSet<String> = known.iter().map(|status| object_digest(status)).collect();
-    let ledgers: BTreeSet<String> = known.iter().map(|status| format!("{:?}", status.ledgers)).collect();
     ClusterStatus {
         cluster: known.first().map(|status| status.cluster.clone()).unwrap_or_default(),
         healthy: known.len() == nodes.len() && known.iter().all(|status| status.ready),
         objects_agree: objects.len() <= 1,
-        ledgers_agree: ledgers.len() <= 1,
+        ledgers_agree: ledgers_agree(&known),
         nodes,
     }
+}
+
+/// A region's own nodes must hold its ledger; elsewhere only the mirrors do, and the others hold nothing of it.
+fn ledgers_agree(known: &[&Status]) -> bool {
+    let mut heads: BTreeMap<&str, BTreeSet<(u64, &str)>> = BTreeMap::new();
+    for status in known {
+        for (region, head) in &status.ledgers {
+            if head.size > 0 || *region == status.node.region {
+                heads.entry(region).or_default().insert((head.size, &head.root));
+            }
+        }
+    }
+    heads.values().all(|heads| heads.len() <= 1)
 }
 
 /// All of a node's object digests in one text: equal on nodes that hold the same. A namespace without objects does
