@@ -48,5 +48,11 @@ pub fn print(report: &Report) {
     }
     println!("{table}\n");
     let say = |equal| if equal { "equal" } else { "DIFFERENT" };
+    for (ledger, holders) in &report.ledger_holders {
+        println!("ledger {ledger}: held whole by {holders} nodes");
+    }
+    for difference in &report.differences {
+        println!("difference: {difference}");
+    }
     println!("objects: {}; ledgers: {}", say(report.objects_equal), say(report.ledgers_equal));
 }

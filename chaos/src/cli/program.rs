@@ -128,12 +128,15 @@ impl Common {
         }
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
-        for (name, value) in value.as_object().into_iter().flatten() {
+        for (name, value) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "violations") {
             table.add_row([name.replace('_', " "), value.to_string()]);
         }
         println!("{table}");
         for (outcome, count) in rounds::outcomes(events) {
             println!("{count:>8}  {outcome}");
+        }
+        for violation in value.get("violations").and_then(|list| list.as_array()).into_iter().flatten() {
+            println!("VIOLATION  {violation}");
         }
         let verdict = if passed { "nothing acknowledged was lost" } else { "FAILED" };
         println!("{verdict}; the data stays in {}", arena.directory().display());

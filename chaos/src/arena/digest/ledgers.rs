@@ -1,6 +1,6 @@
 //! A node's ledgers: its own region's, applied anew from the log; the others', put together from mirrored records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,23 @@ impl LedgerReader {
             Ok(())
         })?;
         Ok(Head { size: state.size(), root: hex(&state.root()) })
+    }
+
+    /// The own ledger's roots at these sizes and at its end.
+    ///
+    /// # Errors
+    /// When the log is damaged or does not apply.
+    pub fn roots_at(&self, sizes: &BTreeSet<u64>) -> anyhow::Result<BTreeMap<u64, String>> {
+        let mut frontier = Frontier::default();
+        let mut roots = BTreeMap::from([(0, hex(&frontier.root()))]);
+        let head = self.own(|_, _, leaf, _| {
+            frontier.push(*leaf, |_| ());
+            if sizes.contains(&frontier.size()) {
+                roots.insert(frontier.size(), hex(&frontier.root()));
+            }
+        })?;
+        roots.insert(head.size, head.root);
+        Ok(roots)
     }
 
     /// All ledgers' heads.

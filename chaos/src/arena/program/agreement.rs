@@ -1,10 +1,12 @@
 //! Waiting until all nodes say that they hold the same. Only a signal to go on: the verdict comes from the disks.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use trine_client::Client;
-use trine_protocol::reply::StatusView;
+use trine_crdt::RegionId;
+use trine_protocol::reply::{LedgerHead, StatusView};
 
 use super::load::pinned;
 use crate::arena::cluster::Layout;
@@ -30,13 +32,15 @@ pub async fn wait(layout: &Layout, patience: Duration) -> anyhow::Result<Duratio
         for ask in asked {
             answers.push(ask.await);
         }
-        let differs = answers.iter().find_map(|(name, answer)| match answer {
-            Err(error) => Some(format!("{name}: {error}")),
-            Ok(status) => {
-                let first = answers.first().and_then(|(_, first)| first.as_ref().ok());
-                (first.map(summary) != Some(summary(status))).then(|| format!("{name} differs: {:?}", summary(status)))
+        let mut statuses = Vec::new();
+        let mut differs = None;
+        for (name, answer) in answers {
+            match answer {
+                Ok(status) => statuses.push(status),
+                Err(error) => differs = Some(format!("{name}: {error}")),
             }
-        });
+        }
+        let differs = differs.or_else(|| difference(&statuses));
         match differs {
             None => return Ok(start.elapsed()),
             Some(what) if start.elapsed() > patience => bail!("no agreement after {} s: {what}", patience.as_secs()),
@@ -45,10 +49,27 @@ pub async fn wait(layout: &Layout, patience: Duration) -> anyhow::Result<Duratio
     }
 }
 
-/// What must be equal.
-fn summary(status: &StatusView) -> String {
-    let hex = |bytes: &[u8; 32]| bytes.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let ledgers = status.ledgers.iter().map(|(region, head)| format!("{region}:{}:{}", head.size, hex(&head.root)));
-    let objects = status.objects.iter().map(|(id, sum)| format!("{id}:{}:{}", sum.count, hex(&sum.digest)));
-    ledgers.chain(objects).collect::<Vec<_>>().join(" ")
+/// What is not alike yet. Objects are on all nodes; a ledger is on all nodes of its region and on some of each other
+/// region's; whoever stood in for one of these may hold a beginning.
+fn difference(statuses: &[StatusView]) -> Option<String> {
+    let first = statuses.first()?;
+    if let Some(other) = statuses.iter().find(|status| status.objects != first.objects) {
+        return Some(format!("{} and {} hold different objects", first.node.name, other.node.name));
+    }
+    let regions: BTreeSet<&RegionId> = statuses.iter().map(|status| &status.node.region).collect();
+    for ledger in &regions {
+        let of = |region: &RegionId| {
+            let nodes = statuses.iter().filter(|status| status.node.region == *region);
+            nodes.filter_map(|status| status.ledgers.get(*ledger)).collect::<Vec<&LedgerHead>>()
+        };
+        let own = of(ledger);
+        let whole = own.first()?;
+        if own.iter().any(|head| head != whole) {
+            return Some(format!("{ledger}: its own nodes differ"));
+        }
+        if let Some(behind) = regions.iter().find(|region| !of(region).contains(whole)) {
+            return Some(format!("{ledger}: {behind} does not hold all {} records", whole.size));
+        }
+    }
+    None
 }

@@ -41,6 +41,8 @@ pub enum Outcome {
 /// Where an append stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placed {
+    /// Whose ledger: another than the client's own region's when that could not be reached.
+    pub region: String,
     /// The record's index.
     pub index: u64,
     /// The record's stamp.
@@ -54,7 +56,7 @@ pub struct Placed {
 pub struct Event {
     /// The client.
     pub client: usize,
-    /// Its region.
+    /// The region that it prefers.
     pub region: String,
     /// What it did.
     pub kind: Kind,

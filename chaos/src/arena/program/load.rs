@@ -105,6 +105,7 @@ impl Worker {
                     time: answer.timestamp.time,
                     record: match answer.reply {
                         Reply::Appended(appended) => Some(Placed {
+                            region: appended.region.to_string(),
                             index: appended.index,
                             stamp: appended.timestamp.time,
                             leaf: appended.leaf.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -55,13 +55,13 @@ pub fn appends(events: &[Event], nodes: &[Held]) -> Vec<Violation> {
     let mut given: BTreeMap<(&str, u64), &str> = BTreeMap::new();
     for event in events.iter().filter(|event| event.kind == Kind::Append) {
         let Outcome::Ok { record: Some(placed), .. } = &event.outcome else { continue };
-        if let Some(other) = given.insert((&event.region, placed.index), &event.key)
+        if let Some(other) = given.insert((&placed.region, placed.index), &event.key)
             && other != event.key
         {
-            let what = format!("{} {}: given to {other} and to {}", event.region, placed.index, event.key);
+            let what = format!("{} {}: given to {other} and to {}", placed.region, placed.index, event.key);
             found.push(violation("an index is given once", what));
         }
-        for node in nodes.iter().filter(|node| node.region == event.region) {
+        for node in nodes.iter().filter(|node| node.region == placed.region) {
             let held = node.records.get(&placed.index);
             if held.is_none_or(|(key, leaf)| *key != event.key || *leaf != placed.leaf) {
                 let what = format!("{}: {} was acknowledged at {}, held: {held:?}", node.node, event.key, placed.index);
@@ -153,8 +153,8 @@ pub fn clocks(events: &[Event]) -> Vec<Violation> {
             by_node.entry(node).or_default().push(Interval { event, value: *time });
         }
         if let Some(placed) = record {
-            by_region.entry(&event.region).or_default().push(Interval { event, value: placed.stamp });
-            indexes.entry(&event.region).or_default().push(Interval { event, value: placed.index });
+            by_region.entry(&placed.region).or_default().push(Interval { event, value: placed.stamp });
+            indexes.entry(&placed.region).or_default().push(Interval { event, value: placed.index });
         }
     }
     let checks = [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn appended(index: u64) -> Outcome {
-        let record = Some(Placed { index, stamp: index, leaf: format!("leaf{index}") });
+        let record = Some(Placed { region: "us-east-1".to_owned(), index, stamp: index, leaf: format!("leaf{index}") });
         Outcome::Ok { node: None, time: 1, record }
     }
 
