@@ -12,15 +12,15 @@
 //!
 //! 1. [`Clock::new`] with the last mark on disk (0 on a new disk).
 //! 2. On every input, `if let Some(mark) = clock.needs_mark(wall_ns)`, persist `mark` (it may ride along with any
-//!    batch), and call [`Clock::marked`] when it is on disk. A mark is asked for once, when half of the last second is
-//!    used up, so that an active clock never waits.
+//!    batch), and call [`Clock::marked`] when it is on disk. A mark is asked for once, when half of what the last
+//!    one covers is used up, so that an active clock never waits.
 //! 3. [`Clock::tick`] says [`TickError::Unmarked`] when no mark that covers the stamp is on disk yet: keep the request
 //!    and try again after `marked`. That happens at the start, after a long idle time, and when the disk is slow.
 //!
 //! A caller that lets nothing out before the batch of the same turn is on disk may put the mark into that very batch
 //! and call `marked` at once, before it ticks: then no tick is ever unmarked, and what a crash forgets nobody has seen.
 //!
-//! A clock that restarts within a second runs up to [`CLOCK_MARK_AHEAD_NS`] ahead of the wall; `drift_max_ns` of its
+//! A clock that restarts at once runs up to [`CLOCK_MARK_AHEAD_NS`] ahead of the wall; `drift_max_ns` of its
 //! peers must be larger.
 //!
 //! **Strangers' clocks.** One peer whose wall is years ahead would drag along everybody who believes it. So a stamp

@@ -5,7 +5,9 @@
 //! that reads such a row depends on its batch: what the turn lets out must wait for it. That is the whole of
 //! "persist before speaking", held in one place.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -58,28 +60,40 @@ impl Buffer {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        if from >= to {
-            return Ok(Vec::new());
+        let mut found: Vec<(Bytes, Bytes)> = Vec::new();
+        let (mut from, mut to) = (Bytes::copy_from_slice(from), Bytes::copy_from_slice(to));
+        // A page of the store and the overlay's rows within its span, until there are enough: rows that the overlay
+        // deletes may make a page fall short.
+        while from < to && found.len() < limit {
+            let page = store.scan(kind, &from, &to, limit - found.len(), reverse)?;
+            let whole = page.len() < limit - found.len();
+            let (mut first, mut behind) = (from.clone(), to.clone());
+            if let Some((last, _)) = page.last().filter(|_| !whole) {
+                if reverse {
+                    (first, to) = (last.clone(), last.clone());
+                } else {
+                    behind = Bytes::from([last.as_ref(), &[0]].concat());
+                    from = behind.clone();
+                }
+            }
+            let range = (Bound::Included(first.as_ref()), Bound::Excluded(behind.as_ref()));
+            let over = self.overlay(kind).rows.range::<[u8], _>(range);
+            let over: Box<dyn Iterator<Item = _>> = if reverse { Box::new(over.rev()) } else { Box::new(over) };
+            let depends_on = merge(page, over, limit, reverse, &mut found);
+            self.depend(kind, depends_on);
+            if whole {
+                break;
+            }
         }
-        let overlay = self.overlay(kind);
-        let range = overlay.rows.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
-        let over: Vec<_> = range.map(|(key, (batch, value))| (key.clone(), *batch, value.clone())).collect();
-        let below = store.scan(kind, from, to, limit.saturating_add(over.len()), reverse)?;
-        // What the store cut off beyond its last row must not be shown from the overlay alone: the store was
-        // asked for enough rows that the merged prefix of `limit` rows is complete.
-        let mut merged: BTreeMap<Bytes, Bytes> = below.into_iter().collect();
-        for (key, batch, value) in over {
+        Ok(found)
+    }
+
+    /// Makes this turn depend on a row that it relies upon without reading it.
+    pub fn rely_on(&mut self, kind: Persistence, key: &[u8]) {
+        if let Some((batch, _)) = self.overlay(kind).rows.get(key) {
+            let batch = *batch;
             self.depend(kind, batch);
-            match value {
-                Some(value) => merged.insert(key, value),
-                None => merged.remove(&key),
-            };
         }
-        Ok(if reverse {
-            merged.into_iter().rev().take(limit).collect()
-        } else {
-            merged.into_iter().take(limit).collect()
-        })
     }
 
     /// Writes (or deletes) a row in this turn's batch.
@@ -129,7 +143,8 @@ impl Buffer {
 
     /// The batch and all earlier ones of its durability are persisted; says whether it was a synced one.
     pub fn persisted(&mut self, batch: BatchId) -> bool {
-        let synced = self.synced.in_flight.iter().any(|(id, ..)| *id == batch);
+        // Synced batches have odd numbers, derived ones even: see `put`.
+        let synced = batch % 2 == 1;
         let overlay = if synced { &mut self.synced } else { &mut self.derived };
         while overlay.in_flight.front().is_some_and(|(id, ..)| *id <= batch) {
             let (id, keys, bytes) = overlay.in_flight.pop_front().expect("just seen");
@@ -161,4 +176,35 @@ impl Buffer {
             self.depends_on = self.depends_on.max(batch);
         }
     }
+}
+
+/// Merges a page of the store with the overlay's rows of the same span, both in the same order, behind what was found
+/// before, up to `limit` rows in all. Returns the latest batch among the rows used.
+fn merge<'a>(
+    page: Vec<(Bytes, Bytes)>,
+    over: impl Iterator<Item = (&'a Bytes, &'a (BatchId, Option<Bytes>))>,
+    limit: usize,
+    reverse: bool,
+    found: &mut Vec<(Bytes, Bytes)>,
+) -> BatchId {
+    let mut depends_on = 0;
+    let (mut page, mut over) = (page.into_iter().peekable(), over.peekable());
+    while found.len() < limit {
+        let order = match (page.peek(), over.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((below, _)), Some((above, _))) if reverse => above.as_ref().cmp(below),
+            (Some((below, _)), Some((above, _))) => below.as_ref().cmp(above),
+        };
+        let below = if order == Ordering::Greater { None } else { page.next() };
+        if order == Ordering::Less {
+            found.extend(below);
+            continue;
+        }
+        let (key, (batch, value)) = over.next().expect("just seen");
+        depends_on = depends_on.max(*batch);
+        found.extend(value.clone().map(|value| (key.clone(), value)));
+    }
+    depends_on
 }

@@ -3,6 +3,8 @@
 use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::Genesis;
 
+use crate::limits::CLOCK_DRIFT_MS_MAX;
+
 /// Identity and settings of one node's core.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -30,7 +32,8 @@ pub struct Config {
     pub salt_seed: [u8; 32],
     /// The largest value accepted, in bytes.
     pub value_bytes_max: usize,
-    /// Stamps further ahead of the wall clock than this are held, in milliseconds.
+    /// Stamps further ahead of the wall clock than this are held, in milliseconds; see
+    /// [`CLOCK_DRIFT_MS_MAX`] for what it must exceed.
     pub clock_drift_ms_max: u64,
     /// How often a round of repair is started, in milliseconds.
     pub repair_interval_ms: u64,
@@ -59,7 +62,7 @@ impl Config {
             log_key: None,
             salt_seed: [0; 32],
             value_bytes_max: trine_protocol::limits::VALUE_BYTES_MAX,
-            clock_drift_ms_max: 500,
+            clock_drift_ms_max: CLOCK_DRIFT_MS_MAX,
             repair_interval_ms: 500,
             mirrors_per_region: 2,
             segment_bytes: 64 * 1024 * 1024,

@@ -11,7 +11,7 @@ use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::{Link, Range};
 
 use crate::input::Peer;
-use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX};
+use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, UNPERSISTED_BYTES_MAX};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{DeltaRow, Objects, latest_stamp, read_interval};
 use crate::replica::Replica;
@@ -86,6 +86,7 @@ impl Replica {
         bytes_max: usize,
     ) -> Result<bool, StoreError> {
         let (mut intervals, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut paged = BTreeSet::new();
         for Range { partition, writer, after, upto } in ranges.iter().take(INTERVALS_PER_MESSAGE_MAX) {
             if bytes >= bytes_max {
                 break;
@@ -95,7 +96,9 @@ impl Replica {
                 read_interval(&mut self.buffer, turn, row, (*after, *upto), bytes_max - bytes)?
             else {
                 self.links.get_mut(&node).expect("a link is pushed to").forget(partition, *writer);
-                self.serve_page(turn, node, partition, &Bytes::new(), None)?;
+                if paged.insert(partition) {
+                    self.serve_page(turn, node, partition, &Bytes::new(), None)?;
+                }
                 continue;
             };
             bytes += size;
@@ -122,7 +125,7 @@ impl Replica {
         batch: u64,
         intervals: Vec<Interval>,
     ) -> Result<(), StoreError> {
-        if !self.writable {
+        if !self.has_room() {
             return Ok(());
         }
         let outside = self.peers.get(&from).is_some_and(|peer| peer.region != self.config.region);
@@ -130,50 +133,61 @@ impl Replica {
         for interval in intervals {
             let (partition, writer) = (interval.partition.clone(), interval.writer);
             let held = self.objects.held(&partition, writer);
-            if self.take_interval(turn, interval, held)? {
-                let now = self.objects.held(&partition, writer);
-                if outside && now > held {
-                    let targets = self.region_peers();
-                    self.mark(&targets, &partition, writer, held, now);
+            match self.take_interval(turn, interval, held)? {
+                Taken::Held => {
+                    let now = self.objects.held(&partition, writer);
+                    if outside && now > held {
+                        let targets = self.region_peers();
+                        self.mark(&targets, &partition, writer, held, now);
+                    }
+                    if let Some(link) = self.links.get_mut(&from) {
+                        link.has(&partition, writer, now);
+                    }
+                    if now > held {
+                        self.wake_position(turn, &partition, writer);
+                    }
+                    upto.push((partition, writer, now));
                 }
-                if let Some(link) = self.links.get_mut(&from) {
-                    link.has(&partition, writer, now);
+                Taken::Gap => {
+                    gaps.insert(partition);
                 }
-                upto.push((partition, writer, now));
-            } else {
-                gaps.insert(partition);
+                Taken::Refused => {}
             }
         }
         // Even a duplicate is answered only when all that was taken in before is on disk.
         self.buffer.depend_on_all();
         turn.send(from, PeerMessage::Have { batch, upto });
-        let vectors: Vec<_> = gaps.into_iter().map(|p| (p.clone(), self.objects.vector(&p))).collect();
-        if !vectors.is_empty() {
-            turn.send(from, PeerMessage::Vector { vectors, reply: false });
-        }
-        self.wake_fresh(turn);
+        self.ask_for_gaps(turn, from, gaps);
         Ok(())
     }
 
-    /// Joins one interval. False when it does not connect, or must wait.
-    fn take_interval(&mut self, turn: &mut Turn<'_>, interval: Interval, held: u64) -> Result<bool, StoreError> {
+    /// Whether this node can take more in: its disk has room and keeps up.
+    pub(crate) fn has_room(&self) -> bool {
+        self.writable && self.buffer.in_flight_bytes() <= UNPERSISTED_BYTES_MAX
+    }
+
+    /// Joins one interval, whole or not at all.
+    fn take_interval(&mut self, turn: &mut Turn<'_>, interval: Interval, held: u64) -> Result<Taken, StoreError> {
         let Interval { partition, writer, after, upto, deltas } = interval;
         if upto <= held {
             self.counters.deltas_duplicate += deltas.len() as u64;
-            return Ok(true);
+            return Ok(Taken::Held);
         }
-        if after > held || !self.admits(&partition) || self.own_writers.contains(&writer) {
+        let (Some(slots), false) = (self.slots_of(&partition), self.own_writers.contains(&writer)) else {
             self.counters.deltas_dropped += deltas.len() as u64;
-            return Ok(false);
-        }
-        let Some(decoded) = decode(&deltas) else {
-            self.counters.messages_refused += 1;
-            return Ok(false);
+            return Ok(Taken::Refused);
         };
-        let drift_ns = self.config.clock_drift_ms_max.saturating_mul(1_000_000);
-        if self.clock.observe(turn.now.wall_ns, &latest_stamp(decoded.values()), drift_ns).is_err() {
+        if after > held {
+            self.counters.deltas_dropped += deltas.len() as u64;
+            return Ok(Taken::Gap);
+        }
+        let Some(decoded) = decode(&deltas).filter(|decoded| fits(decoded, &partition, slots, (after, upto))) else {
+            self.counters.messages_refused += 1;
+            return Ok(Taken::Refused);
+        };
+        if self.observe(turn, &latest_stamp(decoded.values())).is_err() {
             self.counters.stamps_held += 1;
-            return Ok(false);
+            return Ok(Taken::Refused);
         }
         let mut changed = Vec::with_capacity(decoded.len());
         for (key, delta) in &decoded {
@@ -187,7 +201,7 @@ impl Replica {
         self.counters.deltas_received += decoded.len() as u64;
         self.objects.keep(&mut self.buffer, &partition, writer, upto, &DeltaRow { after, deltas });
         self.objects.advance(&mut self.buffer, &partition, writer, upto);
-        Ok(true)
+        Ok(Taken::Held)
     }
 
     /// A peer says what it has on disk.
@@ -204,16 +218,22 @@ impl Replica {
                 link.has(partition, *writer, *seq);
             }
         }
-        if self.peers.get(&from).is_none_or(|peer| peer.region != self.config.region) {
+        for (partition, writer, seq) in upto {
+            if *writer == self.config.writer {
+                self.note_held(turn, from, partition, *seq);
+            }
+        }
+    }
+
+    /// A peer has this node's writes in a partition up to a number on its disk. It counts where it stands on the
+    /// roster: of the region's nodes a majority must have a write.
+    pub(crate) fn note_held(&mut self, turn: &mut Turn<'_>, from: NodeId, partition: &PartitionId, upto: u64) {
+        if self.rostered(from).is_none() {
             return;
         }
         let needed = self.majority_others();
-        for (partition, writer, seq) in upto {
-            if *writer == self.config.writer {
-                for wait in self.waiting.have(partition, *seq, from, needed) {
-                    self.answer_majority(turn, wait);
-                }
-            }
+        for wait in self.waiting.have(partition, upto, from, needed) {
+            self.answer_majority(turn, wait);
         }
     }
 
@@ -246,6 +266,32 @@ impl Replica {
     }
 }
 
+/// What became of an interval.
+enum Taken {
+    /// All of it is held now, or was.
+    Held,
+    /// Something before it is missing.
+    Gap,
+    /// It cannot be taken in, or not yet: its stamps lie in the far future, its namespace is not known, it makes no
+    /// sense. A round of repair will bring it again; asking at once would bring the same again.
+    Refused,
+}
+
 fn decode(deltas: &[(Bytes, Bytes)]) -> Option<BTreeMap<Bytes, Delta>> {
-    deltas.iter().map(|(key, bytes)| Some((key.clone(), Delta::from_bytes(bytes).ok()?))).collect()
+    let ascending = deltas.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let decode = |(key, bytes): &(Bytes, Bytes)| Some((key.clone(), Delta::from_bytes(bytes).ok()?));
+    if ascending { deltas.iter().map(decode).collect() } else { None }
+}
+
+/// Whether deltas are those of an interval: each ends within it, one of them at its end (for each number is one edit of
+/// one object), and the keys belong into the partition.
+fn fits(deltas: &BTreeMap<Bytes, Delta>, partition: &PartitionId, slots: u32, (after, upto): (u64, u64)) -> bool {
+    deltas.values().map(|delta| delta.last).max() == Some(upto)
+        && deltas.iter().all(|(key, delta)| delta.last > after && belongs(key, partition, slots))
+}
+
+/// Whether a key belongs into a partition.
+pub(crate) fn belongs(key: &[u8], partition: &PartitionId, slots: u32) -> bool {
+    let fits = (1..=trine_protocol::limits::KEY_BYTES_MAX).contains(&key.len());
+    fits && PartitionId::of_key(partition.namespace.clone(), key, slots).slot == partition.slot
 }

@@ -2,7 +2,8 @@
 //!
 //! Effects leave in the order of the batches that they wait for. An effect that waits for nothing may overtake
 //! one that waits, since messages between nodes may be reordered; proposals may not, so a proposal waits at
-//! least as long as the one before it.
+//! least as long as the one before it. What says who belongs together comes from committed entries and reveals
+//! nothing of this node's own: it leaves at once, so that an older list cannot come after a newer one.
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,13 @@ impl Held {
         }
         if proposes {
             self.last_proposal = batch;
+        }
+        let (at_once, effects): (Vec<_>, Vec<_>) = effects
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::Peers(_) | Effect::Roster(_) | Effect::Halt { .. }));
+        out.extend(at_once);
+        if effects.is_empty() {
+            return;
         }
         // Batches rise, but a turn may depend on an older one than its predecessor did: keep the queue sorted.
         let place = self.waiting.iter().rposition(|(earlier, _)| *earlier <= batch).map_or(0, |index| index + 1);

@@ -24,10 +24,11 @@ use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::limits::{ENTRY_BYTES_TARGET, ENTRY_COMMANDS_MAX, PROPOSALS_IN_FLIGHT_MAX, RECENT_RECORDS_BYTES_MAX};
 use crate::replica::Replica;
+use crate::requests::settled;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Wait};
+use crate::waiting::{Asked, Cause, Wait, Waiting};
 
 /// The own region's ledger.
 #[derive(Debug)]
@@ -38,12 +39,17 @@ pub struct OwnLedger {
     pub(crate) origin: String,
     signing: Option<SigningKey>,
     queue: VecDeque<Draft>,
+    queued_bytes: usize,
     proposals: BTreeMap<u64, Vec<Timestamp>>,
     next_ticket: u64,
     recent: VecDeque<(u64, Bytes)>,
     recent_bytes: usize,
     note: Option<(u64, Bytes)>,
     registry_dirty: bool,
+    /// The time of the latest stamp in the log, as far as it was applied here or proposed from here.
+    stamped: u64,
+    /// The latest seal of this node's own, by its number among what waits.
+    sealing: u64,
 }
 
 /// A command to be, and the request that waits for it.
@@ -57,6 +63,16 @@ pub struct Draft {
     pub with_proof: bool,
     /// The request, to be handed on when it never enters the log.
     pub asked: Option<Box<Asked>>,
+}
+
+impl Draft {
+    fn bytes(&self) -> usize {
+        let body = match &self.command {
+            DraftCommand::Append(append) => append.body.value.len() + append.body.key.len(),
+            DraftCommand::Other(command) => command.bytes_max(),
+        };
+        body + 512
+    }
 }
 
 /// A command without its stamp.
@@ -96,18 +112,22 @@ impl OwnLedger {
             registry_epoch = u64::from_be_bytes(*registry.first_chunk().ok_or_else(|| damaged("registry"))?);
             state = LedgerState::from_bytes(&head, &registry.slice(8..)).map_err(|_| damaged("state"))?;
         }
+        let stamped = state.stamp().time;
         Ok(Self {
             state,
             registry_epoch,
             origin: checkpoint::origin(&config.genesis.cluster, &config.region),
             signing: config.log_key.as_ref().map(SigningKey::from_bytes),
             queue: VecDeque::new(),
+            queued_bytes: 0,
             proposals: BTreeMap::new(),
             next_ticket: 0,
             recent: VecDeque::new(),
             recent_bytes: 0,
             note: None,
             registry_dirty: false,
+            stamped,
+            sealing: 0,
         })
     }
 
@@ -149,7 +169,26 @@ impl OwnLedger {
 
     /// Puts a draft behind the others.
     pub fn enqueue(&mut self, draft: Draft) {
+        self.queued_bytes += draft.bytes();
         self.queue.push_back(draft);
+    }
+
+    /// About how many bytes are queued.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Drops the drafts that nobody waits for any more.
+    pub(crate) fn drop_abandoned(&mut self, waiting: &Waiting) {
+        self.queue.retain(|draft| waiting.get(draft.wait).is_some());
+        self.queued_bytes = self.queue.iter().map(Draft::bytes).sum();
+    }
+
+    fn dequeue(&mut self) -> Option<Draft> {
+        let draft = self.queue.pop_front()?;
+        self.queued_bytes -= draft.bytes();
+        Some(draft)
     }
 
     fn keep_recent(&mut self, index: u64, record: Bytes) {
@@ -172,11 +211,11 @@ impl Replica {
         while self.ledger.proposals.len() < PROPOSALS_IN_FLIGHT_MAX && !self.ledger.queue.is_empty() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
             while commands.len() < ENTRY_COMMANDS_MAX && bytes < ENTRY_BYTES_TARGET {
-                let Some(draft) = self.ledger.queue.pop_front() else { break };
+                let Some(draft) = self.ledger.dequeue() else { break };
                 // Given up meanwhile: nothing was done, and nothing will be.
                 let Some(wait) = self.waiting.take(draft.wait) else { continue };
                 let namespace = matches!(&draft.command, DraftCommand::Other(Command::CreateNamespace { .. }));
-                let stamp = self.stamp(turn)?;
+                let stamp = self.ledger_stamp(turn)?;
                 match self.command(turn, stamp, draft.command)? {
                     Ok(command) => {
                         bytes += command.bytes_max();
@@ -185,7 +224,10 @@ impl Replica {
                         let cause = Cause::Commit { stamp, with_proof: draft.with_proof, asked: draft.asked };
                         self.waiting.insert(draft.wait, Wait { cause, ..wait });
                     }
-                    Err(error) => self.answer(turn, wait.origin, Err(error)),
+                    Err(error) => {
+                        let tried = draft.asked.is_some_and(|asked| asked.tried);
+                        self.answer(turn, wait.origin, settled(tried, Err(error)));
+                    }
                 }
                 // A namespace's id is its entry's index, so an entry creates one at most.
                 if namespace {
@@ -202,6 +244,18 @@ impl Replica {
             turn.effects.push(Effect::Propose { ticket, entry });
         }
         Ok(())
+    }
+
+    /// A stamp above every stamp in the log. Where a leader's wall was wild the log may be far ahead of this node's
+    /// clock; then the log counts on by itself, and the clock, whose stamps other regions judge, stays with the wall.
+    fn ledger_stamp(&mut self, turn: &Turn<'_>) -> Result<Timestamp, StoreError> {
+        let mut stamp = self.stamp(turn)?;
+        if stamp.time <= self.ledger.stamped {
+            let ended = || StoreError::Failed("the ledger's time is at the end of its range".to_owned());
+            stamp.time = self.ledger.stamped.checked_add(1).ok_or_else(ended)?;
+        }
+        self.ledger.stamped = stamp.time;
+        Ok(stamp)
     }
 
     /// Makes a command of a draft and its stamp.
@@ -245,7 +299,8 @@ impl Replica {
             // What may be in the log goes on waiting, unless its idempotency key makes a second try harmless.
             let again = asked.filter(|asked| outcome == ProposeOutcome::Refused || asked.idempotent());
             match again {
-                Some(asked) => {
+                Some(mut asked) => {
+                    asked.tried |= outcome == ProposeOutcome::Unknown;
                     self.waiting.insert(number, Wait { origin, deadline_ns, cause: Cause::Route(asked) });
                 }
                 None => {
@@ -255,6 +310,17 @@ impl Replica {
             }
         }
         self.reroute(turn);
+    }
+
+    /// This node does not lead any more: what it has not proposed goes to who does.
+    pub(crate) fn release_queue(&mut self) {
+        while let Some(draft) = self.ledger.dequeue() {
+            let Some(wait) = self.waiting.take(draft.wait) else { continue };
+            // What this node asked for itself it will ask for again.
+            if let Some(asked) = draft.asked {
+                self.waiting.insert(draft.wait, Wait { cause: Cause::Route(asked), ..wait });
+            }
+        }
     }
 
     /// Applies one committed entry.
@@ -273,6 +339,11 @@ impl Replica {
         }
         let mut lookup = Rows { buffer: &mut self.buffer, store: turn.store };
         let outcome = self.ledger.state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
+        let stamp = self.ledger.state.stamp();
+        self.ledger.stamped = self.ledger.stamped.max(stamp.time);
+        if self.observe(turn, &stamp).is_err() {
+            self.counters.stamps_held += 1;
+        }
         let region = self.config.region.clone();
         for node in &outcome.nodes {
             let key = rows::tree(&region, node.level, node.index);
@@ -297,15 +368,13 @@ impl Replica {
                 self.index_version(&region, record.index, &record.header, &record.key, record.leaf);
                 let bytes = Record { header: append.header.clone(), body: Some(append.body.clone()) }.to_bytes();
                 self.ledger.keep_recent(record.index, bytes.expect("an applied record is within its bounds"));
-                // What the region's ledger says is so; this node may lead next and must stamp above it.
-                let _ = self.clock.observe(turn.now.wall_ns, &record.header.stamp, u64::MAX);
             }
             if let Applied::Sealed(segment) = &applied {
                 self.publish_segment(turn, &region, segment);
             }
             let stamp = command.stamp().unwrap_or_default();
             if let Some(wait) = self.waiting.take_committed(&stamp) {
-                self.answer_applied(turn, wait, applied)?;
+                self.answer_applied(turn, wait, applied);
             }
         }
         Ok(())
@@ -321,7 +390,8 @@ impl Replica {
             self.publish_registry(turn, bytes);
             self.roster_changed(turn);
         }
-        self.wake_fresh(turn);
+        let region = self.config.region.clone();
+        self.wake_ledger(turn, &region);
         self.wake_barriers(turn);
         Ok(())
     }
@@ -372,18 +442,20 @@ impl Replica {
     pub(crate) fn seal_tick(&mut self, turn: &Turn<'_>) {
         let open = self.ledger.state.segment();
         let due = self.leadership.serving && open.count > 0 && open.bytes >= self.config.segment_bytes;
-        if due && self.waiting.select(|wait| matches!(wait.cause, Cause::Queued)).is_empty() {
+        // One at a time: what was proposed before is committed, or given up.
+        if due && self.waiting.get(self.ledger.sealing).is_none() {
             let command = Command::Seal { stamp: Timestamp::ZERO };
-            self.draft_own(turn, command);
+            self.ledger.sealing = self.draft_own(turn, command);
         }
     }
 
-    /// Queues a command of this node's own; nobody waits for its answer.
-    pub(crate) fn draft_own(&mut self, turn: &Turn<'_>, command: Command) {
+    /// Queues a command of this node's own; nobody waits for its answer. Returns its number among what waits.
+    pub(crate) fn draft_own(&mut self, turn: &Turn<'_>, command: Command) -> u64 {
         let deadline_ns = turn.now.monotonic_ns + 5_000_000_000;
-        let wait = self.waiting.add(crate::waiting::Origin::Own, deadline_ns, Cause::Queued);
+        let wait = self.waiting.add(crate::waiting::Origin::Own, deadline_ns, Cause::Queued { tried: false });
         let command = DraftCommand::Other(command);
         self.ledger.enqueue(Draft { wait, command, with_proof: false, asked: None });
+        wait
     }
 
     /// A node of the own region, by id.

@@ -2,6 +2,8 @@
 
 /// The most client requests that wait for something at once; more are refused as `Overloaded`.
 pub const REQUESTS_WAITING_MAX: usize = 16_384;
+/// The most bytes of values that waiting requests hold; more are refused as `Overloaded`.
+pub const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// The most bytes of batches not yet on disk; beyond it writes are refused as `Overloaded`.
 pub const UNPERSISTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a request may take when it does not say, in milliseconds.
@@ -38,6 +40,11 @@ pub const NAMESPACES_MAX: usize = 1024;
 pub const SLOTS_MAX: u32 = 4096;
 /// How many bytes of recently applied records are kept to feed followers without reading the disk.
 pub const RECENT_RECORDS_BYTES_MAX: usize = 1024 * 1024;
+/// How far ahead of the wall a stamp may be by default, in milliseconds. A node that restarts at once runs ahead of
+/// its own wall by the clock's mark, and walls differ: this must be larger than mark and difference together, and
+/// leaves 700 ms for the difference.
+pub const CLOCK_DRIFT_MS_MAX: u64 = 1000;
 
+const _: () = assert!(CLOCK_DRIFT_MS_MAX * 1_000_000 >= 3 * trine_crdt::limits::CLOCK_MARK_AHEAD_NS);
 const _: () = assert!(OBJECT_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);
 const _: () = assert!(INTERVALS_BYTES_TARGET as u64 <= FOLLOW_WINDOW_BYTES);

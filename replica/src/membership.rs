@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use trine_crdt::{NodeId, Timestamp};
-use trine_ledger::entry::Command;
+use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
 
 use crate::effect::{Effect, PeerAddress, RosterNode};
@@ -14,13 +14,16 @@ use crate::input::{Leadership, Peer};
 use crate::message::{PeerMessage, Registration};
 use crate::replica::Replica;
 use crate::turn::Turn;
-use crate::waiting::Cause;
 
 impl Replica {
     pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
         let node = peer.node;
         if node == self.config.node || self.retired(node) {
             return;
+        }
+        // A stream in place of another: what was under way on that one is lost.
+        if self.peers.contains_key(&node) {
+            self.peer_down(turn, node);
         }
         let near = peer.region == self.config.region;
         self.peers.insert(node, peer);
@@ -31,13 +34,11 @@ impl Replica {
 
     pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.peers.remove(&node);
-        if let Some(link) = self.links.get_mut(&node) {
-            link.reset();
-        }
         self.links.remove(&node);
+        self.forget_rounds(node);
         self.metadata_down(node);
         self.forget_follower(node);
-        for number in self.waiting.select(|wait| matches!(&wait.cause, Cause::Elsewhere { to, .. } if *to == node)) {
+        for number in self.waiting.elsewhere(node) {
             self.send_again(number);
         }
         self.reroute(turn);
@@ -46,15 +47,11 @@ impl Replica {
     pub(crate) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
         let before = self.leadership;
         self.leadership = leadership;
-        if before.leader != leadership.leader {
-            let own = self.config.node;
-            for number in self.waiting.select(|wait| match &wait.cause {
-                Cause::Elsewhere { to, asked } => {
-                    asked.request.writes() && leadership.leader != Some(*to) && Some(*to) == before.leader
-                }
-                Cause::Queued => leadership.leader != Some(own),
-                _ => false,
-            }) {
+        if !leadership.serving {
+            self.release_queue();
+        }
+        if let Some(before) = before.leader.filter(|before| Some(*before) != leadership.leader) {
+            for number in self.waiting.elsewhere(before) {
                 self.send_again(number);
             }
         }
@@ -104,7 +101,13 @@ impl Replica {
         }
         let Registration { node, name, peer, addresses, raft, http, writer } = registration;
         let stamp = Timestamp::ZERO;
-        self.draft_own(turn, Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer }));
+        let command = Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer });
+        // What a node says of itself may be beyond the bounds of an entry.
+        if (Entry { commands: vec![command.clone()] }).to_bytes().is_err() {
+            self.counters.messages_refused += 1;
+            return;
+        }
+        self.draft_own(turn, command);
     }
 
     fn registration(&self) -> Registration {

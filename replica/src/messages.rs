@@ -30,7 +30,7 @@ impl Replica {
                 self.serve_page(turn, from, &partition, &after, vector)?;
             }
             PeerMessage::PartitionPage { partition, objects, vector, next } => {
-                self.take_page(turn, from, &partition, &objects, &vector, next)?;
+                self.take_page(turn, from, &partition, &objects, &vector, next.as_ref())?;
             }
             PeerMessage::Follow { ledger, from: next, window_bytes } => {
                 self.take_follow(from, ledger, next, window_bytes);
@@ -41,7 +41,7 @@ impl Replica {
             PeerMessage::Followed { ledger, from: next } => self.take_followed(from, ledger, next),
             PeerMessage::Forward { number, role, options, request, hops } => {
                 let origin = Origin::Peer { node: from, number };
-                self.forwarded_request(turn, Asked { origin, role, options, request, hops });
+                self.forwarded_request(turn, Asked { origin, role, options, request, hops, tried: false });
             }
             PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),

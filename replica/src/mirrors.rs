@@ -138,7 +138,8 @@ impl Replica {
             mirror.left += usize::from(stalled && mirror.source.is_some());
             let best = (!choices.is_empty()).then(|| choices[mirror.left % choices.len()]);
             let before = mirror.source;
-            if before == best && now_ns.saturating_sub(mirror.asked_ns) < ASK_AGAIN_NS {
+            let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
+            if before == best && now_ns.saturating_sub(heard_ns) < ASK_AGAIN_NS {
                 continue;
             }
             mirror.source = best;
@@ -242,14 +243,27 @@ impl Replica {
         from: u64,
     ) -> Result<Option<(Vec<Bytes>, u64, Bytes)>, StoreError> {
         let own = *ledger == self.config.region;
-        let limit = if own { self.ledger.size() } else { self.last_note(turn, ledger, from)? };
-        let limit = if own { limit.min(from + TAIL_RECORDS_MAX as u64) } else { limit };
+        // Where a tail may end: the own region's anywhere, a mirror's where a checkpoint was kept.
+        let ends = if own {
+            (from + 1..=self.ledger.size()).take(TAIL_RECORDS_MAX).collect()
+        } else {
+            self.kept_notes(turn, ledger, from)?
+        };
         let (mut records, mut bytes) = (Vec::new(), 0);
-        while from + (records.len() as u64) < limit && (!own || bytes < TAIL_BYTES_TARGET as u64) {
-            let index = from + records.len() as u64;
-            let Some(record) = self.read_record_bytes(turn, ledger, index)? else { break };
-            bytes += record.len() as u64;
-            records.push(record);
+        'ends: for end in ends {
+            let fits = bytes < TAIL_BYTES_TARGET as u64 && end - from <= TAIL_RECORDS_MAX as u64;
+            if !records.is_empty() && !fits {
+                break;
+            }
+            let whole = records.len();
+            for index in from + whole as u64..end {
+                let Some(record) = self.read_record_bytes(turn, ledger, index)? else {
+                    records.truncate(whole);
+                    break 'ends;
+                };
+                bytes += record.len() as u64;
+                records.push(record);
+            }
         }
         if records.is_empty() {
             return Ok(None);
@@ -266,15 +280,12 @@ impl Replica {
         Ok(note.map(|note| (records, bytes, note)))
     }
 
-    /// The size of a checkpoint kept with a mirror, above `from`: the last within a tail's size, or the next one.
-    fn last_note(&mut self, turn: &Turn<'_>, ledger: &RegionId, from: u64) -> Result<u64, StoreError> {
+    /// The sizes above `from` of the first checkpoints kept with a mirror.
+    fn kept_notes(&mut self, turn: &Turn<'_>, ledger: &RegionId, from: u64) -> Result<Vec<u64>, StoreError> {
         let first = rows::note(ledger, from + 1);
         let last = rows::note(ledger, u64::MAX);
         let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 16, false)?;
-        let sizes: Vec<u64> =
-            notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect();
-        let within = sizes.iter().copied().take_while(|size| size - from <= TAIL_RECORDS_MAX as u64).last();
-        Ok(within.or_else(|| sizes.first().copied()).unwrap_or(from))
+        Ok(notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect())
     }
 
     /// The root of a ledger held here at an earlier size.
@@ -320,12 +331,15 @@ impl Replica {
     ) -> Result<(), StoreError> {
         let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
         let size = mirror.frontier.size();
-        let end = first + records.len() as u64;
+        let Some(end) = first.checked_add(records.len() as u64) else {
+            self.counters.messages_refused += 1;
+            return Ok(());
+        };
         if end <= size {
             turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: size });
             return Ok(());
         }
-        if first > size || !self.writable {
+        if first > size || !self.has_room() {
             // A tail was lost, or is not wanted now: ask again from what is held.
             if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
                 self.follow(turn, ledger);
@@ -337,7 +351,7 @@ impl Replica {
         let (mut nodes, mut taken) = (Vec::new(), Vec::new());
         for bytes in records.into_iter().skip(skip) {
             let verified = Record::from_bytes(&bytes).ok().and_then(|record| Some((record.verify().ok()?, record)));
-            let Some((header, record)) = verified else { return self.distrust(turn, ledger) };
+            let Some((header, record)) = verified else { return self.distrust(turn, from, ledger) };
             let leaf = record.leaf();
             frontier.push(leaf, |node| nodes.push(node));
             taken.push((bytes, header, record, leaf));
@@ -348,11 +362,10 @@ impl Replica {
         let agrees = open_note(&note, &log_key, &origin)
             .is_some_and(|checkpoint| checkpoint.size == frontier.size() && checkpoint.root == frontier.root());
         if !agrees {
-            return self.distrust(turn, ledger);
+            return self.distrust(turn, from, ledger);
         }
-        let drift_ns = self.config.clock_drift_ms_max.saturating_mul(1_000_000);
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
-        if self.clock.observe(turn.now.wall_ns, &latest, drift_ns).is_err() {
+        if self.observe(turn, &latest).is_err() {
             self.counters.stamps_held += 1;
             return Ok(());
         }
@@ -374,15 +387,19 @@ impl Replica {
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("just seen");
         (mirror.frontier, mirror.note, mirror.progress_ns) = (frontier, Some(note), turn.now.monotonic_ns);
         turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: held });
-        self.wake_fresh(turn);
+        self.wake_ledger(turn, ledger);
         Ok(())
     }
 
     /// A source sent what does not verify: leave it for another.
     #[allow(clippy::unnecessary_wraps, reason = "ends its caller")]
-    fn distrust(&mut self, turn: &Turn<'_>, ledger: &RegionId) -> Result<(), StoreError> {
+    fn distrust(&mut self, turn: &Turn<'_>, from: NodeId, ledger: &RegionId) -> Result<(), StoreError> {
         self.counters.messages_refused += 1;
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("its caller has seen it");
+        // Whoever was not asked cannot make this node leave who was.
+        if mirror.source != Some(from) {
+            return Ok(());
+        }
         mirror.left += 1;
         mirror.source = None;
         mirror.progress_ns = turn.now.monotonic_ns;

@@ -188,6 +188,9 @@ impl Objects {
         before: Option<&Bytes>,
         after: Bytes,
     ) {
+        if before == Some(&after) {
+            return;
+        }
         let sum = self.sums.entry(partition.clone()).or_default();
         match before {
             Some(bytes) => sum.digest.sub(key, &digest_of(bytes)),

@@ -13,7 +13,7 @@ use crate::replica::Replica;
 use crate::requests::{Served, too_large};
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Wait};
+use crate::waiting::{Asked, Cause, Until, Wait};
 
 impl Replica {
     /// Changes an object here.
@@ -33,7 +33,7 @@ impl Replica {
             Ok(namespace) => namespace,
             Err(error) => return Ok(error.into()),
         };
-        let partition = PartitionId::of_key(namespace.id, key.as_bytes(), namespace.slots);
+        let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
         let writer = self.config.writer;
         let before = self.objects.held(&partition, writer);
@@ -83,10 +83,12 @@ impl Replica {
             Ok(namespace) => namespace,
             Err(error) => return Ok(error.into()),
         };
-        if asked.options.consistency == Consistency::Session && !self.covers_positions(&asked.options.session) {
-            return Ok(Served::Waits(Cause::Fresh(Box::new(asked.clone()))));
+        let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
+        if asked.options.consistency == Consistency::Session
+            && let Some(until) = self.lacks_writes(&asked.options.session)
+        {
+            return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
-        let partition = PartitionId::of_key(namespace.id, key.as_bytes(), namespace.slots);
         let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
         let Some(bytes) = stored.bytes.filter(|_| !stored.object.is_empty()) else {
             return Ok(RequestError::NotFound { what: format!("object {key}") }.into());
@@ -99,8 +101,11 @@ impl Replica {
         Ok(Served::Now(Ok(answer)))
     }
 
-    fn covers_positions(&self, session: &SessionToken) -> bool {
-        session.positions.iter().all(|at| self.objects.held(&at.partition, at.writer) >= at.seq)
+    /// A write that the session has seen and this node has not.
+    fn lacks_writes(&self, session: &SessionToken) -> Option<Until> {
+        let missing = |at: &&Position| self.objects.held(&at.partition, at.writer) < at.seq;
+        let at = session.positions.iter().find(missing)?;
+        Some(Until::Position(at.partition.clone(), at.writer, at.seq))
     }
 
     fn latest_position(&self, partition: &PartitionId, object: &trine_crdt::Object) -> Option<Position> {
@@ -111,11 +116,14 @@ impl Replica {
 
     /// Whether a partition is one of a namespace known here.
     pub(crate) fn admits(&self, partition: &PartitionId) -> bool {
-        self.namespaces().iter().any(|known| {
-            known.id == partition.namespace
-                && known.kind == trine_ledger::entry::NamespaceKind::Objects
-                && partition.slot < known.slots
-        })
+        self.slots_of(partition).is_some()
+    }
+
+    /// How many partitions the namespace of a partition has, when it is known here and holds objects.
+    pub(crate) fn slots_of(&self, partition: &PartitionId) -> Option<u32> {
+        self.namespace_by_id(&partition.namespace)
+            .filter(|known| known.kind == trine_ledger::entry::NamespaceKind::Objects && partition.slot < known.slots)
+            .map(|known| known.slots)
     }
 }
 

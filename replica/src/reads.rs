@@ -1,7 +1,7 @@
 //! Ledger reads: from this node's own ledger and mirrors, verified, or from the node of the region that has them.
 
 use bytes::Bytes;
-use trine_crdt::{RegionId, Timestamp};
+use trine_crdt::{PartitionId, RegionId, Timestamp, WriterId};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::record::Record;
@@ -13,11 +13,11 @@ use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::replica::Replica;
-use crate::requests::{Served, namespace_view};
+use crate::requests::{Served, namespace_view, settled};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Wait};
+use crate::waiting::{Asked, Cause, Until, Wait};
 
 /// A place in a ledger.
 type Place = (RegionId, u64);
@@ -42,18 +42,25 @@ impl Replica {
             let holder = self.mirror_nodes().into_iter().find(|node| *node != own && self.peers.contains_key(node));
             return Ok(self.hand_on(holder, asked));
         }
-        // What the session saw of a ledger that this node does not mirror, it could wait for forever.
-        let here = |region: &RegionId| *region == self.config.region || self.mirrors_here();
-        let mut seen = asked.options.session.ledgers.iter().filter(|(region, _)| reads(&asked.request, region));
-        let fresh = seen.all(|(region, size)| !here(region) || self.held_records(region) >= *size);
-        if asked.options.consistency == Consistency::Session && !fresh {
-            return Ok(Served::Waits(Cause::Fresh(Box::new(asked.clone()))));
+        if asked.options.consistency == Consistency::Session
+            && let Some(until) = self.lacks_records(asked)
+        {
+            return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
         self.read(turn, asked).map(Served::Now)
     }
 
+    /// What the session has seen of the ledgers that the request reads, and this node has not yet. For a ledger that
+    /// this node does not mirror it could wait for forever.
+    fn lacks_records(&self, asked: &Asked) -> Option<Until> {
+        let here = |region: &RegionId| *region == self.config.region || self.mirrors_here();
+        let seen = asked.options.session.ledgers.iter().filter(|(region, _)| reads(&asked.request, region));
+        let mut missing = seen.filter(|(region, size)| self.held_records(region) < **size && here(region));
+        missing.next().map(|(region, size)| Until::Ledger(region.clone(), *size))
+    }
+
     fn read(&mut self, turn: &Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
-        let ledger = |namespace: &str| self.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id);
+        let ledger = |namespace: &str| self.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
             Request::LedgerGet { namespace, key, with_proof } => {
                 let namespace = match ledger(namespace) {
@@ -107,7 +114,8 @@ impl Replica {
                 let end = rows::after_prefix(&rows::versions_from(&namespace, prefix.as_bytes()));
                 let mut from = match after {
                     None => rows::versions_from(&namespace, prefix.as_bytes()),
-                    Some(key) => rows::after_prefix(&rows::versions(&namespace, key.as_bytes())),
+                    Some(key) => rows::after_prefix(&rows::versions(&namespace, key.as_bytes()))
+                        .max(rows::versions_from(&namespace, prefix.as_bytes())),
                 };
                 let (mut places, mut next, limit) = (Vec::new(), None, page_limit(*limit));
                 while let Some((row, _)) = self.buffer.scan(turn.store, Derived, (&from, &end), 1, false)?.first() {
@@ -263,20 +271,19 @@ impl Replica {
     }
 
     /// What became of a command, told to who waits for it.
-    pub(crate) fn answer_applied(
-        &mut self,
-        turn: &mut Turn<'_>,
-        wait: Wait,
-        applied: Applied,
-    ) -> Result<(), StoreError> {
-        let Wait { origin, cause: Cause::Commit { with_proof, .. }, .. } = wait else { return Ok(()) };
+    pub(crate) fn answer_applied(&mut self, turn: &mut Turn<'_>, wait: Wait, applied: Applied) {
+        let Wait { origin, cause: Cause::Commit { with_proof, asked, .. }, .. } = wait else { return };
         let region = self.config.region.clone();
         let answer = match applied {
             Applied::Record(record) => {
-                Ok(self.appended(turn, (record.index, record.header.stamp, record.leaf), false, with_proof)?)
+                Ok(self.appended(turn, (record.index, record.header.stamp, record.leaf), false, with_proof))
+            }
+            Applied::Duplicate { index, .. } if self.differs(turn, index, asked.as_deref()) => {
+                let what = format!("the idempotency key stands for another append, record {index} of {region}");
+                Err(RequestError::Conflict { what })
             }
             Applied::Duplicate { index, stamp, leaf } => {
-                Ok(self.appended(turn, (index, stamp, leaf), true, with_proof)?)
+                Ok(self.appended(turn, (index, stamp, leaf), true, with_proof))
             }
             Applied::ConditionFailed { actual } => Err(RequestError::Conflict {
                 what: match actual {
@@ -286,10 +293,21 @@ impl Replica {
             }),
             Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
             Applied::Registered { .. } | Applied::Removed { .. } | Applied::Sealed(_) => Ok(self.plain(Reply::Done)),
-            Applied::Refused(refusal) => Err(refused(&refusal)),
+            Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
         };
         self.answer(turn, origin, answer);
-        Ok(())
+    }
+
+    /// Whether a record is another than the append asks for: then its idempotency key was used for two.
+    fn differs(&mut self, turn: &Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
+        let region = self.config.region.clone();
+        let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
+            return false;
+        };
+        let Ok(Some(bytes)) = self.read_record_bytes(turn, &region, index) else { return false };
+        let Ok(record) = Record::from_bytes(&bytes) else { return false };
+        let (Ok(header), Some(body)) = (record.verify(), &record.body) else { return false };
+        (key, value, content_type, metadata) != (&body.key, &body.value, &header.content_type, &body.metadata)
     }
 
     fn appended(
@@ -298,12 +316,13 @@ impl Replica {
         (index, stamp, leaf): (u64, Timestamp, [u8; 32]),
         duplicate: bool,
         with_proof: bool,
-    ) -> Result<Answer, StoreError> {
+    ) -> Answer {
         let region = self.config.region.clone();
         let (mut proof, mut header) = (None, None);
         if with_proof {
-            proof = Some(self.inclusion(turn, &region, index)?);
-            let bytes = self.read_record_bytes(turn, &region, index)?;
+            // The record stands, proof or not: a proof that cannot be made now can be asked for later.
+            proof = self.inclusion(turn, &region, index).ok();
+            let bytes = self.read_record_bytes(turn, &region, index).ok().flatten();
             header = bytes.and_then(|bytes| Record::from_bytes(&bytes).ok()).map(|record| record.header);
         }
         let mut answer = self.plain(Reply::Appended(Appended {
@@ -316,14 +335,12 @@ impl Replica {
             header,
         }));
         answer.session.see_ledger(&region, index + 1);
-        Ok(answer)
+        answer
     }
 
     /// The log says how far a read barrier reaches.
     pub(crate) fn barrier_reached(&mut self, turn: &mut Turn<'_>, ticket: u64, reached: Option<u64>) {
-        let numbers =
-            self.waiting.select(|wait| matches!(&wait.cause, Cause::Barrier { ticket: own, .. } if *own == ticket));
-        for number in numbers {
+        for number in self.waiting.barriers(ticket) {
             let Some(Wait { origin, deadline_ns, cause: Cause::Barrier { mut asked, .. } }) = self.waiting.take(number)
             else {
                 continue;
@@ -341,12 +358,8 @@ impl Replica {
 
     /// Serves the reads whose barrier is applied.
     pub(crate) fn wake_barriers(&mut self, turn: &mut Turn<'_>) {
-        let applied = self.ledger.state.position().map(|position| position.index);
-        let reached = |wait: &Wait| match &wait.cause {
-            Cause::Barrier { index: Some(index), .. } => applied.is_some_and(|applied| applied >= *index),
-            _ => false,
-        };
-        for number in self.waiting.select(reached) {
+        let Some(applied) = self.ledger.state.position() else { return };
+        for number in self.waiting.reached(applied.index) {
             let size = self.ledger.size();
             let region = self.config.region.clone();
             self.waiting.amend(number, |asked| asked.options.session.see_ledger(&region, size));
@@ -354,9 +367,17 @@ impl Replica {
         }
     }
 
-    /// Serves, if they can be, the requests that wait for fresher state.
-    pub(crate) fn wake_fresh(&mut self, turn: &mut Turn<'_>) {
-        for number in self.waiting.select(|wait| matches!(wait.cause, Cause::Fresh(_))) {
+    /// Serves the requests that waited for a ledger's records.
+    pub(crate) fn wake_ledger(&mut self, turn: &mut Turn<'_>, region: &RegionId) {
+        for number in self.waiting.ledgers(region, self.held_records(region)) {
+            self.serve_waiting(turn, number);
+        }
+    }
+
+    /// Serves the requests that waited for a writer's deltas.
+    pub(crate) fn wake_position(&mut self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId) {
+        let held = self.objects.held(partition, writer);
+        for number in self.waiting.positions(partition, writer, held) {
             self.serve_waiting(turn, number);
         }
     }

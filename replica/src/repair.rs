@@ -5,7 +5,7 @@
 //! link's window. In a running cluster vectors differ all the time because deltas are under way; so a round acts
 //! only on what was missing in the round before as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
@@ -13,6 +13,7 @@ use trine_gossip::link::Link;
 use trine_gossip::vectors;
 
 use crate::config::Config;
+use crate::delivery::belongs;
 use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::limits::{PAGE_BYTES_TARGET, VECTORS_PER_MESSAGE_MAX};
@@ -31,14 +32,32 @@ pub struct Rounds {
     turn: usize,
     /// Per peer what it lacked when last compared, so that what is merely under way is not sent twice.
     lacked: BTreeMap<NodeId, BTreeMap<(PartitionId, WriterId), u64>>,
-    /// Pulls of whole partitions under way: from whom, and when the last page came.
-    pulls: BTreeMap<PartitionId, (NodeId, u64)>,
+    /// Pulls of whole partitions under way.
+    pulls: BTreeMap<PartitionId, Pull>,
+    /// Per peer the partitions in which it sent what did not connect, and when it was last told what is held of them.
+    gaps: BTreeMap<NodeId, (u64, BTreeSet<PartitionId>)>,
+}
+
+/// A pull of a whole partition.
+#[derive(Debug)]
+struct Pull {
+    /// From whom.
+    source: NodeId,
+    /// When the last page came.
+    since_ns: u64,
+    /// The last key that came; pages at or below it came before.
+    after: Bytes,
 }
 
 /// How many gaps per peer are remembered between rounds.
 const LACKED_MAX: usize = 16 * 1024;
 /// A pull without a page for so long is begun again with another peer.
 const PULL_TIMEOUT_NS: u64 = 5_000_000_000;
+/// A peer whose intervals do not connect is told so at once, but not more often than this: while something in its way
+/// cannot be taken in, each new write of it opens a gap again.
+const GAP_INTERVAL_NS: u64 = 200_000_000;
+/// How many partitions one message of hashes names at most, beyond those of its last namespace.
+const HASHES_TARGET: usize = 4096;
 
 impl Rounds {
     /// No round has been made.
@@ -50,6 +69,7 @@ impl Rounds {
             turn: 0,
             lacked: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            gaps: BTreeMap::new(),
         }
     }
 }
@@ -67,7 +87,11 @@ impl Replica {
                 self.send_hashes(turn, node);
             }
         }
-        self.rounds.pulls.retain(|_, (_, since_ns)| now_ns < *since_ns + PULL_TIMEOUT_NS);
+        self.rounds.pulls.retain(|_, pull| now_ns < pull.since_ns + PULL_TIMEOUT_NS);
+        let open = self.rounds.gaps.iter().filter(|(_, (_, partitions))| !partitions.is_empty());
+        for node in open.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.ask_for_gaps(turn, node, BTreeSet::new());
+        }
         if now_ns < self.rounds.next_ns {
             return Ok(());
         }
@@ -93,13 +117,48 @@ impl Replica {
         }
     }
 
+    /// Tells a peer what is held in the partitions where its intervals did not connect.
+    pub(crate) fn ask_for_gaps(&mut self, turn: &mut Turn<'_>, from: NodeId, gaps: BTreeSet<PartitionId>) {
+        if !self.peers.contains_key(&from) {
+            self.rounds.gaps.remove(&from);
+            return;
+        }
+        if gaps.is_empty() && !self.rounds.gaps.contains_key(&from) {
+            return;
+        }
+        let now_ns = turn.now.monotonic_ns;
+        let (told_ns, open) = self.rounds.gaps.entry(from).or_default();
+        open.extend(gaps);
+        if open.is_empty() || (*told_ns > 0 && now_ns < *told_ns + GAP_INTERVAL_NS) {
+            return;
+        }
+        *told_ns = now_ns;
+        let open: Vec<PartitionId> = std::mem::take(open).into_iter().collect();
+        self.buffer.depend_on_all();
+        for chunk in open.chunks(VECTORS_PER_MESSAGE_MAX) {
+            let vectors = chunk.iter().map(|partition| (partition.clone(), self.objects.vector(partition))).collect();
+            turn.send(from, PeerMessage::Vector { vectors, reply: false });
+        }
+    }
+
+    /// A peer is gone: what was known of its gaps is known no more, and a pull goes on elsewhere.
+    pub(crate) fn forget_rounds(&mut self, node: NodeId) {
+        self.rounds.lacked.remove(&node);
+        self.rounds.gaps.remove(&node);
+        self.rounds.pulls.retain(|_, pull| pull.source != node);
+    }
+
+    /// Tells a peer the hashes of all partitions. The list of a namespace is whole within one message.
     fn send_hashes(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.buffer.depend_on_all();
-        let hashes: Vec<_> = self
-            .objects
-            .vectors()
-            .map(|(partition, vector)| (partition.clone(), vectors::vector_hash(vector)))
-            .collect();
+        let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
+        for (partition, vector) in self.objects.vectors() {
+            let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
+            if begins && hashes.len() >= HASHES_TARGET {
+                turn.send(node, PeerMessage::Vectors(std::mem::take(&mut hashes)));
+            }
+            hashes.push((partition.clone(), vectors::vector_hash(vector)));
+        }
         turn.send(node, PeerMessage::Vectors(hashes));
     }
 
@@ -110,6 +169,12 @@ impl Replica {
             .vectors()
             .map(|(partition, vector)| (partition.clone(), vectors::vector_hash(vector)))
             .collect();
+        // Where both are equal the peer's disk has all of this node's writes.
+        let equal = theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash));
+        for (partition, _) in equal.filter(|(partition, _)| self.waiting.wants(partition)).cloned().collect::<Vec<_>>()
+        {
+            self.note_held(turn, from, &partition, self.objects.held(&partition, self.config.writer));
+        }
         let known = |_: &trine_crdt::NamespaceId| true;
         let vectors: Vec<_> = vectors::differing(&own, theirs, known)
             .into_iter()
@@ -135,13 +200,15 @@ impl Replica {
         reply: bool,
     ) {
         let mut behind = Vec::new();
+        let first = !self.rounds.lacked.contains_key(&from);
         for (partition, vector) in theirs {
             if self.rolled_back(turn, partition, vector) {
                 return;
             }
+            self.note_held(turn, from, partition, vector.get(&self.config.writer));
             let missing = vectors::missing(&self.objects.vector(partition), vector);
             for gap in missing.there {
-                self.mark_lacking(from, partition, gap.writer, (gap.after, gap.upto), reply);
+                self.mark_lacking(from, partition, gap.writer, (gap.after, gap.upto), reply && !first);
             }
             if !missing.here.is_empty() {
                 behind.push((partition.clone(), self.objects.vector(partition)));
@@ -153,8 +220,8 @@ impl Replica {
         }
     }
 
-    /// Marks what a peer lacks: at once when it asks (or when nothing is known of it), else only when it lacked the
-    /// same in the last round.
+    /// Marks what a peer lacks: at once when it asks (or when nothing is known of it), else, in a round, only when it
+    /// lacked the same in the last one.
     fn mark_lacking(
         &mut self,
         from: NodeId,
@@ -163,13 +230,12 @@ impl Replica {
         (after, upto): (u64, u64),
         round: bool,
     ) {
-        let first = !self.rounds.lacked.contains_key(&from);
         let lacked = self.rounds.lacked.entry(from).or_default();
         if lacked.len() >= LACKED_MAX {
             lacked.clear();
         }
         let before = lacked.insert((partition.clone(), writer), after);
-        if !round || first || before == Some(after) {
+        if !round || before == Some(after) {
             self.mark(&[from], partition, writer, after, upto);
         }
     }
@@ -236,12 +302,23 @@ impl Replica {
         partition: &PartitionId,
         objects: &[(Bytes, Bytes)],
         vector: &VersionVector,
-        next: Option<Bytes>,
+        next: Option<&Bytes>,
     ) -> Result<(), StoreError> {
-        if !self.writable || !self.admits(partition) || self.rolled_back(turn, partition, vector) {
+        let Some(slots) = self.slots_of(partition) else { return Ok(()) };
+        if !self.has_room() || self.rolled_back(turn, partition, vector) {
             return Ok(());
         }
-        if self.rounds.pulls.get(partition).is_some_and(|(source, _)| *source != from) {
+        // One pull of a partition at a time, each page once: a repeated page would call for all that follow again.
+        if let Some(pull) = self.rounds.pulls.get(partition)
+            && (pull.source != from || objects.first().is_some_and(|(key, _)| *key <= pull.after))
+        {
+            return Ok(());
+        }
+        let in_place = objects.windows(2).all(|pair| pair[0].0 < pair[1].0)
+            && objects.iter().all(|(key, _)| belongs(key, partition, slots))
+            && next.is_none_or(|next| objects.last().is_some_and(|(last, _)| *last == *next));
+        if !in_place {
+            self.counters.messages_refused += 1;
             return Ok(());
         }
         let decoded: Option<Vec<_>> =
@@ -250,9 +327,8 @@ impl Replica {
             self.counters.messages_refused += 1;
             return Ok(());
         };
-        let drift_ns = self.config.clock_drift_ms_max.saturating_mul(1_000_000);
         for (_, object) in &decoded {
-            if self.clock.observe(turn.now.wall_ns, &object.latest_stamp(), drift_ns).is_err() {
+            if self.observe(turn, &object.latest_stamp()).is_err() {
                 self.counters.stamps_held += 1;
                 return Ok(());
             }
@@ -264,8 +340,9 @@ impl Replica {
             self.objects.write(&mut self.buffer, partition, key, stored.bytes.as_ref(), bytes.into());
         }
         if let Some(after) = next {
-            self.rounds.pulls.insert(partition.clone(), (from, turn.now.monotonic_ns));
-            let vector = Some(vector.clone());
+            let pull = Pull { source: from, since_ns: turn.now.monotonic_ns, after: after.clone() };
+            self.rounds.pulls.insert(partition.clone(), pull);
+            let (vector, after) = (Some(vector.clone()), after.clone());
             turn.send(from, PeerMessage::PullPartition { partition: partition.clone(), after, vector });
             return Ok(());
         }
@@ -274,9 +351,9 @@ impl Replica {
             if *seq > self.objects.held(partition, *writer) {
                 self.objects.skip(partition, *writer, *seq);
                 self.objects.advance(&mut self.buffer, partition, *writer, *seq);
+                self.wake_position(turn, partition, *writer);
             }
         }
-        self.wake_fresh(turn);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use trine_crdt::clock::Drift;
 use trine_crdt::{Clock, NodeId, Now, Timestamp, WriterId};
 use trine_gossip::link::Link;
 
@@ -220,11 +221,28 @@ impl Replica {
     /// # Errors
     /// When the clock is at the end of its range.
     pub(crate) fn stamp(&mut self, turn: &Turn<'_>) -> Result<Timestamp, StoreError> {
+        self.mark_clock(turn);
+        // The mark that covers this stamp may be a former turn's and not yet on disk.
+        self.buffer.rely_on(Synced, rows::CLOCK);
+        self.clock.tick(turn.now.wall_ns).map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Takes note of another's stamp, so that what is stamped here from now on is later, over a restart too.
+    ///
+    /// # Errors
+    /// [`Drift`] for a stamp from the far future: what bears it is not to be taken in yet.
+    pub(crate) fn observe(&mut self, turn: &Turn<'_>, stamp: &Timestamp) -> Result<(), Drift> {
+        let drift_ns = self.config.clock_drift_ms_max.saturating_mul(1_000_000);
+        self.clock.observe(turn.now.wall_ns, stamp, drift_ns)?;
+        self.mark_clock(turn);
+        Ok(())
+    }
+
+    fn mark_clock(&mut self, turn: &Turn<'_>) {
         if let Some(mark) = self.clock.needs_mark(turn.now.wall_ns) {
             self.buffer.put(Synced, rows::CLOCK, Some(bytes::Bytes::copy_from_slice(&mark.to_be_bytes())));
             self.clock.marked(mark);
         }
-        self.clock.tick(turn.now.wall_ns).map_err(|error| StoreError::Failed(error.to_string()))
     }
 
     /// The latest hybrid time issued or seen.

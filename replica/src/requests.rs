@@ -1,14 +1,15 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use trine_crdt::{NamespaceId, NodeId};
 use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
 use trine_ledger::record::Body;
-use trine_ledger::registry::NamespaceRecord;
+use trine_ledger::registry::{NamespaceRecord, Registry};
 use trine_protocol::reply::{Answer, NamespaceView};
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
-use trine_protocol::{Consistency, Reply, Request, RequestError, Role, SessionToken, limits};
+use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role, SessionToken, limits};
 
 use crate::effect::Effect;
 use crate::input::RequestId;
@@ -48,7 +49,7 @@ impl Replica {
         request: Request,
     ) {
         let origin = Origin::Client(id);
-        self.take_request(turn, Asked { origin, role, options, request, hops: 0 });
+        self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false });
     }
 
     /// Another node hands a request on.
@@ -62,7 +63,7 @@ impl Replica {
     }
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
-        let checked = self.check(&asked).and_then(|()| self.waiting.room());
+        let checked = self.check(&asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes()));
         if let Err(error) = checked {
             self.answer(turn, asked.origin, Err(error));
             return;
@@ -98,6 +99,30 @@ impl Replica {
             let what = format!("consistency {}; use eventual, session or regional", asked.options.consistency);
             return Err(RequestError::Unsupported { what });
         }
+        if let (Request::Append { .. }, Durability::Regions(_) | Durability::All) =
+            (&asked.request, asked.options.durability)
+        {
+            let what = format!("durability {} for records; use region", asked.options.durability);
+            return Err(RequestError::Unsupported { what });
+        }
+        for region in asked.options.session.ledgers.keys() {
+            if !self.config.genesis.regions.iter().any(|known| known.id == *region) {
+                let what = format!("the session names the region {region}, which the cluster does not have");
+                return Err(RequestError::Invalid { what });
+            }
+        }
+        for at in &asked.options.session.positions {
+            let id = &at.partition.namespace;
+            // A namespace of another region may be news that has not come yet.
+            let plausible = match self.namespace_by_id(id) {
+                Some(_) => self.admits(&at.partition),
+                None => self.config.genesis.regions.iter().any(|known| known.id == id.region),
+            };
+            if !plausible {
+                let what = format!("the session names {}, which does not exist", at.partition);
+                return Err(RequestError::Invalid { what });
+            }
+        }
         if asked.request.writes() && !self.writable {
             return Err(RequestError::DiskFull);
         }
@@ -115,17 +140,15 @@ impl Replica {
 
     /// Serves, again, a request that waits for a way to be served.
     pub(crate) fn serve_waiting(&mut self, turn: &mut Turn<'_>, number: u64) {
+        let waits = self.waiting.get(number).map(|wait| &wait.cause);
+        if !matches!(waits, Some(Cause::Route(_) | Cause::Fresh { .. } | Cause::Barrier { .. })) {
+            return;
+        }
         let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
-        let asked = match cause {
-            Cause::Route(asked) | Cause::Fresh(asked) | Cause::Barrier { asked, .. } => asked,
-            cause => {
-                self.waiting.insert(number, Wait { origin, deadline_ns, cause });
-                return;
-            }
-        };
+        let (Cause::Route(asked) | Cause::Fresh { asked, .. } | Cause::Barrier { asked, .. }) = cause else { return };
         let served = self.serve(turn, number, &asked).unwrap_or_else(|error| storage(&error).into());
         match served {
-            Served::Now(answer) => self.answer(turn, origin, answer),
+            Served::Now(answer) => self.answer(turn, origin, settled(asked.tried, answer)),
             Served::Waits(cause) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
         }
     }
@@ -158,9 +181,9 @@ impl Replica {
             Err(error) => return error.into(),
         };
         let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
-        let asked = Some(Box::new(asked.clone()));
+        let (tried, asked) = (asked.tried, Some(Box::new(asked.clone())));
         self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked });
-        Served::Waits(Cause::Queued)
+        Served::Waits(Cause::Queued { tried })
     }
 
     /// Hands a request on to a node, or keeps it until one can be reached.
@@ -178,7 +201,7 @@ impl Replica {
             Request::NamespaceCreate { name, kind, slots } => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
                 check_namespace(name, slots)?;
-                if self.namespaces().iter().any(|known| known.name == *name) {
+                if self.namespaces().values().any(|known| known.name == *name) {
                     return Err(RequestError::Conflict { what: format!("a namespace named {name} exists") });
                 }
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
@@ -213,7 +236,7 @@ impl Replica {
         else {
             return Err(RequestError::Unsupported { what: "this request as an append".to_owned() });
         };
-        let namespace = self.namespace(namespace, NamespaceKind::Ledger)?.id;
+        let namespace = self.namespace(namespace, NamespaceKind::Ledger)?.id.clone();
         if value.len() > self.config.value_bytes_max {
             return Err(too_large("the value", value.len(), self.config.value_bytes_max));
         }
@@ -243,35 +266,42 @@ impl Replica {
 
     /// Tries again what waits for a leader or a node to be known.
     pub(crate) fn reroute(&mut self, turn: &mut Turn<'_>) {
-        for number in self.waiting.select(|wait| matches!(wait.cause, Cause::Route(_))) {
+        for number in self.waiting.routes() {
             self.serve_waiting(turn, number);
         }
-        self.send_elsewhere(turn);
     }
 
-    /// A request that was handed on is to be tried again, where that is harmless.
+    /// A request that was handed on gets no answer there any more: it is to be tried again, where that is harmless.
     pub(crate) fn send_again(&mut self, number: u64) {
+        let Some(Wait { cause: Cause::Elsewhere { asked, .. }, .. }) = self.waiting.get(number) else { return };
+        if !asked.idempotent() {
+            return;
+        }
+        let writes = asked.request.writes();
+        self.route_again(number, writes);
+    }
+
+    /// A request that was handed on waits for a way to be served again; `tried` when it may have been done.
+    fn route_again(&mut self, number: u64, tried: bool) {
         let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
         let cause = match cause {
-            Cause::Elsewhere { asked, .. } if asked.idempotent() => Cause::Route(asked),
+            Cause::Elsewhere { mut asked, .. } => {
+                asked.tried |= tried;
+                Cause::Route(asked)
+            }
             cause => cause,
         };
         self.waiting.insert(number, Wait { origin, deadline_ns, cause });
     }
 
-    /// Sends requests that were just given to another node.
-    fn send_elsewhere(&mut self, turn: &mut Turn<'_>) {
+    /// Sends what the turn's requests were handed on to.
+    pub(crate) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
         for number in self.waiting.take_unsent() {
             if let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) {
                 let Asked { role, options, request, hops, .. } = (**asked).clone();
                 turn.send(*to, PeerMessage::Forward { number, role, options, request, hops: hops + 1 });
             }
         }
-    }
-
-    /// Sends what the turn's requests were handed on to.
-    pub(crate) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
-        self.send_elsewhere(turn);
     }
 
     /// The answer to a request that was handed on.
@@ -282,32 +312,33 @@ impl Replica {
         number: u64,
         answer: Result<Box<Answer>, RequestError>,
     ) {
-        let asked_there =
-            matches!(self.waiting.get(number), Some(Wait { cause: Cause::Elsewhere { to, .. }, .. }) if *to == from);
-        if !asked_there {
+        let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) else { return };
+        if *to != from {
             return;
         }
-        // Nothing was done there: try again here, until the deadline.
+        let tried = asked.tried;
+        // Nothing was done there: try again from here, until the deadline.
         if matches!(answer, Err(RequestError::Unavailable { .. })) {
-            self.send_again(number);
+            self.route_again(number, false);
             return;
         }
         if let Some(wait) = self.waiting.take(number) {
-            self.answer(turn, wait.origin, answer.map(|answer| *answer));
+            self.answer(turn, wait.origin, settled(tried, answer.map(|answer| *answer)));
         }
     }
 
     /// Gives up what waits too long.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
-        for wait in self.waiting.expired(turn.now.monotonic_ns) {
+        let expired = self.waiting.expired(turn.now.monotonic_ns);
+        if expired.iter().any(|wait| matches!(wait.cause, Cause::Queued { .. })) {
+            self.ledger.drop_abandoned(&self.waiting);
+        }
+        for wait in expired {
             let error = match &wait.cause {
-                Cause::Majority { .. } | Cause::Commit { .. } => RequestError::Unknown,
+                Cause::Majority { .. } | Cause::Commit { .. } | Cause::Queued { tried: true } => RequestError::Unknown,
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
-                Cause::Fresh(_) => RequestError::Stale { as_of: self.latest().to_string() },
-                // A second try of what was handed on before may follow a first that took.
-                Cause::Route(asked) if asked.hops > 0 || asked.request.writes() && asked.idempotent() => {
-                    RequestError::Unknown
-                }
+                Cause::Route(asked) if asked.tried => RequestError::Unknown,
+                Cause::Fresh { .. } => RequestError::Stale { as_of: self.latest().to_string() },
                 _ => RequestError::Unavailable { what: self.ready().err().unwrap_or("no answer in time".to_owned()) },
             };
             self.answer(turn, wait.origin, Err(error));
@@ -329,27 +360,33 @@ impl Replica {
         Answer { reply, session: SessionToken::default(), timestamp: self.latest() }
     }
 
-    /// All namespaces known, of all regions.
-    pub(crate) fn namespaces(&self) -> Vec<NamespaceRecord> {
-        let own = self.ledger.state.registry();
-        let others = self.metadata.registries.values().flat_map(|registry| registry.namespaces.values());
-        let mut all: Vec<NamespaceRecord> = own.namespaces.values().chain(others).cloned().collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        all.dedup_by(|a, b| a.id == b.id);
-        all
+    /// All namespaces known, of all regions, by id.
+    pub(crate) fn namespaces(&self) -> BTreeMap<&NamespaceId, &NamespaceRecord> {
+        self.registries().flat_map(|registry| &registry.namespaces).collect()
+    }
+
+    /// A namespace, by id.
+    pub(crate) fn namespace_by_id(&self, id: &NamespaceId) -> Option<&NamespaceRecord> {
+        self.registries().find_map(|registry| registry.namespaces.get(id))
+    }
+
+    fn registries(&self) -> impl Iterator<Item = &Registry> {
+        std::iter::once(self.ledger.state.registry()).chain(self.metadata.registries.values())
     }
 
     /// The namespace of a label or an id, of the right kind.
-    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<NamespaceRecord, RequestError> {
+    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<&NamespaceRecord, RequestError> {
         let id: Option<NamespaceId> = label.parse().ok();
-        let found: Vec<NamespaceRecord> = self
-            .namespaces()
-            .into_iter()
-            .filter(|known| known.name == label || Some(&known.id) == id.as_ref())
-            .collect();
+        let named = |known: &&NamespaceRecord| known.name == label || Some(&known.id) == id.as_ref();
+        let mut found: Vec<&NamespaceRecord> = Vec::new();
+        for known in self.registries().flat_map(|registry| registry.namespaces.values()).filter(named) {
+            if found.iter().all(|other| other.id != known.id) {
+                found.push(known);
+            }
+        }
         match &found[..] {
             [] => Err(RequestError::NotFound { what: format!("namespace {label}") }),
-            [one] if one.kind == ledger_kind(kind) => Ok(one.clone()),
+            [one] if one.kind == ledger_kind(kind) => Ok(one),
             [one] => {
                 let holds = if one.kind == LedgerKind::Ledger { "records" } else { "objects" };
                 Err(RequestError::Invalid { what: format!("namespace {label} holds {holds}") })
@@ -360,6 +397,19 @@ impl Replica {
                 Err(RequestError::Conflict { what })
             }
         }
+    }
+}
+
+/// What is answered when an earlier try may have been done: that nothing was done now is not the whole truth then.
+pub(crate) fn settled(tried: bool, answer: Result<Answer, RequestError>) -> Result<Answer, RequestError> {
+    match answer {
+        Err(
+            RequestError::Overloaded { .. }
+            | RequestError::Unavailable { .. }
+            | RequestError::DiskFull
+            | RequestError::NotFound { .. },
+        ) if tried => Err(RequestError::Unknown),
+        answer => answer,
     }
 }
 

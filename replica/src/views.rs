@@ -17,14 +17,16 @@ impl Replica {
     /// Answers what is known here without asking anyone.
     pub(crate) fn view(&mut self, asked: &Asked) -> Result<Answer, RequestError> {
         let reply = match &asked.request {
-            Request::NamespaceList => Reply::Namespaces(self.namespaces().iter().map(namespace_view).collect()),
+            Request::NamespaceList => {
+                Reply::Namespaces(self.namespaces().values().map(|known| namespace_view(known)).collect())
+            }
             Request::NamespaceShow { namespace } => {
                 let id = namespace.parse().ok();
                 let named: Vec<_> = self
                     .namespaces()
-                    .iter()
+                    .values()
                     .filter(|known| known.name == *namespace || Some(&known.id) == id.as_ref())
-                    .map(namespace_view)
+                    .map(|known| namespace_view(known))
                     .collect();
                 if named.is_empty() {
                     return Err(RequestError::NotFound { what: format!("namespace {namespace}") });

@@ -1,17 +1,21 @@
 //! Requests that wait for something: a majority, the log, another node, fresher state.
 //!
 //! Each has a deadline. When it passes, a write is answered `Unknown` (it may have been done or may yet be) and
-//! whatever surely was not done `Unavailable`.
+//! whatever surely was not done `Unavailable`. A request that was tried before, with an outcome that nobody knows,
+//! remembers that wherever it waits next.
+//!
+//! Each wait stands in one index under what it waits for, so that whatever happens wakes those concerned and looks at
+//! no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trine_crdt::{NodeId, PartitionId, Timestamp};
+use trine_crdt::{NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
-use trine_protocol::{Request, RequestError, Role};
+use trine_protocol::{Edit, Request, RequestError, Role};
 
 use crate::input::RequestId;
-use crate::limits::REQUESTS_WAITING_MAX;
+use crate::limits::{REQUESTS_WAITING_MAX, WAITING_BYTES_MAX};
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +46,8 @@ pub struct Asked {
     pub request: Request,
     /// How many nodes have handed it on already.
     pub hops: u8,
+    /// It was tried before, and that try may have been done or may yet be.
+    pub tried: bool,
 }
 
 /// What a request waits for.
@@ -64,11 +70,15 @@ pub enum Cause {
         stamp: Timestamp,
         /// Whether the answer carries a proof.
         with_proof: bool,
-        /// The request, to be handed on when the command never enters the log.
+        /// The request, to be handed on when the command never enters the log, and to be compared with a record that
+        /// its idempotency key stands for.
         asked: Option<Box<Asked>>,
     },
-    /// To be proposed in the next entry; nothing was done yet.
-    Queued,
+    /// To be proposed in the next entry.
+    Queued {
+        /// It was tried before.
+        tried: bool,
+    },
     /// Another node's answer.
     Elsewhere {
         /// Which node.
@@ -76,10 +86,15 @@ pub enum Cause {
         /// The request, to be sent again elsewhere if that is safe.
         asked: Box<Asked>,
     },
-    /// A leader, or a node that can serve it, to be known; nothing was done yet.
+    /// A leader, or a node that can serve it, to be known.
     Route(Box<Asked>),
     /// This node's state to be as fresh as the session demands.
-    Fresh(Box<Asked>),
+    Fresh {
+        /// What is missing first.
+        until: Until,
+        /// The read.
+        asked: Box<Asked>,
+    },
     /// A read barrier of the log, then the read.
     Barrier {
         /// The core's name for the barrier.
@@ -89,6 +104,15 @@ pub enum Cause {
         /// The read.
         asked: Box<Asked>,
     },
+}
+
+/// State that a session has seen elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Until {
+    /// A writer's deltas in a partition up to a number.
+    Position(PartitionId, WriterId, u64),
+    /// So many records of a region's ledger.
+    Ledger(RegionId, u64),
 }
 
 /// One waiting request.
@@ -102,25 +126,66 @@ pub struct Wait {
     pub cause: Cause,
 }
 
+/// What wakes a request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Majority(PartitionId, u64),
+    Commit(Timestamp),
+    Queued,
+    Elsewhere(NodeId),
+    Route,
+    Position(PartitionId, WriterId, u64),
+    Ledger(RegionId, u64),
+    Barrier(u64),
+    Reached(u64),
+}
+
+impl Cause {
+    fn key(&self) -> Key {
+        match self {
+            Self::Majority { partition, seq, .. } => Key::Majority(partition.clone(), *seq),
+            Self::Commit { stamp, .. } => Key::Commit(*stamp),
+            Self::Queued { .. } => Key::Queued,
+            Self::Elsewhere { to, .. } => Key::Elsewhere(*to),
+            Self::Route(_) => Key::Route,
+            Self::Fresh { until: Until::Position(partition, writer, seq), .. } => {
+                Key::Position(partition.clone(), *writer, *seq)
+            }
+            Self::Fresh { until: Until::Ledger(region, size), .. } => Key::Ledger(region.clone(), *size),
+            Self::Barrier { ticket, index: None, .. } => Key::Barrier(*ticket),
+            Self::Barrier { index: Some(index), .. } => Key::Reached(*index),
+        }
+    }
+
+    /// About how many bytes are kept for it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Commit { asked, .. } => asked.as_ref().map_or(0, |asked| asked.bytes()),
+            Self::Elsewhere { asked, .. } | Self::Route(asked) => asked.bytes(),
+            Self::Majority { .. } | Self::Queued { .. } | Self::Fresh { .. } | Self::Barrier { .. } => 0,
+        }
+    }
+}
+
 /// All waiting requests, by a number of our own.
 #[derive(Debug, Default)]
 pub struct Waiting {
     waits: BTreeMap<u64, Wait>,
     deadlines: BTreeSet<(u64, u64)>,
-    stamps: BTreeMap<Timestamp, u64>,
-    majorities: BTreeSet<(PartitionId, u64, u64)>,
+    keys: BTreeSet<(Key, u64)>,
     /// Those handed on but not yet sent.
     unsent: BTreeSet<u64>,
+    bytes: usize,
     next: u64,
 }
 
 impl Waiting {
-    /// Refuses when too many wait already.
+    /// Refuses when too many wait already, or when they and `queued` bytes beside them are too large.
     ///
     /// # Errors
     /// `Overloaded`.
-    pub fn room(&self) -> Result<(), RequestError> {
-        if self.waits.len() < REQUESTS_WAITING_MAX {
+    pub fn room(&self, queued: usize) -> Result<(), RequestError> {
+        if self.waits.len() < REQUESTS_WAITING_MAX && self.bytes + queued < WAITING_BYTES_MAX {
             return Ok(());
         }
         Err(RequestError::Overloaded { retry_after: std::time::Duration::from_millis(100) })
@@ -137,17 +202,10 @@ impl Waiting {
     /// Puts a request back under its number, waiting for something else.
     pub fn insert(&mut self, number: u64, wait: Wait) {
         self.deadlines.insert((wait.deadline_ns, number));
-        match &wait.cause {
-            Cause::Commit { stamp, .. } => {
-                self.stamps.insert(*stamp, number);
-            }
-            Cause::Majority { partition, seq, .. } => {
-                self.majorities.insert((partition.clone(), *seq, number));
-            }
-            Cause::Elsewhere { .. } => {
-                self.unsent.insert(number);
-            }
-            _ => {}
+        self.keys.insert((wait.cause.key(), number));
+        self.bytes += wait.cause.bytes();
+        if matches!(wait.cause, Cause::Elsewhere { .. }) {
+            self.unsent.insert(number);
         }
         self.waits.insert(number, wait);
     }
@@ -156,16 +214,9 @@ impl Waiting {
     pub fn take(&mut self, number: u64) -> Option<Wait> {
         let wait = self.waits.remove(&number)?;
         self.deadlines.remove(&(wait.deadline_ns, number));
+        self.keys.remove(&(wait.cause.key(), number));
+        self.bytes -= wait.cause.bytes();
         self.unsent.remove(&number);
-        match &wait.cause {
-            Cause::Commit { stamp, .. } => {
-                self.stamps.remove(stamp);
-            }
-            Cause::Majority { partition, seq, .. } => {
-                self.majorities.remove(&(partition.clone(), *seq, number));
-            }
-            _ => {}
-        }
         Some(wait)
     }
 
@@ -180,33 +231,37 @@ impl Waiting {
         std::mem::take(&mut self.unsent)
     }
 
-    /// Changes what a waiting request asks.
+    /// Changes what a request behind a barrier asks.
     pub fn amend(&mut self, number: u64, change: impl FnOnce(&mut Asked)) {
-        if let Some(Wait { cause: Cause::Route(asked) | Cause::Fresh(asked) | Cause::Barrier { asked, .. }, .. }) =
-            self.waits.get_mut(&number)
-        {
+        if let Some(Wait { cause: Cause::Barrier { asked, .. }, .. }) = self.waits.get_mut(&number) {
             change(asked);
         }
-    }
-
-    /// Takes out the request whose command bears this stamp.
-    pub fn take_committed(&mut self, stamp: &Timestamp) -> Option<Wait> {
-        let number = *self.stamps.get(stamp)?;
-        self.take(number)
     }
 
     /// The request whose command bears this stamp.
     #[must_use]
     pub fn by_stamp(&self, stamp: &Timestamp) -> Option<u64> {
-        self.stamps.get(stamp).copied()
+        self.range(Key::Commit(*stamp), Key::Commit(*stamp)).first().copied()
+    }
+
+    /// Takes out the request whose command bears this stamp.
+    pub fn take_committed(&mut self, stamp: &Timestamp) -> Option<Wait> {
+        let number = self.by_stamp(stamp)?;
+        self.take(number)
+    }
+
+    /// Whether anybody waits for a majority to have a write in this partition.
+    #[must_use]
+    pub fn wants(&self, partition: &PartitionId) -> bool {
+        let key = |seq| Key::Majority(partition.clone(), seq);
+        self.keys.range((key(0), 0)..=(key(u64::MAX), u64::MAX)).next().is_some()
     }
 
     /// Notes that a node has a partition up to `upto`, and takes out the writes that `needed` others have now.
     pub fn have(&mut self, partition: &PartitionId, upto: u64, node: NodeId, needed: usize) -> Vec<Wait> {
-        let range = (partition.clone(), 0, 0)..=(partition.clone(), upto, u64::MAX);
-        let numbers: Vec<u64> = self.majorities.range(range).map(|(.., number)| *number).collect();
+        let key = |seq| Key::Majority(partition.clone(), seq);
         let mut done = Vec::new();
-        for number in numbers {
+        for number in self.range(key(0), key(upto)) {
             let Some(Wait { cause: Cause::Majority { have, .. }, .. }) = self.waits.get_mut(&number) else { continue };
             have.insert(node);
             if have.len() >= needed {
@@ -223,16 +278,55 @@ impl Waiting {
         late.into_iter().filter_map(|number| self.take(number)).collect()
     }
 
-    /// The requests for which `test` holds, in the order in which they came.
+    /// Those that wait for a way to be served.
     #[must_use]
-    pub fn select(&self, test: impl Fn(&Wait) -> bool) -> Vec<u64> {
-        self.waits.iter().filter(|(_, wait)| test(wait)).map(|(number, _)| *number).collect()
+    pub fn routes(&self) -> Vec<u64> {
+        self.range(Key::Route, Key::Route)
+    }
+
+    /// Those that a node is to answer.
+    #[must_use]
+    pub fn elsewhere(&self, node: NodeId) -> Vec<u64> {
+        self.range(Key::Elsewhere(node), Key::Elsewhere(node))
+    }
+
+    /// Those that wait for a writer's deltas in a partition up to `upto` or less.
+    #[must_use]
+    pub fn positions(&self, partition: &PartitionId, writer: WriterId, upto: u64) -> Vec<u64> {
+        let key = |seq| Key::Position(partition.clone(), writer, seq);
+        self.range(key(0), key(upto))
+    }
+
+    /// Those that wait for `size` records of a ledger or fewer.
+    #[must_use]
+    pub fn ledgers(&self, region: &RegionId, size: u64) -> Vec<u64> {
+        self.range(Key::Ledger(region.clone(), 0), Key::Ledger(region.clone(), size))
+    }
+
+    /// Those that wait for a barrier.
+    #[must_use]
+    pub fn barriers(&self, ticket: u64) -> Vec<u64> {
+        self.range(Key::Barrier(ticket), Key::Barrier(ticket))
+    }
+
+    /// Those whose barrier lies at or below a log index.
+    #[must_use]
+    pub fn reached(&self, applied: u64) -> Vec<u64> {
+        self.range(Key::Reached(0), Key::Reached(applied))
     }
 
     /// The next deadline on the monotonic clock.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The requests under the keys from one to another, in the keys' order and then as they came.
+    fn range(&self, from: Key, to: Key) -> Vec<u64> {
+        if self.keys.is_empty() {
+            return Vec::new();
+        }
+        self.keys.range((from, 0)..=(to, u64::MAX)).map(|(_, number)| *number).collect()
     }
 }
 
@@ -244,5 +338,26 @@ impl Asked {
             Request::Append { idempotency_key, .. } => idempotency_key.is_some(),
             request => !request.writes(),
         }
+    }
+
+    /// About how many bytes a client made this node keep.
+    fn bytes(&self) -> usize {
+        match &self.request {
+            Request::Append { key, value, metadata, .. } => {
+                let metadata: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+                key.len() + value.len() + metadata
+            }
+            Request::ObjectEdit { key, edit, .. } => key.len() + edit_bytes(edit),
+            _ => 0,
+        }
+    }
+}
+
+fn edit_bytes(edit: &Edit) -> usize {
+    match edit {
+        Edit::Increment(_) | Edit::Delete => 0,
+        Edit::Set(value) | Edit::Put(value) | Edit::Add(value) | Edit::Remove(value) => value.len(),
+        Edit::Field { name, edit } => name.len() + edit_bytes(edit),
+        Edit::RemoveField(name) => name.len(),
     }
 }

@@ -23,6 +23,7 @@ impl Object {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut input = Decoder::new(bytes, OBJECT)?;
         let latest = input.stamp()?;
+        input.latest = latest;
         input.paths()?;
         let mut object = Self { latest, ..Self::default() };
         for number in 0..input.writers.len() {
@@ -52,6 +53,7 @@ impl Delta {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut input = Decoder::new(bytes, DELTA)?;
         let stamp = input.stamp()?;
+        input.latest = stamp;
         input.paths()?;
         let last = input.reader.number()?;
         let removed_own = input.reader.dots(0)?;
@@ -80,6 +82,8 @@ struct Decoder<'a> {
     reader: Reader<'a>,
     writers: Vec<(WriterId, bool)>,
     paths: Vec<(Path, bool)>,
+    /// The latest stamp of all; no register's is above it, or a stamp from the far future could hide below it.
+    latest: Timestamp,
 }
 
 impl<'a> Decoder<'a> {
@@ -100,7 +104,7 @@ impl<'a> Decoder<'a> {
             }
             writers.push((writer, false));
         }
-        Ok(Self { reader, writers, paths: Vec::new() })
+        Ok(Self { reader, writers, paths: Vec::new(), latest: Timestamp::ZERO })
     }
 
     fn stamp(&mut self) -> Result<Timestamp, FormatError> {
@@ -159,7 +163,13 @@ impl<'a> Decoder<'a> {
     fn value(&mut self) -> Result<Value, FormatError> {
         Ok(match self.reader.byte()? {
             TAG_COUNT => Value::Count { up: self.reader.number()?, down: self.reader.number()? },
-            TAG_REGISTER => Value::Register { stamp: self.stamp()?, value: self.string()? },
+            TAG_REGISTER => {
+                let stamp = self.stamp()?;
+                if stamp > self.latest {
+                    return Err(FormatError::Stamp);
+                }
+                Value::Register { stamp, value: self.string()? }
+            }
             TAG_HELD => Value::Held(self.string()?),
             TAG_ELEMENT => Value::Element(self.string()?),
             tag => return Err(FormatError::Tag(tag)),

@@ -44,6 +44,9 @@ pub enum FormatError {
     /// A dot that contradicts the rest: an entry above the last dot, or both present and removed.
     #[error("a dot contradicts the causal context")]
     Dot,
+    /// A register's stamp is above the latest stamp of the whole.
+    #[error("a register's stamp is above the latest stamp")]
+    Stamp,
 }
 
 /// What is left to read.

@@ -40,13 +40,13 @@ fn no_stamp_is_issued_above_what_is_on_disk() {
     clock.marked(mark);
     assert_eq!(clock.high_water(), mark);
     assert_eq!(clock.tick(NOON_NS).expect("marked").time, ntp_of_ns(NOON_NS) & !0xf);
-    // Half a second later the next is asked for, while there is still room.
-    assert_eq!(clock.needs_mark(NOON_NS + SECOND_NS / 4), None);
-    let next = clock.needs_mark(NOON_NS + SECOND_NS * 3 / 4).expect("due");
-    assert!(next > mark && clock.tick(NOON_NS + SECOND_NS * 3 / 4).is_ok());
-    assert_eq!(clock.tick(NOON_NS + 2 * SECOND_NS), Err(TickError::Unmarked));
+    // Once half of it is used up the next is asked for, while there is still room.
+    assert_eq!(clock.needs_mark(NOON_NS + CLOCK_MARK_AHEAD_NS / 4), None);
+    let next = clock.needs_mark(NOON_NS + CLOCK_MARK_AHEAD_NS * 3 / 4).expect("due");
+    assert!(next > mark && clock.tick(NOON_NS + CLOCK_MARK_AHEAD_NS * 3 / 4).is_ok());
+    assert_eq!(clock.tick(NOON_NS + 2 * CLOCK_MARK_AHEAD_NS), Err(TickError::Unmarked));
     clock.marked(next);
-    assert!(clock.tick(NOON_NS + SECOND_NS).is_ok());
+    assert!(clock.tick(NOON_NS + CLOCK_MARK_AHEAD_NS).is_ok());
 }
 
 #[test]
