@@ -387,7 +387,7 @@ impl Replica {
             let bytes = self.ledger.state.registry().to_bytes().expect("what was applied is within its bounds");
             let row = [self.ledger.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
             self.buffer.put(Derived, rows::REGISTRY, Some(row.into()));
-            self.publish_registry(turn, bytes);
+            self.publish_registry(turn);
             self.roster_changed(turn);
         }
         let region = self.config.region.clone();

@@ -5,10 +5,14 @@
 //! writes the same bytes. Fresh entries are told by gossip; repair between peers is what makes nodes equal.
 //!
 //! ```text
-//! registry/REGION            roster, retired nodes and namespaces, as `trine_ledger` encodes them
+//! registry/REGION            roster and retired nodes, as `trine_ledger` encodes a registry
+//! namespaces/REGION/NUMBER   some of the namespaces that it created, as a registry of nothing else: an entry is
+//!                            bounded, and all of a region's namespaces would not fit into one
 //! head/REGION                the latest signed checkpoint
 //! segment/REGION/NUMBER      one sealed segment
 //! ```
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId, Timestamp};
@@ -31,6 +35,8 @@ use crate::turn::Turn;
 
 /// How often a leader tells its ledger's head, in nanoseconds.
 const HEAD_INTERVAL_NS: u64 = 1_000_000_000;
+/// How many namespaces one entry holds.
+const NAMESPACES_PER_ENTRY: usize = 64;
 
 /// The metadata and how it spreads.
 #[derive(Debug)]
@@ -39,7 +45,7 @@ pub struct Metadata {
     repair: Repair,
     rumors: Rumors,
     /// The registries of all regions, decoded.
-    pub(crate) registries: std::collections::BTreeMap<RegionId, Registry>,
+    pub(crate) registries: BTreeMap<RegionId, Registry>,
     next_head_ns: u64,
 }
 
@@ -60,13 +66,12 @@ impl Metadata {
     /// What the store says, and rows that cannot be read.
     pub fn open(config: &Config, store: &dyn Store) -> Result<Self, StoreError> {
         let mut state = Versioned::default();
-        let mut registries = std::collections::BTreeMap::new();
+        let mut registries = BTreeMap::new();
         for (key, value) in store.scan(Derived, b"y", &rows::after_prefix(b"y"), usize::MAX, false)? {
             let damaged = || StoreError::Damaged(format!("metadata entry {key:?}"));
             let entry = Entry::from_bytes(&value).map_err(|_| damaged())?;
-            if let Some(region) = entry.key.strip_prefix(b"registry/") {
-                let region = std::str::from_utf8(region).ok().and_then(|text| text.parse().ok()).ok_or_else(damaged)?;
-                registries.insert(region, Registry::from_bytes(&entry.value).map_err(|_| damaged())?);
+            if says_registry(&entry.key) {
+                learn(&mut registries, &entry).ok_or_else(damaged)?;
             }
             state.restore(&entry).map_err(|_| damaged())?;
         }
@@ -152,10 +157,27 @@ impl Replica {
     }
 
     /// The own region's registry, as its ledger has it now.
-    pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>, bytes: Bytes) {
-        let key = registry_key(&self.config.region);
+    pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>) {
+        let region = self.config.region.clone();
+        let registry = self.ledger.state.registry();
+        let without = Registry { namespaces: BTreeMap::new(), ..registry.clone() };
+        let nothing = Registry { namespaces: BTreeMap::new(), ..Registry::default() };
+        // Created in the order of their ids and never removed: what an entry holds only grows.
+        let created: Vec<_> = registry.namespaces.iter().filter(|(id, _)| id.region == region).collect();
+        let parts: Vec<(u64, Registry)> = created
+            .chunks(NAMESPACES_PER_ENTRY)
+            .map(|part| {
+                let namespaces = part.iter().map(|(id, known)| ((*id).clone(), (*known).clone())).collect();
+                (part.len() as u64, Registry { namespaces, ..nothing.clone() })
+            })
+            .collect();
         // The epoch counts from 1, so that even the first log entry's registry is above nothing at all.
-        self.publish(turn, key, self.ledger.registry_epoch + 1, bytes);
+        let epoch = self.ledger.registry_epoch + 1;
+        self.publish(turn, registry_key(&region), epoch, registry_bytes(&without));
+        for (number, (count, part)) in parts.into_iter().enumerate() {
+            let key = format!("namespaces/{region}/{number:08}").into();
+            self.publish(turn, key, count, registry_bytes(&part));
+        }
     }
 
     pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, region: &RegionId, segment: &SegmentInfo) {
@@ -183,11 +205,8 @@ impl Replica {
         let mut rosters = false;
         for entry in changed {
             self.buffer.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
-            if let Some(region) = entry.key.strip_prefix(b"registry/").and_then(|text| std::str::from_utf8(text).ok())
-                && let (Ok(region), Ok(registry)) = (region.parse(), Registry::from_bytes(&entry.value))
-            {
-                self.metadata.registries.insert(region, registry);
-                rosters = true;
+            if says_registry(&entry.key) {
+                rosters |= learn(&mut self.metadata.registries, &entry).is_some();
             }
             if own {
                 self.metadata.rumors.push(entry);
@@ -197,6 +216,31 @@ impl Replica {
             self.roster_changed(turn);
         }
     }
+}
+
+fn registry_bytes(registry: &Registry) -> Bytes {
+    registry.to_bytes().expect("what was applied is within its bounds")
+}
+
+/// Whether an entry is of a region's registry, or a part of it.
+fn says_registry(key: &[u8]) -> bool {
+    key.starts_with(b"registry/") || key.starts_with(b"namespaces/")
+}
+
+/// Puts an entry into the registry that it is of; none when it makes no sense.
+fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option<()> {
+    let mut key = std::str::from_utf8(&entry.key).ok()?.split('/');
+    let whole = key.next()? == "registry";
+    let region = key.next()?.parse().ok()?;
+    let told = Registry::from_bytes(&entry.value).ok()?;
+    let known = registries.entry(region).or_default();
+    if whole {
+        let Registry { epoch, roster, retired, closed_names, .. } = told;
+        *known = Registry { epoch, roster, retired, closed_names, namespaces: std::mem::take(&mut known.namespaces) };
+    } else {
+        known.namespaces.extend(told.namespaces);
+    }
+    Some(())
 }
 
 /// Whether an entry may stand: its key is one of ours, and its value is what the key says.
@@ -210,9 +254,23 @@ fn admit(config: &Config, entry: &Entry) -> bool {
             let opened = open_note(&entry.value, &region.log_key, &origin);
             opened.is_some_and(|checkpoint| checkpoint.size == entry.version.epoch)
         }),
-        ["segment", region, _] => known(region).is_some() && segment_from_bytes(&entry.value).is_some(),
+        ["namespaces", region, number] => known(region).is_some_and(|region| {
+            let told = Registry::from_bytes(&entry.value);
+            let created = told
+                .as_ref()
+                .is_ok_and(|told| told.roster.is_empty() && told.namespaces.keys().all(|id| id.region == region.id));
+            created && is_number(number, 8)
+        }),
+        ["segment", region, number] => {
+            let told = segment_from_bytes(&entry.value).map(|segment| segment.number);
+            known(region).is_some() && is_number(number, 16) && number.parse().ok() == told
+        }
         _ => false,
     }
+}
+
+fn is_number(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Reads a signed checkpoint.

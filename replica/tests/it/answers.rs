@@ -1,0 +1,264 @@
+//! Who answers a request, how often, and with what.
+
+use std::time::Duration;
+
+use trine_crdt::{NodeId, WriterId};
+use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::session::Position;
+use trine_protocol::{Durability, Reply, Request, RequestError, Role, SessionToken};
+use trine_replica::input::ProposeOutcome;
+use trine_replica::limits::REQUESTS_WAITING_MAX;
+use trine_replica::{Input, PeerMessage};
+
+use crate::world::{World, append, appended, partition, region, session};
+
+#[test]
+fn a_follower_hands_an_append_on_and_answers_its_own_client() {
+    let mut world = World::new(&[3]);
+    let id = world.ask(1, Options::default(), append("key", "value", None));
+    assert!(world.answer(1, id).is_none());
+    world.run();
+    assert_eq!(appended(world.answered(1, id)), (0, false));
+}
+
+#[test]
+fn a_retry_with_its_key_gets_the_first_answer_and_another_append_is_refused() {
+    let mut world = World::new(&[3]);
+    let first = world.ask(0, Options::default(), append("key", "value", Some("once")));
+    world.run();
+    let again = world.ask(2, Options::default(), append("key", "value", Some("once")));
+    world.run();
+    assert_eq!(appended(world.answered(0, first)), (0, false));
+    assert_eq!(appended(world.answered(2, again)), (0, true));
+    let other = world.ask(1, Options::default(), append("key", "another value", Some("once")));
+    world.run();
+    assert!(matches!(world.answered(1, other), Err(RequestError::Conflict { .. })));
+}
+
+#[test]
+fn what_a_leader_had_queued_goes_to_its_successor() {
+    let mut world = World::new(&[3]);
+    world.commits = false;
+    let asked: Vec<u64> =
+        (0..10).map(|number| world.ask(0, Options::default(), append(&format!("{number}"), "v", None))).collect();
+    // Four entries were proposed and are now refused; six requests were still queued.
+    world.lead(1);
+    let tickets: Vec<u64> = world.nodes[0].proposed.drain(..).map(|(ticket, _)| ticket).collect();
+    for ticket in tickets {
+        world.input(0, Input::Proposed { ticket, outcome: ProposeOutcome::Refused });
+    }
+    world.commits = true;
+    world.pass(500);
+    let mut indexes: Vec<u64> = asked.iter().map(|id| appended(world.answered(0, *id)).0).collect();
+    indexes.sort_unstable();
+    assert_eq!(indexes, (0..10).collect::<Vec<_>>(), "each once");
+}
+
+#[test]
+fn an_append_whose_leader_is_gone_is_sent_again_and_stands_once() {
+    let mut world = World::new(&[3]);
+    let id = world.ask(1, Options::default(), append("key", "value", None));
+    // The old leader commits it, but its answer is lost.
+    world.loses = |_, from, _, message| from == 0 && matches!(message, PeerMessage::Forwarded { .. });
+    world.run();
+    assert!(world.answer(1, id).is_none());
+    world.loses = |_, _, _, _| false;
+    world.lead(2);
+    world.pass(500);
+    assert_eq!(appended(world.answered(1, id)), (0, true), "the key that the node gave it made that harmless");
+}
+
+#[test]
+fn nothing_done_is_unavailable_and_perhaps_done_is_unknown() {
+    let mut world = World::new(&[3]);
+    let short = Options { timeout: Some(Duration::from_millis(500)), ..Options::default() };
+    // No leader was ever known: it went nowhere.
+    world.unseat(1);
+    let nowhere = world.ask(1, short.clone(), append("a", "v", None));
+    world.pass(600);
+    assert!(matches!(world.answered(1, nowhere), Err(RequestError::Unavailable { .. })));
+    // It went to a leader that may have proposed it before it was lost.
+    world.tell_leader(1, 0);
+    world.loses = |_, _, _, message| matches!(message, PeerMessage::Forward { .. });
+    let lost = world.ask(1, short.clone(), append("b", "v", None));
+    world.run();
+    world.unseat(1);
+    world.pass(600);
+    assert_eq!(world.answered(1, lost), &Err(RequestError::Unknown));
+    // It was proposed, and then nothing more was heard.
+    world.commits = false;
+    let proposed = world.ask(0, short.clone(), append("c", "v", None));
+    world.pass(600);
+    assert_eq!(world.answered(0, proposed), &Err(RequestError::Unknown));
+}
+
+#[test]
+fn a_request_that_is_not_harmless_twice_is_sent_once() {
+    let mut world = World::new(&[2]);
+    world.loses = |_, _, _, message| matches!(message, PeerMessage::Forward { .. });
+    let create = Request::NamespaceCreate { name: "carts".into(), kind: NamespaceKind::Objects, slots: None };
+    let id = world.ask(1, Options::default(), create);
+    let sent = |world: &World| {
+        world.nodes[1].sent.iter().filter(|(_, message)| matches!(message, PeerMessage::Forward { .. })).count()
+    };
+    assert_eq!(sent(&world), 1);
+    world.run();
+    let leader = world.nodes[0].id;
+    world.input(1, Input::PeerDown(leader));
+    assert_eq!(sent(&world), 0);
+    world.pass(11_000);
+    assert_eq!(world.answered(1, id), &Err(RequestError::Unknown));
+}
+
+#[test]
+fn a_session_reads_its_write_at_another_node() {
+    let mut world = World::new(&[2]);
+    world.loses = |_, _, _, message| matches!(message, PeerMessage::Intervals { .. });
+    let wrote = world.increment(0, "visits", Durability::Local);
+    let token = world.answered(0, wrote).as_ref().expect("written").session.clone();
+    let get = Request::ObjectGet { namespace: "objects".into(), key: "visits".into() };
+    let read = world.ask(1, session(token), get);
+    world.run();
+    assert!(world.answer(1, read).is_none(), "it has not come yet");
+    world.loses = |_, _, _, _| false;
+    world.pass(6_000);
+    let Ok(answer) = world.answered(1, read) else { panic!("read") };
+    assert!(matches!(answer.reply, Reply::Object(_)));
+}
+
+#[test]
+fn a_session_of_what_cannot_exist_is_refused_at_once() {
+    let mut world = World::new(&[1]);
+    let get = || Request::LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false };
+    let mut token = SessionToken::default();
+    token.see_ledger(&"atlantis-1".parse().expect("a name"), 7);
+    let id = world.ask(0, session(token), get());
+    assert!(matches!(world.answered(0, id), Err(RequestError::Invalid { .. })));
+    let mut at = partition("key");
+    at.slot = 100_000;
+    let mut token = SessionToken::default();
+    token.see_position(Position { partition: at, writer: WriterId([9; 16]), seq: 3 });
+    let id = world.ask(0, session(token), get());
+    assert!(matches!(world.answered(0, id), Err(RequestError::Invalid { .. })));
+}
+
+#[test]
+fn a_session_of_another_region_does_not_hold_up_a_read_of_the_own_ledger() {
+    let mut world = World::new(&[3, 1]);
+    let id = world.ask(0, Options::default(), append("key", "value", None));
+    world.settle();
+    appended(world.answered(0, id));
+    // One of the three mirrors no other region.
+    let bare = (0..3).find(|node| !mirrors(&mut world, *node)).expect("two mirror");
+    let mut token = SessionToken::default();
+    token.see_ledger(&region(1), 1);
+    let record = Request::LedgerRecord { region: region(0), index: 0, with_proof: false };
+    let read = world.ask(bare, session(token), record);
+    assert!(world.answered(bare, read).is_ok());
+}
+
+fn mirrors(world: &mut World, node: usize) -> bool {
+    if world.logs[&region(1)].borrow().len() < 4 {
+        let id = world.ask(3, Options::default(), append("there", "value", None));
+        world.settle();
+        appended(world.answered(3, id));
+    }
+    let status = world.ask(node, Options::default(), Request::Status);
+    match &world.answered(node, status).as_ref().expect("its status").reply {
+        Reply::Status(status) => status.ledgers[&region(1)].size > 0,
+        other => panic!("a status, not {other:?}"),
+    }
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut world = World::new(&[3]);
+    world.unseat(0);
+    for number in 0..REQUESTS_WAITING_MAX {
+        let id = world.ask(0, Options::default(), append(&format!("{number}"), "v", None));
+        assert!(world.answer(0, id).is_none());
+    }
+    let id = world.ask(0, Options::default(), append("one more", "v", None));
+    assert!(matches!(world.answered(0, id), Err(RequestError::Overloaded { .. })));
+    world.pass(10_100);
+    let id = world.ask(0, Options::default(), append("later", "v", None));
+    assert!(world.answer(0, id).is_none(), "there is room again");
+}
+
+#[test]
+fn large_values_that_wait_are_bounded_in_bytes_also_when_their_requests_are_over() {
+    let mut world = World::new(&[1]);
+    world.commits = false;
+    let value = "v".repeat(8 * 1024 * 1024);
+    let short = Options { timeout: Some(Duration::from_millis(100)), ..Options::default() };
+    let mut refused = 0;
+    for round in 0..3 {
+        for number in 0..20 {
+            let id = world.ask(0, short.clone(), append(&format!("{round} {number}"), &value, None));
+            refused += usize::from(matches!(world.answer(0, id), Some(Err(RequestError::Overloaded { .. }))));
+        }
+        world.pass(200);
+    }
+    assert!((9..=40).contains(&refused), "{refused} of 60 were refused");
+}
+
+#[test]
+fn a_request_is_not_handed_round_for_ever() {
+    let mut world = World::new(&[3]);
+    // Each of two takes the other for the leader.
+    world.tell_leader(0, 1);
+    world.tell_leader(1, 0);
+    let before = world.delivered;
+    let short = Options { timeout: Some(Duration::from_secs(2)), ..Options::default() };
+    let id = world.ask(0, short, append("key", "value", None));
+    world.pass(2_500);
+    assert!(matches!(world.answered(0, id), Err(RequestError::Unavailable { .. } | RequestError::Unknown)));
+    assert!(world.delivered - before < 2_000, "{} messages", world.delivered - before);
+}
+
+#[test]
+fn an_answer_from_who_was_not_asked_is_no_answer() {
+    let mut world = World::new(&[3]);
+    let id = world.ask(1, Options::default(), append("key", "value", None));
+    for number in 0..1_000 {
+        world.forge(2, 1, PeerMessage::Forwarded { number, answer: Err(RequestError::Unknown) });
+    }
+    assert!(world.answer(1, id).is_none());
+    world.run();
+    assert_eq!(appended(world.answered(1, id)), (0, false));
+}
+
+#[test]
+fn a_node_that_says_too_much_of_itself_is_not_registered() {
+    let mut world = World::new(&[2]);
+    let registration = trine_replica::message::Registration {
+        node: world.nodes[1].id,
+        name: world.nodes[1].name.clone(),
+        peer: "p".repeat(100_000),
+        addresses: vec!["a".repeat(100_000); 100],
+        raft: String::new(),
+        http: None,
+        writer: WriterId([77; 16]),
+    };
+    world.forge(1, 0, PeerMessage::Register(registration));
+    world.settle();
+    assert_eq!(world.nodes[0].halted, None);
+    assert!(world.nodes[0].core.counters().messages_refused > 0);
+}
+
+#[test]
+fn a_reader_writes_nothing_and_nobody_removes_a_node_that_is_not_there() {
+    let mut world = World::new(&[1]);
+    world.input(
+        0,
+        Input::Request {
+            id: 900,
+            role: Role::Reader,
+            options: Options::default(),
+            request: append("key", "value", None),
+        },
+    );
+    assert!(matches!(world.answered(0, 900), Err(RequestError::Forbidden { .. })));
+    let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5) });
+    assert!(matches!(world.answered(0, id), Err(RequestError::NotFound { .. })));
+}

@@ -1,0 +1,150 @@
+//! Intervals and pages: what connects is taken in once, what does not is asked for, what makes no sense is refused.
+
+use bytes::Bytes;
+use trine_crdt::{VersionVector, WriterId};
+use trine_protocol::Durability;
+use trine_replica::limits::DELTA_ROWS_MAX;
+use trine_replica::message::Interval;
+use trine_replica::{Input, PeerMessage};
+
+use crate::world::{World, partition};
+
+/// The intervals of some writes on one key, as they leave a node one by one.
+fn intervals(world: &mut World, count: u64) -> Vec<Interval> {
+    let mut found = Vec::new();
+    for _ in 0..count {
+        world.increment(0, "visits", Durability::Local);
+        for (_, message) in std::mem::take(&mut world.nodes[0].sent) {
+            if let PeerMessage::Intervals { intervals, .. } = message {
+                found.extend(intervals);
+            }
+        }
+    }
+    found
+}
+
+fn push(world: &mut World, interval: &Interval) {
+    let message = PeerMessage::Intervals { batch: 0, intervals: vec![interval.clone()] };
+    world.forge(0, 1, message);
+}
+
+#[test]
+fn repeated_overlapping_and_early_intervals_count_once() {
+    let mut world = World::new(&[2]);
+    let one = intervals(&mut world, 3);
+    assert_eq!(one.len(), 3);
+    push(&mut world, &one[2]);
+    assert_eq!(world.counter(1, "visits"), None, "two are missing before it");
+    let asked = world.nodes[1].sent.iter().any(|(_, message)| matches!(message, PeerMessage::Vector { .. }));
+    assert!(asked, "and asked for");
+    push(&mut world, &one[0]);
+    push(&mut world, &one[0]);
+    assert_eq!(world.counter(1, "visits"), Some(1));
+    world.nodes[1].sent.clear();
+    // After a lost batch the sender compares vectors; what it sends then overlaps what came meanwhile.
+    push(&mut world, &one[1]);
+    world.settle();
+    push(&mut world, &one[1]);
+    push(&mut world, &one[2]);
+    assert_eq!(world.counter(1, "visits"), Some(3));
+}
+
+#[test]
+fn intervals_that_make_no_sense_change_nothing() {
+    let mut world = World::new(&[2]);
+    let good = intervals(&mut world, 1).remove(0);
+    let mut bad = vec![
+        Interval { upto: u64::MAX, ..good.clone() },
+        Interval { upto: 2, ..good.clone() },
+        Interval { deltas: Vec::new(), ..good.clone() },
+        Interval { partition: partition("somewhere else"), ..good.clone() },
+        Interval { deltas: vec![(Bytes::from_static(b"visits"), Bytes::from_static(b"junk"))], ..good.clone() },
+        Interval { deltas: vec![good.deltas[0].clone(), good.deltas[0].clone()], ..good.clone() },
+        Interval { deltas: vec![(Bytes::from(vec![b'k'; 5_000]), good.deltas[0].1.clone())], ..good.clone() },
+    ];
+    let mut nowhere = good.clone();
+    nowhere.partition.slot = 4_000_000;
+    bad.push(nowhere);
+    for interval in &bad {
+        push(&mut world, interval);
+        assert_eq!(world.counter(1, "visits"), None, "{interval:?}");
+    }
+    push(&mut world, &good);
+    assert_eq!(world.counter(1, "visits"), Some(1), "the place is still free for the real one");
+}
+
+#[test]
+fn what_is_refused_is_not_asked_for_again_at_once() {
+    let mut world = World::new(&[2]);
+    world.nodes[0].wall_ahead_ns = 3_600_000_000_000;
+    world.increment(0, "visits", Durability::Local);
+    let before = world.delivered;
+    world.pass(5_000);
+    assert_eq!(world.counter(1, "visits"), None, "an hour ahead");
+    assert!(world.nodes[1].core.counters().stamps_held > 0);
+    assert!(world.delivered - before < 500, "{} messages in 5 s", world.delivered - before);
+}
+
+#[test]
+fn a_log_that_was_trimmed_is_made_up_by_whole_objects() {
+    let mut world = World::new(&[2]);
+    let absent = world.nodes[1].id;
+    world.input(0, Input::PeerDown(absent));
+    let here = world.nodes[0].id;
+    world.input(1, Input::PeerDown(here));
+    for _ in 0..DELTA_ROWS_MAX + 10 {
+        world.increment(0, "visits", Durability::Local);
+    }
+    world.pass(500);
+    let mut paged = 0;
+    world.connect(1);
+    for _ in 0..400 {
+        let pages = |(_, message): &(_, PeerMessage)| matches!(message, PeerMessage::PartitionPage { .. });
+        paged += world.nodes[0].sent.iter().filter(|sent| pages(sent)).count();
+        let Some((to, message)) = world.nodes[0].sent.pop_front().or_else(|| world.nodes[1].sent.pop_front()) else {
+            break;
+        };
+        let (from, there) = if to == absent { (0, 1) } else { (1, 0) };
+        world.forge(from, there, message);
+    }
+    world.settle();
+    assert_eq!(world.counter(1, "visits"), Some(DELTA_ROWS_MAX as i64 + 10));
+    assert!(paged > 0, "by pages");
+    // It goes on with deltas from there.
+    world.increment(0, "visits", Durability::Local);
+    world.run();
+    assert_eq!(world.counter(1, "visits"), Some(DELTA_ROWS_MAX as i64 + 11));
+}
+
+#[test]
+fn a_repeated_page_does_not_double_a_pull() {
+    let mut world = World::new(&[2]);
+    let vector = VersionVector { dots: [(WriterId([200; 16]), 5)].into() };
+    let page = PeerMessage::PartitionPage {
+        partition: partition("visits"),
+        objects: vec![(Bytes::from_static(b"visits"), trine_crdt::Object::default().to_bytes().into())],
+        vector,
+        next: Some(Bytes::from_static(b"visits")),
+    };
+    for _ in 0..5 {
+        world.forge(0, 1, page.clone());
+    }
+    let pulls = world.nodes[1].sent.iter().filter(|(_, message)| matches!(message, PeerMessage::PullPartition { .. }));
+    assert_eq!(pulls.count(), 1);
+}
+
+#[test]
+fn three_nodes_in_two_regions_come_to_the_same() {
+    let mut world = World::new(&[2, 2]);
+    for round in 0..50 {
+        world.increment(round % 4, &format!("key {}", round % 7), Durability::Local);
+        if round % 5 == 0 {
+            world.run();
+        }
+    }
+    world.settle();
+    for key in 0..7 {
+        let totals: Vec<_> = (0..4).map(|node| world.counter(node, &format!("key {key}"))).collect();
+        assert!(totals.iter().all(|total| *total == totals[0] && total.is_some()), "{totals:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Stories of one core among a few: scripted inputs, disks in memory, no chance.
+
+mod answers;
+mod clock;
+mod deltas;
+mod durable;
+mod mirrors;
+mod restart;
+mod world;
