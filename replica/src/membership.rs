@@ -18,7 +18,11 @@ use crate::turn::Turn;
 impl Replica {
     pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
         let node = peer.node;
-        if node == self.config.node || self.retired(node) {
+        if node == self.config.node {
+            return;
+        }
+        if self.retired(node) {
+            self.tell_retired(turn, node);
             return;
         }
         // A stream in place of another: what was under way on that one is lost.
@@ -168,6 +172,8 @@ impl Replica {
         }
         let gone: Vec<NodeId> = self.peers.keys().copied().filter(|node| self.retired(*node)).collect();
         for node in gone {
+            // Its region's log does not reach it any more: who leaves it must say why, or it would go on alone.
+            self.tell_retired(turn, node);
             self.peer_down(turn, node);
         }
     }

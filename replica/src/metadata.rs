@@ -156,6 +156,17 @@ impl Replica {
         self.metadata_changed(turn, applied.changed, false);
     }
 
+    /// Tells a node that it was retired, by the registry that says so.
+    pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+        let retires = |(_, registry): &(&RegionId, &Registry)| registry.retired.contains(&node);
+        let Some((region, _)) = self.metadata.registries.iter().find(retires) else { return };
+        let key = registry_key(region);
+        if let Some(value) = self.metadata.state.get(&key) {
+            let entry = Entry { key, version: value.version, value: value.bytes.clone() };
+            send_all(turn, vec![(node, RepairMessage::Entries(vec![entry]))]);
+        }
+    }
+
     /// The own region's registry, as its ledger has it now.
     pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>) {
         let region = self.config.region.clone();
