@@ -67,6 +67,13 @@ impl Delta {
         self.stamp = self.stamp.max(later.stamp);
     }
 
+    /// Takes in the delta of an interval that begins after dot `after`, inside or at the end of this one: `(a, b]`
+    /// then `(after, c]`, with `a <= after <= b <= c`, gives that of `(a, c]`. What both cover the later one knows best.
+    pub fn then_overlapping(&mut self, after: u64, later: Self) {
+        self.entries.retain(|seq, _| *seq <= after);
+        self.then(later);
+    }
+
     /// An upper bound of its encoding's length, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {

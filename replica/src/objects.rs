@@ -285,13 +285,15 @@ pub fn read_interval(
             if begins.is_some() && (bytes + value.len() > bytes_max || ends >= upto) {
                 return Ok(begins.map(|begins| (deltas, begins, ends, bytes)));
             }
-            begins.get_or_insert(row.after);
+            // Rows may overlap, because a peer coalesced what had come in part before; a later one may even begin
+            // before an earlier one, and what it says by leaving things out holds from there on.
+            begins = Some(begins.map_or(row.after, |begins: u64| begins.min(row.after)));
             bytes += value.len();
             ends = u64::from_be_bytes(*key.last_chunk().ok_or_else(damaged)?);
             for (key, delta) in row.deltas {
                 let delta = Delta::from_bytes(&delta).map_err(|_| damaged())?;
                 match deltas.get_mut(&key) {
-                    Some(earlier) => earlier.then(delta),
+                    Some(earlier) => earlier.then_overlapping(row.after, delta),
                     None => {
                         deltas.insert(key, delta);
                     }

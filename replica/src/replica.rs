@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::clock::Drift;
-use trine_crdt::{Clock, NodeId, Now, Timestamp, WriterId};
+use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
 use trine_gossip::link::Link;
 
 use crate::buffer::Buffer;
@@ -190,6 +190,21 @@ impl Replica {
     #[must_use]
     pub fn last_applied(&self) -> Option<trine_ledger::LogPosition> {
         self.ledger.state.position()
+    }
+
+    /// Size and root of a region's ledger, as it is held here.
+    #[must_use]
+    pub fn head(&self, region: &RegionId) -> Option<(u64, [u8; 32])> {
+        if *region == self.config.region {
+            return Some((self.ledger.size(), self.ledger.state.root()));
+        }
+        self.mirrors.head(region)
+    }
+
+    /// Whether this node mirrors the other regions' ledgers.
+    #[must_use]
+    pub fn mirrors(&self) -> bool {
+        self.mirrors_here()
     }
 
     /// What the core counts.

@@ -4,6 +4,7 @@ mod command;
 mod digest;
 mod probe;
 mod program;
+mod sim;
 mod up;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ enum Command {
     Rounds(program::Rounds),
     /// Cut a region off under load, heal, and measure how fast the regions agree
     Partition(program::Partition),
+    /// Run the core in a simulated world, from a seed or many
+    Sim(sim::Sim),
     /// Recompute what stopped nodes hold, and compare it
     Digest(digest::Digest),
     /// Join a network namespace, then become a program
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Probe(probe) => probe.run(),
         Command::Rounds(rounds) => rounds.run(),
         Command::Partition(partition) => partition.run(),
+        Command::Sim(sim) => sim.run(),
         Command::Digest(digest) => digest.run(),
         Command::Enter { network, die_with, program } => {
             let entrance = Entrance { user: None, network, die_with };

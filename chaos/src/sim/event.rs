@@ -1,0 +1,75 @@
+//! What is due when, in one queue: the only source of order in the simulated world.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use trine_replica::PeerMessage;
+use trine_replica::input::ProposeOutcome;
+
+/// Something that happens at a time. Nodes are numbers in the world; `life` counts a node's starts, so that what was
+/// meant for an earlier life is dropped.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the enum's and the variants' words name the fields")]
+pub enum Event {
+    /// A node's timer.
+    Tick { node: usize, life: u64 },
+    /// A message arrives.
+    Message { from: usize, to: usize, lives: (u64, u64), message: Box<PeerMessage> },
+    /// A rumor arrives.
+    Rumor { from: usize, to: usize, bytes: Bytes },
+    /// A node notices that a link stands.
+    LinkUp { node: usize, peer: usize, epoch: u64 },
+    /// A node notices that a link is gone.
+    LinkDown { node: usize, peer: usize, epoch: u64 },
+    /// A synced batch is on disk.
+    Synced { node: usize, life: u64, batch: u64 },
+    /// A derived batch is visible.
+    Visible { node: usize, life: u64, batch: u64 },
+    /// Derived rows become durable.
+    Flush { node: usize, life: u64 },
+    /// A proposal reaches the log.
+    Propose { node: usize, life: u64, ticket: u64, entry: Bytes },
+    /// A proposer hears.
+    Proposed { node: usize, life: u64, ticket: u64, outcome: ProposeOutcome },
+    /// Committed entries reach a node.
+    Deliver { node: usize, life: u64 },
+    /// A read barrier is answered.
+    Barrier { node: usize, life: u64, ticket: u64 },
+    /// A region chooses a leader.
+    Elect { region: usize },
+    /// A client begins an operation.
+    Operation,
+    /// A node loses power.
+    Crash { node: usize },
+    /// A crashed node starts again.
+    Start { node: usize },
+    /// A leader steps down.
+    Unseat { region: usize },
+    /// A region is cut off.
+    Split { region: usize },
+    /// All cuts end.
+    Heal,
+    /// One direction between two nodes is cut.
+    Cut { from: usize, to: usize },
+}
+
+/// Events in order of time, and of coming within one.
+#[derive(Debug, Default)]
+pub struct Queue {
+    due: BTreeMap<(u64, u64), Event>,
+    next: u64,
+}
+
+impl Queue {
+    /// Puts an event at a time, in nanoseconds.
+    pub fn at(&mut self, time_ns: u64, event: Event) {
+        self.next += 1;
+        self.due.insert((time_ns, self.next), event);
+    }
+
+    /// The next event and its time.
+    pub fn pop(&mut self) -> Option<(u64, Event)> {
+        let ((time_ns, _), event) = self.due.pop_first()?;
+        Some((time_ns, event))
+    }
+}

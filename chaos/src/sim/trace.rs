@@ -1,0 +1,97 @@
+//! What happened, folded into one number: the same seed must come to the same number again.
+
+use trine_replica::{Effect, Input, PeerMessage};
+
+/// A running hash of inputs and effects, and how many inputs there were.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    hash: u64,
+    /// How many inputs went through a core's door.
+    pub inputs: u64,
+    /// How many starts, crashes and the like were marked.
+    pub marks: u64,
+    /// How many messages were sent.
+    pub messages: u64,
+}
+
+impl Trace {
+    /// An input is handed over.
+    pub fn input(&mut self, now_ns: u64, node: usize, input: &Input) {
+        self.inputs += 1;
+        let kind = match input {
+            Input::Tick => 1,
+            Input::Message { message, .. } => 100 + message_kind(message),
+            Input::Rumor { bytes, .. } => 1_000 + bytes.len() as u64,
+            Input::PeerUp(_) => 2,
+            Input::PeerDown(_) => 3,
+            Input::Request { id, .. } => 10_000 + id,
+            Input::Persisted(batch) => 1_000_000 + batch,
+            Input::Committed(entries) => 20_000 + entries.len() as u64,
+            Input::Leadership(_) => 4,
+            Input::Proposed { ticket, .. } => 2_000_000 + ticket,
+            Input::ReadIndex { .. } => 5,
+            Input::Disk { .. } => 6,
+        };
+        self.fold(now_ns);
+        self.fold((node as u64) << 32 ^ kind);
+    }
+
+    /// An effect is carried out.
+    pub fn effect(&mut self, effect: &Effect) {
+        let kind = match effect {
+            Effect::Persist(batch) => {
+                let bytes: usize =
+                    batch.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, bytes::Bytes::len)).sum();
+                1_000_000 + bytes as u64
+            }
+            Effect::Send { to, message } => {
+                self.messages += 1;
+                to.0 ^ message_kind(message)
+            }
+            Effect::Publish(bytes) => 3_000 + bytes.len() as u64,
+            Effect::Propose { entry, .. } => 4_000_000 + entry.len() as u64,
+            Effect::ReadIndex { .. } => 7,
+            Effect::Reply { request, answer } => (*request << 1) ^ u64::from(answer.is_ok()),
+            Effect::Peers(peers) => 5_000 + peers.len() as u64,
+            Effect::Roster(nodes) => 6_000 + nodes.len() as u64,
+            Effect::Halt { .. } => 8,
+        };
+        self.fold(kind);
+    }
+
+    /// A fault, or its end.
+    pub fn mark(&mut self, now_ns: u64, node: usize, what: u64) {
+        self.marks += 1;
+        self.fold(now_ns ^ what);
+        self.fold(node as u64);
+    }
+
+    /// The hash so far.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// FNV-1a over 64-bit words, with a final rotation to spread the low bits.
+    fn fold(&mut self, word: u64) {
+        self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
+    }
+}
+
+fn message_kind(message: &PeerMessage) -> u64 {
+    match message {
+        PeerMessage::Metadata(bytes) => 1 + ((bytes.len() as u64) << 8),
+        PeerMessage::Intervals { intervals, .. } => 2 + ((intervals.len() as u64) << 8),
+        PeerMessage::Have { upto, .. } => 3 + ((upto.len() as u64) << 8),
+        PeerMessage::Vectors(hashes) => 4 + ((hashes.len() as u64) << 8),
+        PeerMessage::Vector { vectors, .. } => 5 + ((vectors.len() as u64) << 8),
+        PeerMessage::PullPartition { .. } => 6,
+        PeerMessage::PartitionPage { objects, .. } => 7 + ((objects.len() as u64) << 8),
+        PeerMessage::Follow { from, .. } => 8 + (from << 8),
+        PeerMessage::Tail { from, records, .. } => 9 + (from << 8) + ((records.len() as u64) << 40),
+        PeerMessage::Followed { from, .. } => 10 + (from << 8),
+        PeerMessage::Forward { number, .. } => 11 + (number << 8),
+        PeerMessage::Forwarded { number, .. } => 12 + (number << 8),
+        PeerMessage::Register(_) => 13,
+    }
+}

@@ -1,0 +1,3 @@
+//! The arenas, in the short form that every build runs.
+
+mod sim;
