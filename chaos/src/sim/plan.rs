@@ -48,7 +48,7 @@ impl Plan {
         Self {
             regions,
             nodes,
-            active_ms: 4_000 + chance.below(4_000),
+            active_ms: 6_600 + chance.below(4_400),
             operations_per_s: 20 + chance.below(60),
             drop: sometimes(&mut chance, 0.6, 0.02),
             duplicate: sometimes(&mut chance, 0.6, 0.02),
