@@ -33,6 +33,10 @@ impl Replica {
             Ok(namespace) => namespace,
             Err(error) => return Ok(error.into()),
         };
+        let bytes = value_bytes(edit);
+        if bytes > self.config.value_bytes_max {
+            return Ok(too_large("the value", bytes, self.config.value_bytes_max).into());
+        }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
         let writer = self.config.writer;
@@ -137,6 +141,15 @@ fn operation(edit: &Edit) -> Operation {
         Edit::Field { name, edit } => Operation::Field { name, operation: Box::new(operation(&edit)) },
         Edit::RemoveField(name) => Operation::RemoveField(name),
         Edit::Delete => Operation::Delete,
+    }
+}
+
+/// How large the value is that an edit brings along.
+fn value_bytes(edit: &Edit) -> usize {
+    match edit {
+        Edit::Set(value) | Edit::Put(value) | Edit::Add(value) | Edit::Remove(value) => value.len(),
+        Edit::Field { edit, .. } => value_bytes(edit),
+        Edit::Increment(_) | Edit::RemoveField(_) | Edit::Delete => 0,
     }
 }
 
