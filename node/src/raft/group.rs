@@ -19,6 +19,7 @@ use trine_replica::input::{Leadership, ProposeOutcome};
 
 use super::barrier::Barrier;
 use super::config::GroupConfig;
+use super::ending;
 use super::follow::Follower;
 use super::found::Founding;
 use super::leadership;
@@ -141,6 +142,7 @@ impl Group {
         tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
         tasks.spawn(leadership::follow(raft.clone(), node, config.timing.election_max * SILENCE, told));
+        tasks.spawn(ending::watch(raft.clone(), config.fatal.clone()));
         let (proposer, proposing) = Proposer::new(raft.clone(), node);
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());
@@ -280,6 +282,9 @@ fn raft_config(config: &GroupConfig) -> Result<Config, StartError> {
         install_snapshot_timeout: 3_600_000,
         api_channel_size: Some(4096),
         state_machine_channel_size: Some(64),
+        // A follower whose disk was put back to an older state is sent what it lacks. Otherwise openraft's leader
+        // panics at it, and so does the next.
+        allow_log_reversion: Some(true),
         ..Config::default()
     };
     raft.validate().map_err(|error| StartError::Raft(error.to_string()))

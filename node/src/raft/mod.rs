@@ -7,6 +7,7 @@
 
 pub mod barrier;
 pub mod config;
+pub mod ending;
 pub mod follow;
 pub mod found;
 pub mod group;
