@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use trine_client::{BuildError, ClientError};
 use trine_protocol::RequestError;
 
+use crate::config::ConfigError;
+
 /// How a command ended, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -83,7 +85,9 @@ impl fmt::Display for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, format!("{error:#}"))
+        // A configuration is typed like an option, and a mistake in it ends the same way.
+        let exit = if error.is::<ConfigError>() { Exit::Usage } else { Exit::Failed };
+        Self::new(exit, format!("{error:#}"))
     }
 }
 

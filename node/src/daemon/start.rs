@@ -56,7 +56,8 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let log = Arc::new(OnceLock::new());
     let store = databases.rows(Box::new(LateLog(Arc::clone(&log))));
     let mut outbox = Outbox::default();
-    let replica = Replica::open(core_config(config, &identity, &directory)?, &store, &mut outbox)?;
+    let replica = Replica::open(core_config(config, &identity, &directory)?, &store, &mut outbox)
+        .with_context(|| format!("cannot start from the rows in {}", directory.path().display()))?;
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
