@@ -1,5 +1,13 @@
 //! Integration tests of the daemon's parts, on real disks and real sockets.
 
+mod bad_data;
+mod bad_disk;
+mod bad_frames;
+mod bad_region;
+mod bad_requests;
+mod bad_start;
+mod bad_strangers;
+mod bad_visitor;
 mod cli_output;
 mod cli_tls;
 mod cluster;
