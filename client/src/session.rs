@@ -57,7 +57,7 @@ impl FromStr for Session {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.as_bytes();
-        if text.len() % 2 != 0 || text.len() / 2 > 4 * SESSION_BYTES_MAX {
+        if !text.len().is_multiple_of(2) || text.len() / 2 > 4 * SESSION_BYTES_MAX {
             return Err(SessionTextError);
         }
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

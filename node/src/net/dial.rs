@@ -2,7 +2,9 @@
 //!
 //! A peer that should be there and is not is dialled afresh every [`DIAL_INTERVAL`], whether earlier dials have ended or
 //! not (up to [`DIALS_PER_PEER_MAX`]). After a cut, TCP's own retransmissions of an old dial come 1, 3, 7 s apart;
-//! a fresh one crosses within a quarter of a second of the heal.
+//! a fresh one leaves at once. It takes three and a half round trips from the first packet to the first message
+//! (TCP, noise, then certificate, link and hello in one, and their answer), 770 ms across half the earth: the pause between
+//! dials is what is left to save.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

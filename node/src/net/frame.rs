@@ -42,7 +42,7 @@ pub(super) enum LinkFrame {
     /// The answer to a beat.
     Echo(u64),
     /// A message of the core.
-    Message(PeerMessage),
+    Message(Box<PeerMessage>),
 }
 
 /// [`LinkFrame::Message`] as it is written, without a copy of the message.

@@ -123,10 +123,13 @@ impl NetHandle {
     /// Queues a message for a peer. Without a link, or with a full queue, it is dropped and counted.
     pub fn send(&self, to: NodeId, message: &PeerMessage) {
         let class = Class::of(message);
-        let sent = self.table.of_node(to).is_some_and(|link| {
-            framing::frame(&LinkFrameRef::Message(message), LINK_FRAME_BYTES_MAX)
-                .is_some_and(|frame| link.queue.push(class, frame))
-        });
+        let frame = || framing::frame(&LinkFrameRef::Message(message), LINK_FRAME_BYTES_MAX);
+        let sent = match self.table.of_node(to).and_then(|link| frame().map(|frame| link.queue.push(class, frame))) {
+            None => false,
+            Some(Ok(())) => true,
+            // The link may have been replaced in this moment.
+            Some(Err(frame)) => self.table.of_node(to).is_some_and(|link| link.queue.push(class, frame).is_ok()),
+        };
         if !sent {
             counter!("trine_link_dropped_total", "class" => class.name()).increment(1);
         }

@@ -28,13 +28,15 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// After so long without a byte a link is closed.
 pub const SILENCE_MAX: Duration = Duration::from_millis(1500);
 /// How often a missing peer is dialled afresh.
-pub const DIAL_INTERVAL: Duration = Duration::from_millis(250);
+pub const DIAL_INTERVAL: Duration = Duration::from_millis(125);
 /// How long one dial may take, admission included.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many dials to one peer may be under way.
-pub const DIALS_PER_PEER_MAX: usize = 8;
+pub const DIALS_PER_PEER_MAX: usize = 16;
 /// How long an incoming connection may take until its certificate is verified.
 pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the hellos of a link may take; one that takes longer was caught in a cut.
+pub const LINK_HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an admitted connection may stand without a hello on a stream.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may leave a frame unfinished without sending a byte of it.
@@ -53,7 +55,7 @@ pub const PENDING_INCOMING_MAX: u32 = 256;
 /// Incoming connections that stand.
 pub const INCOMING_MAX: u32 = 4096;
 /// Connections per peer; several while dials cross.
-pub const CONNECTIONS_PER_PEER_MAX: u32 = 24;
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 48;
 /// Streams of one kind that one connection may open.
 pub const STREAMS_PER_CONNECTION_MAX: usize = 64;
 /// The most seeds and discovered addresses that are dialled.

@@ -6,7 +6,8 @@
 //! round trip.
 //!
 //! A link that was replaced by a better one of the same pair sends what it had taken, reads what is still under way,
-//! and goes without a word to the driver.
+//! and goes without a word to the driver. One that lost before it began is read for as long: the peer may have taken
+//! it for the pair's link for a moment, and what it said first after a cut is what somebody waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use trine_protocol::Role;
 use super::event::{NetEvent, Room};
 use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrame, LinkHello};
 use super::limits::{
-    HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, HELLO_TIMEOUT, LINK_FRAME_BYTES_MAX, ROOM_UNIT_BYTES, SILENCE_MAX,
+    HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, LINK_FRAME_BYTES_MAX, LINK_HELLO_TIMEOUT, ROOM_UNIT_BYTES, SILENCE_MAX,
 };
 use super::queue::Next;
 use super::table::{Link, Phase, Table};
@@ -72,10 +73,10 @@ pub(super) async fn establish(
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
     let exchange = async {
         let frame = framing::frame(&own, HELLO_BYTES_MAX).unwrap_or_default();
-        framing::write_frame(&mut writer, &frame, HELLO_TIMEOUT).await?;
-        framing::read_value::<LinkHello>(&mut reader, HELLO_BYTES_MAX, HELLO_TIMEOUT).await
+        framing::write_frame(&mut writer, &frame, LINK_HELLO_TIMEOUT).await?;
+        framing::read_value::<LinkHello>(&mut reader, HELLO_BYTES_MAX, LINK_HELLO_TIMEOUT).await
     };
-    let hello = match timeout(HELLO_TIMEOUT, exchange).await {
+    let hello = match timeout(LINK_HELLO_TIMEOUT, exchange).await {
         Err(_) => return Err(Failure::Broken(FrameError::Silence)),
         Ok(Err(FrameError::Length { .. } | FrameError::Undecodable(_))) => return Err(refused("an undecodable hello")),
         Ok(Err(broken)) => return Err(Failure::Broken(broken)),
@@ -159,6 +160,25 @@ pub(super) async fn run(link: Arc<Link>, candidate: Candidate, before: Predecess
     }
 }
 
+/// Reads what the peer says on a stream that lost against the pair's standing link, until it ends or the grace is over.
+pub(super) async fn drain(standing: Arc<Link>, candidate: Candidate, shared: Shared) {
+    let mut phase = standing.phase.subscribe();
+    if phase.wait_for(|phase| *phase != Phase::Starting).await.is_ok() {
+        let mut reader = candidate.reader;
+        let ended = timeout(LEAVE_GRACE, async {
+            loop {
+                let (frame, room) = next_frame(&mut reader, &shared).await?;
+                if let LinkFrame::Message(message) = frame {
+                    let event = NetEvent::Message { from: standing.peer.node, message: *message, room };
+                    shared.events.send(event).await.map_err(|_| FrameError::Ended)?;
+                }
+            }
+        });
+        let ended: Result<Result<(), FrameError>, _> = ended.await;
+        tracing::debug!(peer = %standing.peer.name, ?ended, "a second link is over");
+    }
+}
+
 /// Tells the driver of the peer, unless it knows. False: the driver is gone.
 async fn announce(link: &Link, before: Predecessor, shared: &Shared) -> bool {
     let mut known = false;
@@ -177,17 +197,9 @@ async fn announce(link: &Link, before: Predecessor, shared: &Shared) -> bool {
 
 async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Shared) -> FrameError {
     let region = link.peer.region.to_string();
-    let received = counter!("trine_link_bytes_total", "region" => region.clone(), "direction" => "in");
     let rtt = gauge!("trine_link_rtt_seconds", "region" => region, "peer" => link.peer.name.clone());
     loop {
-        let step = async {
-            let length = framing::read_length(&mut reader, LINK_FRAME_BYTES_MAX, SILENCE_MAX, SILENCE_MAX).await?;
-            let room = room_for(&shared.room, length).await;
-            let body = framing::read_body(&mut reader, length, SILENCE_MAX).await?;
-            received.increment(4 + length as u64);
-            Ok((codec::decode::<LinkFrame>(&body)?, room))
-        };
-        match step.await {
+        match next_frame(&mut reader, shared).await {
             Err(error) => return error,
             Ok((LinkFrame::Beat(number), _)) => link.queue.echo(number),
             Ok((LinkFrame::Echo(number), _)) => {
@@ -196,13 +208,24 @@ async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Sha
                 }
             }
             Ok((LinkFrame::Message(message), room)) => {
-                let event = NetEvent::Message { from: link.peer.node, message, room };
+                let event = NetEvent::Message { from: link.peer.node, message: *message, room };
                 if shared.events.send(event).await.is_err() {
                     return FrameError::Ended;
                 }
             }
         }
     }
+}
+
+async fn next_frame(
+    reader: &mut BufReader<ReadHalf<Stream>>,
+    shared: &Shared,
+) -> Result<(LinkFrame, Room), FrameError> {
+    let length = framing::read_length(reader, LINK_FRAME_BYTES_MAX, SILENCE_MAX, SILENCE_MAX).await?;
+    let room = room_for(&shared.room, length).await;
+    let body = framing::read_body(reader, length, SILENCE_MAX).await?;
+    counter!("trine_link_received_bytes_total").increment(4 + length as u64);
+    Ok((codec::decode(&body)?, room))
 }
 
 /// Waits for room for so many bytes.
@@ -217,9 +240,8 @@ pub(super) async fn room_for(room: &Arc<Semaphore>, bytes: usize) -> Room {
 async fn write(link: Arc<Link>, writer: WriteHalf<Stream>) -> std::io::Result<()> {
     let region = link.peer.region.to_string();
     let queued = gauge!("trine_link_queue_bytes", "region" => region.clone(), "peer" => link.peer.name.clone());
-    let sent = ["control", "data", "bulk"].map(
-        |class| counter!("trine_link_bytes_total", "region" => region.clone(), "direction" => "out", "class" => class),
-    );
+    let sent = ["control", "data", "bulk"]
+        .map(|class| counter!("trine_link_bytes_total", "region" => region.clone(), "class" => class));
     let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut beats = interval(HEARTBEAT_INTERVAL);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -78,21 +78,21 @@ pub(super) enum Next {
 }
 
 impl Queue {
-    /// Takes a whole frame, unless there is no room for it.
-    pub fn push(&self, class: Class, frame: Vec<u8>) -> bool {
+    /// Takes a whole frame; hands it back when there is no room for it.
+    pub fn push(&self, class: Class, frame: Vec<u8>) -> Result<(), Vec<u8>> {
         let mut state = self.lock();
         let limit = match class {
             Class::Control => LINK_QUEUE_BYTES_MAX,
             Class::Data | Class::Bulk => LINK_QUEUE_BYTES_MAX - LINK_CONTROL_BYTES_RESERVED,
         };
         if state.closed || state.bytes + frame.len() > limit {
-            return false;
+            return Err(frame);
         }
         state.bytes += frame.len();
         state.classes[class as usize].push_back(frame);
         drop(state);
         self.filled.notify_one();
-        true
+        Ok(())
     }
 
     /// A beat came; only the latest is echoed.
@@ -156,10 +156,10 @@ mod tests {
     fn control_overtakes_data_and_bulk_is_not_starved() {
         let queue = Queue::default();
         for number in 0..20 {
-            assert!(queue.push(Class::Data, vec![number]));
+            assert!(queue.push(Class::Data, vec![number]).is_ok());
         }
-        assert!(queue.push(Class::Bulk, vec![100]));
-        assert!(queue.push(Class::Control, vec![200]));
+        assert!(queue.push(Class::Bulk, vec![100]).is_ok());
+        assert!(queue.push(Class::Control, vec![200]).is_ok());
         let mut order = Vec::new();
         while let Next::Frame(_, frame) = queue.pop() {
             order.push(frame[0]);
@@ -174,21 +174,21 @@ mod tests {
         let queue = Queue::default();
         let megabyte = vec![0; 1024 * 1024];
         let mut taken = 0;
-        while queue.push(Class::Bulk, megabyte.clone()) {
+        while queue.push(Class::Bulk, megabyte.clone()).is_ok() {
             taken += megabyte.len();
         }
         assert!(taken <= LINK_QUEUE_BYTES_MAX - LINK_CONTROL_BYTES_RESERVED);
-        assert!(!queue.push(Class::Data, megabyte.clone()));
-        assert!(queue.push(Class::Control, megabyte.clone()));
+        assert!(queue.push(Class::Data, megabyte.clone()).is_err());
+        assert!(queue.push(Class::Control, megabyte.clone()).is_ok());
         assert_eq!(queue.bytes(), taken + megabyte.len());
     }
 
     #[test]
     fn a_closed_queue_is_emptied_and_takes_nothing() {
         let queue = Queue::default();
-        assert!(queue.push(Class::Data, vec![1]));
+        assert!(queue.push(Class::Data, vec![1]).is_ok());
         queue.close();
-        assert!(!queue.push(Class::Data, vec![2]));
+        assert!(queue.push(Class::Data, vec![2]).is_err());
         assert_eq!(queue.pop(), Next::Frame(Class::Data, vec![1]));
         assert_eq!(queue.pop(), Next::Closed);
     }

@@ -30,7 +30,7 @@ use super::streams::{self, CLIENT, LINK, Opened};
 use super::table::{Link, Rank};
 
 /// How often the dialler is asked.
-const DIAL_TICK: Duration = Duration::from_millis(50);
+const DIAL_TICK: Duration = Duration::from_millis(25);
 /// How long a link that we opened may be without a hello before the peer is dialled again.
 const OPENING_MAX: Duration = SILENCE_MAX;
 
@@ -55,6 +55,7 @@ pub(super) enum Report {
     Candidate(Box<Candidate>),
     Failed { peer: PeerId, connection: ConnectionId, failure: Failure },
     Ended(Arc<Link>),
+    Drained(ConnectionId),
     Resolved(Target, Vec<Multiaddr>),
 }
 
@@ -216,6 +217,9 @@ impl Engine {
             Report::Ended(link) => {
                 self.swarm.close_connection(link.connection);
             }
+            Report::Drained(connection) => {
+                self.swarm.close_connection(connection);
+            }
             Report::Resolved(target, addresses) => self.start_dial(target, addresses),
         }
     }
@@ -231,25 +235,31 @@ impl Engine {
         }
         let opener_is_smaller = candidate.ours == (own < candidate.peer);
         let rank = Rank { opened_by_smaller: opener_is_smaller, number: candidate.number };
-        let mut before = None;
-        if let Some(standing) = self.shared.table.of_peer(&candidate.peer) {
-            let same = standing.process == candidate.hello.process && standing.peer.node == node;
-            if same && standing.rank > rank && !standing.ended() {
-                self.swarm.close_connection(candidate.connection);
-                return;
-            }
-            let replaced = same && standing.replace();
-            if !same {
-                standing.leave.notify_one();
-            }
-            before = Some((standing.phase.subscribe(), replaced));
+        let standing = self.shared.table.of_peer(&candidate.peer);
+        let same = |link: &Link| link.process == candidate.hello.process && link.peer.node == node;
+        tracing::debug!(peer = %candidate.claims.name, ?rank, standing = ?standing.as_ref().map(|link| link.rank), "settling");
+        if let Some(standing) = standing.clone().filter(|link| same(link) && link.rank > rank && !link.ended()) {
+            let (shared, report, connection) = (self.shared.clone(), self.report.clone(), candidate.connection);
+            tokio::spawn(async move {
+                link::drain(standing, candidate, shared).await;
+                let _ = report.send(Report::Drained(connection)).await;
+            });
+            return;
         }
         let claims = &candidate.claims;
         let peer = Peer { node, name: claims.name.clone(), region: claims.region.clone() };
         self.authors.remember(candidate.peer, node);
         let process = candidate.hello.process;
         let link = Arc::new(Link::new(candidate.peer, peer, candidate.connection, rank, process));
+        // The new link stands before the old one closes, so that whoever finds the old one closed finds the new one.
         self.shared.table.insert(&link);
+        let before = standing.map(|standing| {
+            let replaced = same(&standing) && standing.replace();
+            if !replaced {
+                standing.leave.notify_one();
+            }
+            (standing.phase.subscribe(), replaced)
+        });
         let (shared, report) = (self.shared.clone(), self.report.clone());
         tokio::spawn(async move {
             link::run(link.clone(), candidate, before, shared).await;

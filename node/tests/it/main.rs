@@ -25,6 +25,7 @@ mod net_admission;
 mod net_client;
 mod net_frames;
 mod net_links;
+mod net_proofs;
 mod net_relay;
 mod net_world;
 mod raft_cut;

@@ -14,10 +14,10 @@ use trine_protocol::{Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
 
-type Script = dyn Fn(&Request) -> Option<Result<Reply, RequestError>> + Send + Sync;
+pub type Script = dyn Fn(&Request) -> Option<Result<Reply, RequestError>> + Send + Sync;
 
 /// Answers a node's requests; `None` leaves one without an answer.
-fn answer(node: Node, script: Arc<Script>) -> tokio::task::JoinHandle<()> {
+pub fn answer(node: Node, script: Arc<Script>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         // The network ends with its last handle.
         let Node { handle: _handle, mut events, .. } = node;

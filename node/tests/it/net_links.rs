@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
 use trine_node::net::NetEvent;
 use trine_replica::PeerMessage;
@@ -51,7 +52,7 @@ async fn nodes_that_dial_each_other_settle_on_one_link_and_lose_nothing() {
     let first = format!("/ip4/127.0.0.1/tcp/{port}").parse().expect("an address");
     let [left, right] = bundles;
     let known = libp2p::Multiaddr::with_p2p(first, left.key.peer()).expect("no peer id yet");
-    let mut two = world.node_of(2, right, &[known.clone()], None).await;
+    let mut two = world.node_of(2, right, std::slice::from_ref(&known), None).await;
     let (_, listen) = trine_client::transport::split_peer(&known);
     let mut one = world.node_of(1, left, &[two.address()], Some(listen)).await;
     one.up(two.id).await;
@@ -112,9 +113,10 @@ async fn a_rumor_reaches_the_nodes() {
     let told = async {
         for node in [&mut two, &mut three] {
             node.wait(|event| match event {
-                NetEvent::Rumor { from: author, bytes } => Some(assert_eq!((author, bytes), (from, said.clone()))),
+                NetEvent::Rumor { from: author, bytes } => Some((author, bytes)),
                 _ => None,
             })
+            .map(|told| assert_eq!(told, (from, said.clone())))
             .await;
         }
     };

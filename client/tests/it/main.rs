@@ -1,0 +1,4 @@
+//! What the client library does without a network.
+
+mod building;
+mod session;
