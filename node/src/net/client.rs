@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use futures::FutureExt as _;
 use futures::StreamExt as _;
-use futures::io::{AsyncReadExt as _, BufReader, ReadHalf, WriteHalf};
+use futures::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter, ReadHalf, WriteHalf};
 use futures::stream::FuturesUnordered;
 use libp2p::{PeerId, Stream};
 use metrics::{counter, gauge};
@@ -29,6 +30,8 @@ use super::limits::{
 use super::link::room_for;
 
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How many answers are written before the client must have taken them.
+const ANSWERS_IN_A_ROW: usize = 64;
 
 /// What all client streams share.
 pub(super) struct Door {
@@ -93,7 +96,7 @@ pub(super) async fn serve(stream: Stream, peer: PeerId, admitted: Admitted, door
             }
             tracing::debug!(%peer, %error, "client stream ends");
         }
-        outcome = write(&mut writer, to_write) => {
+        outcome = write(writer, to_write) => {
             if let Err(error) = outcome {
                 tracing::debug!(%peer, %error, "client does not take its answers");
             }
@@ -161,9 +164,10 @@ async fn read(
 }
 
 async fn write(
-    writer: &mut WriteHalf<Stream>,
+    writer: WriteHalf<Stream>,
     mut to_write: mpsc::Receiver<(Waiting, tokio::sync::OwnedSemaphorePermit)>,
 ) -> std::io::Result<()> {
+    let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
     let mut pending = FuturesUnordered::new();
     let mut open = true;
     while open || !pending.is_empty() {
@@ -175,17 +179,31 @@ async fn write(
                 }),
                 None => open = false,
             },
-            Some((answer, _slot)) = pending.next() => {
-                let number = answer.number;
-                let frame = framing::frame(&answer, FRAME_BYTES_MAX).or_else(|| {
-                    let what = "an answer larger than a frame; ask for less at a time".to_owned();
-                    framing::frame(&NodeFrame { number, answer: Err(RequestError::Unsupported { what }) }, FRAME_BYTES_MAX)
-                });
-                framing::write_frame(writer, &frame.unwrap_or_default(), CLIENT_WRITE_TIMEOUT).await?;
+            Some((answer, slot)) = pending.next() => {
+                let put = async {
+                    put(&mut writer, answer).await?;
+                    drop(slot);
+                    // Whatever else is ready goes into the same packet.
+                    for _ in 0..ANSWERS_IN_A_ROW {
+                        let Some(Some((answer, _slot))) = pending.next().now_or_never() else { break };
+                        put(&mut writer, answer).await?;
+                    }
+                    writer.flush().await
+                };
+                timeout(CLIENT_WRITE_TIMEOUT, put).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
             }
         }
     }
     Ok(())
+}
+
+async fn put(writer: &mut BufWriter<WriteHalf<Stream>>, answer: NodeFrame) -> std::io::Result<()> {
+    let number = answer.number;
+    let frame = framing::frame(&answer, FRAME_BYTES_MAX).or_else(|| {
+        let what = "an answer larger than a frame; ask for less at a time".to_owned();
+        framing::frame(&NodeFrame { number, answer: Err(RequestError::Unsupported { what }) }, FRAME_BYTES_MAX)
+    });
+    writer.write_all(&frame.unwrap_or_default()).await
 }
 
 /// The driver dropped the request.
