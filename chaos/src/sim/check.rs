@@ -227,12 +227,12 @@ fn sets_hold_what_was_acknowledged(world: &World, found: &mut Vec<String>) {
             let Reply::Object(view) = &answer.reply else { continue };
             let shown: BTreeSet<&Bytes> = view.views.iter().flat_map(shown).collect();
             for earlier in world.history.operations.values() {
-                let (Request::ObjectEdit { key: written, edit: Edit::Add(element), .. }, Some((at, Ok(_)))) =
+                let (Request::ObjectEdit { key: written, edit: Edit::Add(element), .. }, Some((at, Ok(told)))) =
                     (&earlier.request, &earlier.answered)
                 else {
                     continue;
                 };
-                let own = earlier.session == operation.session && *at < operation.begun_ns && written == other;
+                let own = *at < operation.begun_ns && written == other && operation.knew(told);
                 if own && *other == key && !removed.contains_key(element) && !shown.contains(element) {
                     found.push(format!("read {number} of {key} lacks its session's own {element:?}"));
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use trine_crdt::Timestamp;
 use trine_protocol::reply::Answer;
+use trine_protocol::session::Position;
 use trine_protocol::{Request, RequestError, SessionToken};
 
 /// One operation of a client.
@@ -17,6 +18,8 @@ pub struct Operation {
     pub request: Request,
     /// The session it belongs to.
     pub session: usize,
+    /// What the session knew when it was begun. A token holds few object writes; older ones it forgets.
+    pub token: SessionToken,
     /// When it was answered, and how; none: never.
     pub answered: Option<(u64, Result<Box<Answer>, RequestError>)>,
 }
@@ -38,6 +41,17 @@ impl Operation {
             None | Some((_, Err(RequestError::Unknown))) => true,
             Some((_, Ok(_) | Err(_))) => false,
         }
+    }
+
+    /// Whether the session still knew, when this was begun, of an earlier write.
+    #[must_use]
+    pub fn knew(&self, earlier: &Answer) -> bool {
+        earlier.session.positions.iter().all(|written| {
+            let covers = |known: &&Position| {
+                (&known.partition, known.writer) == (&written.partition, written.writer) && known.seq >= written.seq
+            };
+            self.token.positions.iter().any(|known| covers(&known))
+        })
     }
 
     /// The stamp of the answer.

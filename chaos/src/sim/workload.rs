@@ -38,7 +38,9 @@ pub fn operate(world: &mut World) {
         timeout: Some(std::time::Duration::from_millis(3_000)),
         ..Options::default()
     };
-    let operation = Operation { node, begun_ns: world.now_ns, request: request.clone(), session, answered: None };
+    let token = options.session.clone();
+    let operation =
+        Operation { node, begun_ns: world.now_ns, request: request.clone(), session, token, answered: None };
     world.history.operations.insert(number, operation);
     let life = world.nodes[node].life;
     world.input(node, life, Input::Request { id: number, role: Role::Admin, options, request });
