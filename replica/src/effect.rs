@@ -10,6 +10,7 @@ use crate::message::PeerMessage;
 
 /// One thing to do.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "lives for one turn; a box for each message would cost more")]
 pub enum Effect {
     /// Write rows; atomic.
     Persist(Batch),

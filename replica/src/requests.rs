@@ -25,6 +25,7 @@ use crate::waiting::{Asked, Cause, Origin, Wait};
 const HOPS_MAX: u8 = 3;
 
 /// What serving a request led to: an answer now, or something to wait for.
+#[allow(clippy::large_enum_variant, reason = "is taken apart at once by its one caller")]
 pub(crate) enum Served {
     /// The answer.
     Now(Result<Answer, RequestError>),

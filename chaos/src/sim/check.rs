@@ -17,7 +17,9 @@ use crate::sim::ledger::{Model, replay};
 use crate::sim::world::World;
 
 /// Whether all nodes hold the same, by what is on their disks.
-#[must_use]
+///
+/// # Errors
+/// Where they differ.
 pub fn converged(world: &World) -> Result<(), String> {
     if let Some(node) = (0..world.nodes.len()).find(|node| world.nodes[*node].replica.is_none()) {
         return Err(format!("node {node} does not run"));

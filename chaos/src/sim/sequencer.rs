@@ -33,9 +33,9 @@ impl Sequencer {
         self.log.push(CommittedEntry { position, payload });
     }
 
-    /// How many entries.
+    /// The index of the next entry.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.log.len() as u64
     }
 

@@ -211,7 +211,7 @@ impl World {
             Event::Deliver { node, life } => self.deliver(node, life),
             Event::Barrier { node, life, ticket } => {
                 let log = self.logs[self.nodes[node].region].borrow();
-                let index = (log.leader == Some(node)).then(|| log.len() - 1);
+                let index = (log.leader == Some(node)).then(|| log.end() - 1);
                 drop(log);
                 self.input(node, life, Input::ReadIndex { ticket, index });
             }
@@ -444,7 +444,7 @@ impl World {
             self.nodes[node].delivered += entries.len() as u64;
             self.input(node, life, Input::Committed(entries));
         }
-        let (leader, term, len) = (log.borrow().leader, log.borrow().term, log.borrow().len());
+        let (leader, term, len) = (log.borrow().leader, log.borrow().term, log.borrow().end());
         let all = self.nodes[node].delivered == len;
         let told = self.nodes[node].told;
         let serving = leader == Some(node) && (all || (told.term == term && told.serving));

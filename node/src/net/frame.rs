@@ -36,6 +36,7 @@ pub(super) struct LinkHello {
 /// Every later frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "is written or taken apart at once")]
 pub(super) enum LinkFrame {
     /// The sender lives; to be echoed.
     Beat(u64),

@@ -1,6 +1,6 @@
 //! The driver around a scripted core: order, bounds, deadlines, and what it does when the core gives up.
 
-use std::sync::mpsc::{Receiver, Sender, channel as std_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -86,7 +86,7 @@ impl Core for Script {
 }
 
 /// A world that writes down what it is told, and persists when the test says so.
-struct Notes(Sender<String>);
+struct Notes(SyncSender<String>);
 
 impl World for Notes {
     fn persist(&mut self, batch: Batch) {
@@ -126,7 +126,7 @@ struct Running {
 
 fn start() -> Running {
     let (driver, inbox) = channel();
-    let (notes, told) = std_channel();
+    let (notes, told) = sync_channel(1024);
     let (stop, readiness) = (Stop::default(), Readiness::default());
     let rest = (stop.clone(), Clock::default(), readiness.clone());
     let opening = Outbox { effects: vec![Effect::Publish(Bytes::from_static(b"opened"))] };

@@ -50,9 +50,9 @@ async fn a_region_that_was_cut_apart_appends_again_soon_after_the_heal() {
     // Everything from and to c crosses a cable: its own dials to a and b as well as theirs to c.
     let direct: Vec<SocketAddr> = region.founders.iter().map(|founder| founder.raft.parse().expect("one")).collect();
     let mut cables = Vec::new();
-    for founder in 0..3 {
+    for (founder, far) in direct.iter().enumerate() {
         let near = free_address();
-        cables.push(tokio::spawn(cable(near, direct[founder], is_cut.clone())));
+        cables.push(tokio::spawn(cable(near, *far, is_cut.clone())));
         region.founders[founder].raft = near.to_string();
     }
     for (number, name) in ["a", "b", "c"].into_iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Rows come back as they were written, or not at all, and never fewer than were acknowledged.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ fn batch(id: u64, persistence: Persistence, rows: &[(&'static str, Option<&'stat
 /// The committers of a directory, and what they report as synced and as derived.
 fn start(databases: &Databases, path: &Path, reserve: u64) -> (Committers, Receiver<u64>, Receiver<u64>) {
     let room = DiskRoom::new(path, reserve).unwrap();
-    let ((synced, synced_reports), (derived, derived_reports)) = (channel(), channel());
+    let ((synced, synced_reports), (derived, derived_reports)) = (sync_channel(1024), sync_channel(1024));
     let committers = Committers::start(
         databases,
         &room,
@@ -203,13 +203,13 @@ fn a_flipped_bit_in_a_journal_is_refused() {
 #[test]
 fn a_full_disk_refuses_writes_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
-    let (told, telling) = channel();
+    let (told, telling) = sync_channel(16);
     let room = DiskRoom::new(directory.path(), u64::MAX).unwrap();
     let watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
     assert!(!telling.recv_timeout(PATIENCE).unwrap());
     drop(watcher);
 
-    let (told, telling) = channel();
+    let (told, telling) = sync_channel(16);
     let room = DiskRoom::new(directory.path(), 0).unwrap();
     let _watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
     assert!(telling.recv_timeout(PATIENCE).unwrap());

@@ -182,6 +182,7 @@ mod tests {
     use super::*;
 
     /// Nodes as `name: region, ledger:size …`.
+    #[allow(clippy::type_complexity, reason = "a table of test lines")]
     fn nodes(lines: &[(&str, &str, &[(&str, u64)])]) -> BTreeMap<String, Holding> {
         let head = |size: u64| Head { size, root: format!("root of {size}") };
         lines
