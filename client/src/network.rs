@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{Config, ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::swarm::{Config, ConnectionId, DialError, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, ping};
 use tokio::sync::{mpsc, oneshot};
 use trine_protocol::frame::CLIENT_PROTOCOL;
@@ -107,7 +107,7 @@ async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>) {
                         waiting.insert(connection, answer);
                     }
                     Err(error) => {
-                        let _ = answer.send(Err(error.to_string()));
+                        let _ = answer.send(Err(told(&error)));
                     }
                 }
             }
@@ -119,7 +119,7 @@ async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>) {
                 }
                 SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                     if let Some(answer) = waiting.remove(&connection_id) {
-                        let _ = answer.send(Err(error.to_string()));
+                        let _ = answer.send(Err(told(&error)));
                     }
                 }
                 SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })) => {
@@ -130,6 +130,19 @@ async fn run(mut swarm: Swarm<Behaviour>, mut dials: mpsc::Receiver<Dial>) {
             }
         }
     }
+}
+
+/// Why a dial failed, for people: libp2p repeats each cause once a layer, so the innermost is said, once.
+fn told(error: &DialError) -> String {
+    let DialError::Transport(tried) = error else { return error.to_string() };
+    let mut causes: Vec<String> = tried.iter().map(|(_, error)| innermost(error)).collect();
+    causes.sort();
+    causes.dedup();
+    causes.join(", ")
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 /// A peer's addresses are tried together; without a peer id only the first can be.

@@ -93,7 +93,13 @@ impl From<anyhow::Error> for Failure {
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        Self::new(Exit::Usage, error.to_string())
+        let failure = Self::new(Exit::Usage, error.to_string());
+        match error {
+            BuildError::File { .. } => failure.hint(
+                "name the directory of ca.crt, tls.crt and tls.key with --identity; `trine tls client` makes one",
+            ),
+            _ => failure,
+        }
     }
 }
 
