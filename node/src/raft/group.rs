@@ -224,7 +224,9 @@ impl Group {
         }
     }
 
-    async fn step_down(&self) {
+    /// Hands leadership to the follower that has most of the log, when this node has it, and waits a while until it is
+    /// gone.
+    pub async fn step_down(&self) {
         const PATIENCE: Duration = Duration::from_secs(1);
         let metrics = self.raft.metrics().borrow_watched().clone();
         if !metrics.state.is_leader() {

@@ -184,7 +184,7 @@ impl Writer {
         match &mut self.kind {
             Kind::Synced { number, floor, written } => {
                 if written.elapsed() >= FLOOR_INTERVAL {
-                    floor.write(*number).map_err(|error| format!("the floor: {error}"))?;
+                    write_floor(floor, *number)?;
                     *written = Instant::now();
                 }
             }
@@ -202,11 +202,17 @@ impl Writer {
     fn finish(&mut self) -> Result<(), String> {
         self.table.database.persist(PersistMode::SyncAll).map_err(|error| error.to_string())?;
         match &self.kind {
-            Kind::Synced { number, floor, .. } if *number > 0 => {
-                floor.write(*number).map_err(|error| format!("the floor: {error}"))
-            }
+            Kind::Synced { number, floor, .. } if *number > 0 => write_floor(floor, *number),
             _ => Ok(()),
         }
+    }
+}
+
+/// A floor that lags is safe: without room for it on a full disk, the old one stands.
+fn write_floor(floor: &Floor, number: u64) -> Result<(), String> {
+    match floor.write(number) {
+        Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(format!("the floor: {error}")),
+        _ => Ok(()),
     }
 }
 

@@ -50,6 +50,12 @@ impl LogError {
         let file = file.into();
         move |error| Self::Io { what, file, error }
     }
+
+    /// Whether the disk had no room; nothing else is wrong then.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 impl From<LogError> for io::Error {

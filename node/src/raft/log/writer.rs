@@ -114,15 +114,18 @@ impl Writer {
                 Job::Vote(vote, done) => {
                     self.commit(std::mem::take(&mut group))?;
                     self.state.vote = Some(vote);
-                    self.store_state()?;
-                    self.shared.lock().vote = Some(vote);
-                    let _ = done.send(Ok(()));
+                    // Not stored is not promised: whoever asked sees a closed channel.
+                    if self.store_state()? {
+                        self.shared.lock().vote = Some(vote);
+                        let _ = done.send(Ok(()));
+                    }
                 }
                 Job::Purge(upto, done) => {
                     self.commit(std::mem::take(&mut group))?;
                     self.state.purged = Some(upto);
-                    self.store_state()?;
-                    let _ = done.send(Ok(()));
+                    if self.store_state()? {
+                        let _ = done.send(Ok(()));
+                    }
                 }
             }
         }
@@ -166,7 +169,9 @@ impl Writer {
         let kept = self.shared.lock().kept(from)?;
         if self.state.floor > kept {
             self.state.floor = kept;
-            self.store_state()?;
+            if !self.store_state()? {
+                return Ok(());
+            }
         }
         let next = self.next;
         let (file, start) = self.segment(next)?;
@@ -279,13 +284,31 @@ impl Writer {
         if self.state.floor == floor && self.state.committed == committed {
             return Ok(());
         }
-        self.state.floor = floor;
-        self.store_state()
+        let next = State { floor, committed, ..self.state.clone() };
+        let before = std::mem::replace(&mut self.state, next);
+        match self.state.store(&self.shared.directory) {
+            // A floor that lags is safe; without room for it, the old one stands.
+            Err(error) if error.is_full() => {
+                self.state = before;
+                Ok(())
+            }
+            stored => stored,
+        }
     }
 
-    fn store_state(&mut self) -> Result<(), LogError> {
+    /// Stores the state, waiting while the disk is full; false when the log closed meanwhile.
+    fn store_state(&mut self) -> Result<bool, LogError> {
         self.state.committed = self.shared.lock().committed;
-        self.state.store(&self.shared.directory)
+        loop {
+            match self.state.store(&self.shared.directory) {
+                Err(error) if error.is_full() => {
+                    if self.queue.wait_closed(FULL_RETRY) {
+                        return Ok(false);
+                    }
+                }
+                stored => return stored.map(|()| true),
+            }
+        }
     }
 
     fn fail(&self, error: &LogError) {
