@@ -91,10 +91,15 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     };
     let stop = Stop::default();
     let core = Driver::start(replica, outbox, Box::new(store), world, inbox, (stop.clone(), clock, readiness))?;
-    let told = driver.clone();
+    let (told, log, runtime) = (driver.clone(), group.clone(), tokio::runtime::Handle::current());
     let watcher = DiskWatcher::start(&room, move |writable| {
         // A driver that is gone needs no room.
         let _ = told.deliver_blocking(Input::Disk { writable });
+        if !writable {
+            // A leader without room refuses the whole region's appends, while another may have room for them.
+            let log = log.clone();
+            runtime.spawn(async move { log.step_down().await });
+        }
     })?;
     tokio::spawn(pump::leadership(group.leadership(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
