@@ -4,7 +4,7 @@
 //! node is killed then; when there is room again everything goes on, and nothing that was acknowledged is gone.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -42,10 +42,10 @@ fn again_with_a_small_disk(test: &str) -> bool {
 }
 
 /// Mounts a small disk: ext4 where a loop device is to be had, else tmpfs, which fills up the same way.
-fn mount(at: &Path) {
+fn mount(at: &Path) -> PathBuf {
     let image = at.join("image");
     let disk = at.join("disk");
-    std::fs::create_dir(&disk).unwrap();
+    std::fs::create_dir_all(&disk).unwrap();
     std::fs::File::create(&image).unwrap().set_len(DISK_MIB as u64 * 1024 * 1024).unwrap();
     let run = |program: &str, arguments: &[&str]| {
         Command::new(program).args(arguments).arg(&image).output().is_ok_and(|output| output.status.success())
@@ -53,12 +53,14 @@ fn mount(at: &Path) {
     let made = run("mkfs.ext4", &["-q", "-m", "0"]);
     let looped = Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&disk).output();
     if made && looped.is_ok_and(|output| output.status.success()) {
-        return println!("a disk of {DISK_MIB} MiB: ext4");
+        println!("a disk of {DISK_MIB} MiB: ext4");
+        return disk;
     }
     let size = format!("size={DISK_MIB}m");
     let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&disk).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     println!("a disk of {DISK_MIB} MiB: tmpfs");
+    disk
 }
 
 /// Everything that was acknowledged.
@@ -156,8 +158,7 @@ fn a_full_disk_refuses_writes_and_loses_nothing() {
         again_with_a_small_disk("bad_disk::a_full_disk_refuses_writes_and_loses_nothing");
         return;
     };
-    mount(Path::new(&here));
-    let disk = Path::new(&here).join("disk");
+    let disk = mount(Path::new(&here));
     // What can be removed later to make room.
     std::fs::write(disk.join("ballast"), vec![0x5a; 40 * 1024 * 1024]).unwrap();
     let mut region = Region::started(&disk.join("cluster"), &[("TRINE_LIMITS__DISK_RESERVE", RESERVE)]);
@@ -217,4 +218,35 @@ fn a_full_disk_refuses_writes_and_loses_nothing() {
     let said = (0..3).map(|at| region.log(at)).collect::<String>();
     assert!(said.contains("the disk is nearly full: writes are refused"), "{said}");
     assert!(!said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn a_leader_without_room_makes_way_for_one_that_has_some() {
+    let Some(here) = std::env::var_os(HERE) else {
+        again_with_a_small_disk("bad_disk::a_leader_without_room_makes_way_for_one_that_has_some");
+        return;
+    };
+    let here = Path::new(&here);
+    let mut region = Region::prepared(&here.join("cluster"), &[("TRINE_LIMITS__DISK_RESERVE", RESERVE)]);
+    let disks: Vec<PathBuf> = (0..3).map(|at| mount(&here.join(at.to_string()))).collect();
+    (0..3).for_each(|at| std::os::unix::fs::symlink(&disks[at], region.data(at)).unwrap());
+    (0..3).for_each(|at| region.start(at));
+    (0..3).for_each(|at| region.ready(at));
+    let mut acknowledged = Acknowledged::default();
+    assert_eq!(acknowledged.write_until_refused(&region, 0, 0, 10), None);
+
+    let status = String::from_utf8(region.trine(&["status"]).stdout).unwrap();
+    let leads =
+        |at: &usize| status.lines().any(|line| line.starts_with(&region.node(*at).name) && line.contains("leader"));
+    let leader = (0..3).find(leads).unwrap_or_else(|| panic!("nobody leads:\n{status}"));
+    fill(&disks[leader].join("brim"));
+    let others = [(leader + 1) % 3, (leader + 2) % 3];
+    others.into_iter().for_each(|at| accepts(&region, at));
+    refuses(&region, leader, "it alone is full");
+    assert_eq!(acknowledged.write_until_refused(&region, others[0], 100, 10), None, "the region goes on");
+
+    std::fs::remove_file(disks[leader].join("brim")).unwrap();
+    accepts(&region, leader);
+    (0..3).for_each(|at| acknowledged.check(&region, at, "with room again"));
+    assert!((0..3).all(|at| region.lives(at)));
 }
