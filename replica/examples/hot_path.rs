@@ -1,10 +1,10 @@
 //! What one write costs the cores of a region of three, in memory: no network, no disk, no Raft.
 
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures; the crate itself reads no clock")]
+
 #[path = "../tests/it/world.rs"]
 #[allow(dead_code, reason = "the stories use the rest")]
 mod world;
-
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures; the crate itself reads no clock")]
 
 use std::time::Instant;
 
