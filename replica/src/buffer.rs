@@ -110,6 +110,12 @@ impl Buffer {
         self.depend(kind, batch);
     }
 
+    /// The number of this turn's synced batch.
+    #[must_use]
+    pub fn upcoming_synced(&self) -> BatchId {
+        self.last_batch + 1
+    }
+
     /// Makes this turn depend on every synced batch so far, this turn's included.
     pub fn depend_on_all(&mut self) {
         let upcoming = if self.synced.turn.is_empty() { 0 } else { self.last_batch + 1 };

@@ -9,14 +9,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::{Link, Range};
+use trine_placement::rendezvous;
 
-use crate::input::Peer;
+use crate::input::{BatchId, Peer};
 use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, UNPERSISTED_BYTES_MAX};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{DeltaRow, Objects, latest_stamp, read_interval};
 use crate::replica::Replica;
 use crate::store::StoreError;
 use crate::turn::Turn;
+
+/// Deltas on their way to the disk, to be pushed from there.
+#[derive(Debug)]
+pub struct Fresh {
+    batch: BatchId,
+    partition: PartitionId,
+    writer: WriterId,
+    after: u64,
+    upto: u64,
+}
 
 impl Replica {
     /// The nodes of this region that a partition's deltas go to.
@@ -25,25 +36,33 @@ impl Replica {
         self.peers.values().filter(own).map(|peer| peer.node).collect()
     }
 
-    /// The node of another region that takes a partition's deltas in, among those that can be reached.
-    fn entry_node(&self, partition: &PartitionId, region: &RegionId) -> Option<NodeId> {
-        let there: Vec<NodeId> =
-            self.peers.values().filter(|peer| peer.region == *region).map(|peer| peer.node).collect();
-        trine_placement::rendezvous::entry_holder(partition, &there)
+    /// Deltas written in this turn are to be pushed once they are on disk.
+    pub(crate) fn push_later(&mut self, partition: &PartitionId, writer: WriterId, after: u64, upto: u64) {
+        let batch = self.buffer.upcoming_synced();
+        self.fresh.push_back(Fresh { batch, partition: partition.clone(), writer, after, upto });
     }
 
-    /// A write of this node is to be pushed.
-    pub(crate) fn push_own(&mut self, partition: &PartitionId, after: u64, upto: u64) {
-        let mut targets = self.region_peers();
-        let regions: BTreeSet<RegionId> = self
-            .peers
-            .values()
-            .map(|peer| peer.region.clone())
-            .filter(|region| *region != self.config.region)
-            .collect();
-        targets.extend(regions.iter().filter_map(|region| self.entry_node(partition, region)));
-        let writer = self.config.writer;
-        self.mark(&targets, partition, writer, after, upto);
+    /// Marks what has reached the disk to be pushed: own writes to the region and one node of each other, those of
+    /// other regions to the region only. Pushing no sooner loses no time, since nothing may leave before it is on
+    /// disk, and all that one sync made durable leaves together.
+    pub(crate) fn push_durable(&mut self, batch: BatchId) {
+        let durable = self.fresh.iter().take_while(|fresh| fresh.batch <= batch).count();
+        if durable == 0 {
+            return;
+        }
+        let inside = self.region_peers();
+        let mut outside: BTreeMap<RegionId, Vec<NodeId>> = BTreeMap::new();
+        for peer in self.peers.values().filter(|peer| peer.region != self.config.region) {
+            outside.entry(peer.region.clone()).or_default().push(peer.node);
+        }
+        let durable: Vec<Fresh> = self.fresh.drain(..durable).collect();
+        for Fresh { partition, writer, after, upto, .. } in durable {
+            let mut targets = inside.clone();
+            if writer == self.config.writer {
+                targets.extend(outside.values().filter_map(|there| rendezvous::entry_holder(&partition, there)));
+            }
+            self.mark(&targets, &partition, writer, after, upto);
+        }
     }
 
     /// Marks deltas to be pushed to some nodes.
@@ -137,8 +156,7 @@ impl Replica {
                 Taken::Held => {
                     let now = self.objects.held(&partition, writer);
                     if outside && now > held {
-                        let targets = self.region_peers();
-                        self.mark(&targets, &partition, writer, held, now);
+                        self.push_later(&partition, writer, held, now);
                     }
                     if let Some(link) = self.links.get_mut(&from) {
                         link.has(&partition, writer, now);

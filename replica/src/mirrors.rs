@@ -107,7 +107,7 @@ impl Replica {
         if *region == self.config.region {
             return self.ledger.size();
         }
-        self.mirrors.head(region).map_or(0, |(size, _)| size)
+        self.mirrors.mirrors.get(region).map_or(0, |mirror| mirror.frontier.size())
     }
 
     /// The nodes of this region that mirror the other regions' ledgers, first choice first.

@@ -271,7 +271,8 @@ pub fn read_interval(
     let mut deltas: BTreeMap<Bytes, Delta> = BTreeMap::new();
     while ends < upto && bytes < bytes_max {
         let from = rows::delta(partition, writer, ends + 1);
-        let to = rows::after_prefix(&from[..from.len() - 8]);
+        // Not beyond: what came later may not be on disk yet, and would make this wait for it.
+        let to = rows::delta(partition, writer, upto.saturating_add(1));
         let page = buffer.scan(turn.store, Synced, (&from, &to), 64, false)?;
         if page.is_empty() {
             break;

@@ -56,7 +56,7 @@ impl Replica {
         let deltas = vec![(bytes::Bytes::copy_from_slice(key.as_bytes()), delta.to_bytes().into())];
         self.objects.keep(&mut self.buffer, &partition, writer, seq, &DeltaRow { after: before, deltas });
         self.objects.advance(&mut self.buffer, &partition, writer, seq);
-        self.push_own(&partition, before, seq);
+        self.push_later(&partition, writer, before, seq);
         let mut session = SessionToken::default();
         session.see_position(Position { partition: partition.clone(), writer, seq });
         let answer = Answer { reply: Reply::Object(view), session, timestamp: stamp };

@@ -1,6 +1,6 @@
 //! The door: one input in, effects out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use trine_crdt::clock::Drift;
 use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
@@ -8,6 +8,7 @@ use trine_gossip::link::Link;
 
 use crate::buffer::Buffer;
 use crate::config::Config;
+use crate::delivery::Fresh;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox};
 use crate::held::Held;
@@ -35,6 +36,8 @@ pub struct Replica {
     pub(crate) held: Held,
     pub(crate) clock: Clock,
     pub(crate) objects: Objects,
+    /// Deltas on their way to the disk; bounded by what may be on its way there.
+    pub(crate) fresh: VecDeque<Fresh>,
     pub(crate) links: BTreeMap<NodeId, Link>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) waiting: Waiting,
@@ -99,6 +102,7 @@ impl Replica {
             held: Held::default(),
             clock: Clock::new(config.writer, mark),
             objects: Objects::open(store)?,
+            fresh: VecDeque::new(),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -152,6 +156,7 @@ impl Replica {
             Input::Persisted(batch) => {
                 if self.buffer.persisted(batch) {
                     self.held.release(batch, &mut out.effects);
+                    self.push_durable(batch);
                 }
                 Ok(())
             }
