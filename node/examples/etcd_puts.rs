@@ -1,7 +1,7 @@
 //! The other side of `trine bench append`: the same closed loop against etcd's v3 gRPC API.
 //!
-//! So many clients, each with one put under way, values of random bytes, all over one HTTP/2 connection (as etcd's own
-//! benchmark does with `--conns=1`). A put is one unary call: a five-byte frame header and the two fields of a
+//! So many clients, each with one put under way, values of random bytes, all over one HTTP/2 connection for every
+//! 64 of them (a single one would take the answers' many small frames for an attack). A put is one unary call: a five-byte frame header and the two fields of a
 //! `PutRequest`, which are quicker written by hand than generated.
 //!
 //! ```text
@@ -22,6 +22,8 @@ use tokio::net::TcpStream;
 
 /// As many keys as `trine bench` uses by default.
 const KEYS: u64 = 10_000;
+/// Clients that share a connection.
+const CLIENTS_PER_CONNECTION: usize = 64;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,15 +35,20 @@ async fn main() -> anyhow::Result<()> {
     let seconds: u64 = seconds.parse().context("SECONDS")?;
     let mut value = vec![0; value_bytes.parse().context("VALUE_BYTES")?];
     getrandom::fill(&mut value).context("the system has no random source")?;
-    let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = h2::client::handshake(stream).await?;
-    tokio::spawn(connection);
+    let mut senders = Vec::new();
+    for _ in 0..clients.div_ceil(CLIENTS_PER_CONNECTION) {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = h2::client::handshake(stream).await?;
+        tokio::spawn(connection);
+        senders.push(sender);
+    }
     let (value, numbers) = (Arc::new(value), Arc::new(AtomicU64::new(0)));
     let until = Instant::now() + Duration::from_secs(seconds);
     let started = Instant::now();
     let tasks: Vec<_> = (0..clients)
-        .map(|_| tokio::spawn(work(sender.clone(), address.clone(), Arc::clone(&value), Arc::clone(&numbers), until)))
+        .map(|n| senders[n / CLIENTS_PER_CONNECTION].clone())
+        .map(|sender| tokio::spawn(work(sender, address.clone(), Arc::clone(&value), Arc::clone(&numbers), until)))
         .collect();
     let mut latencies = Vec::new();
     for task in tasks {
@@ -49,7 +56,8 @@ async fn main() -> anyhow::Result<()> {
     }
     let elapsed = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    let quantile = |per_mille: usize| latencies.get(latencies.len() * per_mille / 1000).map_or(0.0, |d| d.as_secs_f64());
+    let quantile =
+        |per_mille: usize| latencies.get(latencies.len() * per_mille / 1000).map_or(0.0, |d| d.as_secs_f64());
     println!(
         "{clients} clients: {:.0} puts/s, p50 {:.2} ms, p99 {:.2} ms",
         latencies.len() as f64 / elapsed,
@@ -77,12 +85,7 @@ async fn work(
     Ok(latencies)
 }
 
-async fn put(
-    sender: SendRequest<Bytes>,
-    address: &str,
-    key: &str,
-    value: &[u8],
-) -> anyhow::Result<SendRequest<Bytes>> {
+async fn put(sender: SendRequest<Bytes>, address: &str, key: &str, value: &[u8]) -> anyhow::Result<SendRequest<Bytes>> {
     let mut sender = sender.ready().await?;
     let request = http::Request::builder()
         .method("POST")
