@@ -41,6 +41,8 @@ pub struct Config {
     pub mirrors_per_region: usize,
     /// A segment is sealed at so many bytes of records.
     pub segment_bytes: u64,
+    /// How many delta rows are kept per partition and writer; older ones are served as whole objects.
+    pub delta_rows_max: u64,
     /// Whether rumors are published; repair alone suffices, only later.
     pub gossip: bool,
 }
@@ -66,6 +68,7 @@ impl Config {
             repair_interval_ms: 500,
             mirrors_per_region: 2,
             segment_bytes: 64 * 1024 * 1024,
+            delta_rows_max: crate::limits::DELTA_ROWS_MAX,
             gossip: true,
         }
     }

@@ -271,12 +271,12 @@ impl Replica {
         let over: Vec<(PartitionId, WriterId)> = self
             .objects
             .logs()
-            .filter(|(_, _, log)| log.rows > crate::limits::DELTA_ROWS_MAX)
+            .filter(|(_, _, log)| log.rows > self.config.delta_rows_max)
             .map(|(partition, writer, _)| (partition.clone(), writer))
             .take(16)
             .collect();
         for (partition, writer) in over {
-            let excess = self.objects.log(&partition, writer).rows - crate::limits::DELTA_ROWS_MAX / 2;
+            let excess = self.objects.log(&partition, writer).rows - self.config.delta_rows_max / 2;
             let count = usize::try_from(excess).unwrap_or(usize::MAX).min(1024);
             self.objects.trim(&mut self.buffer, turn, (&partition, writer), count)?;
         }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub elections: u64,
     /// The wall clocks' largest offset, in milliseconds.
     pub skew_ms: u64,
+    /// How many delta rows a node keeps per partition and writer: few force whole objects to be sent.
+    pub delta_rows_max: u64,
     /// A proposal is refused, or its fate stays unknown.
     pub proposal_trouble: f64,
 }
@@ -61,6 +63,7 @@ impl Plan {
             cuts: if chance.happens(0.3) { 1 + chance.below(4) } else { 0 },
             elections: chance.below(3),
             skew_ms: if chance.happens(0.3) { chance.below(400) } else { 10 },
+            delta_rows_max: if chance.happens(0.4) { 2 + chance.below(4) } else { 4096 },
             proposal_trouble: sometimes(&mut chance, 0.3, 0.05),
         }
     }

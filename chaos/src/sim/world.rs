@@ -527,6 +527,7 @@ impl World {
         config.log_key = Some(log_seed(region));
         config.gossip = self.plan.gossip;
         config.segment_bytes = 4 * 1024;
+        config.delta_rows_max = self.plan.delta_rows_max;
         let mut out = Outbox::default();
         match Replica::open(config, &self.nodes[node].disk, &mut out) {
             Ok(replica) => self.nodes[node].replica = Some(replica),
