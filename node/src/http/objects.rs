@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use trine_protocol::reply::Reply;
 use trine_protocol::{Edit, ObjectView, Request};
@@ -72,7 +72,7 @@ pub async fn delete(ask: Ask, Names((namespace, key)): Names<(String, String)>) 
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
-fn shown(namespace: &str, key: &str, view: &ObjectView, mut headers: axum::http::HeaderMap) -> Response {
+fn shown(namespace: &str, key: &str, view: &ObjectView, mut headers: HeaderMap) -> Response {
     let object = Object::of(namespace, key, view);
     headers::put(&mut headers, header::ETAG, &format!("\"{}\"", object.digest));
     headers::put(&mut headers, headers::TIMESTAMP, &object.timestamp);
