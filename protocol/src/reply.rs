@@ -230,7 +230,7 @@ pub struct SegmentView {
     pub count: u64,
     /// The bytes of its canonical records.
     pub bytes: u64,
-    /// SHA-256 of its canonical records.
+    /// What it holds: a SHA-256 hash chain over its canonical records (`trine_ledger::segment`).
     #[serde(with = "serde_bytes")]
     pub identity: [u8; 32],
     /// The ledger's root at its end.

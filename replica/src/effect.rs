@@ -87,7 +87,7 @@ pub enum Persistence {
 /// Rows to be written atomically. The two kinds live in two databases, each with its own key space.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Rises by one.
+    /// Rises; not every number is used.
     pub id: BatchId,
     /// How durable.
     pub persistence: Persistence,

@@ -10,7 +10,7 @@ use crate::message::PeerMessage;
 
 /// Names a request at the driver; unique while the process runs.
 pub type RequestId = u64;
-/// Names a batch of rows; rises by one from 1 at each start.
+/// Names a batch of rows; rises from 1 at each start, with gaps.
 pub type BatchId = u64;
 
 /// One thing that happened.

@@ -170,7 +170,7 @@ pub struct Segment {
     pub count: u64,
     /// The bytes of its canonical records.
     pub bytes: u64,
-    /// SHA-256 of its canonical records, hexadecimal.
+    /// SHA-256 hash chain over its canonical records, hexadecimal.
     pub identity: String,
     /// The ledger's root at its end, hexadecimal.
     pub root: String,

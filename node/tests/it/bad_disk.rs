@@ -121,7 +121,11 @@ fn read(region: &Region, nodes: &[usize], path: &str, expected: &str, when: &str
     loop {
         for at in nodes {
             let Some(answer) = try_http(&region.node(*at).http, "GET", path, &[], b"") else {
-                assert!(nodes.len() > 1, "{when}: node {at} is gone:\n{}", region.log(*at));
+                assert!(
+                    nodes.len() > 1 && Instant::now() < deadline,
+                    "{when}: node {at} is gone:\n{}",
+                    region.log(*at)
+                );
                 continue;
             };
             if answer.status == 200 {
