@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 
 use trine_chaos::arena::cluster::enter::{Entrance, become_program};
 use trine_chaos::arena::control::{self, Command, Reshape, Response, Status};
-use trine_chaos::arena::network::units::{parse_share, parse_time};
 use trine_chaos::arena::network::{Cut, Direction};
+use trine_chaos::units::{parse_share, parse_time};
 
 /// Which arena, and how the answer looks.
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use clap::Args;
 use serde::Serialize;
 
 use trine_chaos::arena::Arena;
-use trine_chaos::arena::network::units::parse_time;
 use trine_chaos::arena::program::{Event, partition, rounds};
+use trine_chaos::units::parse_time;
 
 use super::up::ArenaArgs;
 

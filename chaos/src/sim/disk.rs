@@ -11,7 +11,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use trine_replica::{Batch, Persistence, Store, StoreError};
 
-use crate::arena::network::chance::Chance;
+use crate::chance::Chance;
 use crate::sim::sequencer::Sequencer;
 
 /// Ordered rows.

@@ -1,6 +1,6 @@
 //! What a run does to its world: sizes, faults, workload. A seed draws the details.
 
-use crate::arena::network::chance::Chance;
+use crate::chance::Chance;
 
 /// The plan of one run. Times are milliseconds of simulated time, probabilities are per event.
 #[derive(Debug, Clone)]

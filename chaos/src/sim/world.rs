@@ -15,7 +15,7 @@ use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
 use trine_replica::input::{Leadership, Payload, Peer, ProposeOutcome};
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica};
 
-use crate::arena::network::chance::Chance;
+use crate::chance::Chance;
 use crate::sim::disk::Disk;
 use crate::sim::event::{Event, Queue};
 use crate::sim::history::History;

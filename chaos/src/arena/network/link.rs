@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::chance::Chance;
 use super::limits::{LINK_BURST_BYTES, LINK_QUEUE_BYTES_DEFAULT};
+use crate::chance::Chance;
 
 /// How one direction behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,6 @@
 //! Nothing needs to be cleaned up. A namespace lives while one of our file descriptors or a process in it does,
 //! so that also a killed arena leaves nothing behind.
 
-pub mod chance;
 pub mod device;
 pub mod limits;
 pub mod link;
@@ -27,7 +26,6 @@ pub mod queue;
 pub mod router;
 pub mod rules;
 pub mod space;
-pub mod units;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_thousand_times_leave_sorted() {
-        let mut chance = super::super::chance::Chance::new(4);
+        let mut chance = crate::chance::Chance::new(4);
         let mut queue = DelayQueue::new(1000);
         for _ in 0..1000 {
             let due = chance.below(500);

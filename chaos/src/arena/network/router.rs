@@ -21,13 +21,13 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd::{read, write};
 use serde::{Deserialize, Serialize};
 
-use super::chance::Chance;
 use super::device::prefer_this_thread;
 use super::limits::{COUNTS_EVERY_NS, PACKETS_UNDER_WAY_MAX, READ_BATCH_PACKETS};
 use super::link::{Link, Verdict};
 use super::map::Map;
 use super::queue::DelayQueue;
 use super::rules::{Cut, Rules};
+use crate::chance::Chance;
 
 /// How far before other threads the router runs.
 const NICE: i32 = -15;

@@ -13,7 +13,7 @@ use super::load::Load;
 use super::verify::{Held, Violation, verify};
 use crate::arena::Arena;
 use crate::arena::digest::{self, LedgerReader, Place, Report};
-use crate::arena::network::chance::Chance;
+use crate::chance::Chance;
 
 /// How the rounds go.
 #[derive(Debug, Clone)]

@@ -1,0 +1,70 @@
+//! The checkers: one property each, judged from a run's evidence when the world is calm again.
+//!
+//! A checker knows neither arena nor product: it sees what clients were told, what nodes held in the end, and what was
+//! done to them. Each is a file with its statement, where the idea comes from, and the check, and is itself tested with
+//! histories that it must accept and histories that it must reject.
+
+pub mod counters;
+pub mod evidence;
+#[cfg(test)]
+#[allow(dead_code, reason = "each checker uses what it needs")]
+pub(crate) mod story;
+
+use serde::Serialize;
+
+pub use evidence::{
+    ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Sum,
+};
+
+/// The most violations that one checker reports of one run.
+pub const VIOLATIONS_MAX: usize = 20;
+
+/// A checker.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// Its name, as plans name it.
+    pub name: &'static str,
+    /// What it demands, in one sentence.
+    pub statement: &'static str,
+    /// Finds what breaks it.
+    pub run: fn(&Evidence) -> Vec<Violation>,
+}
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The checker that found it.
+    pub check: &'static str,
+    /// How the promise was broken.
+    pub what: String,
+}
+
+/// All checkers.
+pub const ALL: [Check; 1] = [counters::CHECK];
+
+impl Check {
+    /// A violation of this checker's statement.
+    #[must_use]
+    pub fn violated(&self, what: String) -> Violation {
+        Violation { check: self.name, what }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.check, self.what)
+    }
+}
+
+/// Lets these checkers judge; none named: all.
+#[must_use]
+pub fn judge(evidence: &Evidence, names: &[String]) -> Vec<Violation> {
+    let chosen = ALL.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name));
+    chosen
+        .flat_map(|check| {
+            let mut found = (check.run)(evidence);
+            found.truncate(VIOLATIONS_MAX);
+            found
+        })
+        .collect()
+}
