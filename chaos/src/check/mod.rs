@@ -4,11 +4,31 @@
 //! done to them. Each is a file with its statement, where the idea comes from, and the check, and is itself tested with
 //! histories that it must accept and histories that it must reject.
 
+pub mod clocks;
+pub mod convergence;
 pub mod counters;
 pub mod evidence;
+pub mod freshness;
+pub mod idempotency;
+pub mod intact;
+pub mod ledger;
+pub mod linearizable;
+pub mod liveness;
+pub mod maps;
+pub mod multi_values;
+pub mod nowhere;
+pub mod one_ledger;
+pub mod registers;
+pub mod resurrection;
+pub mod sessions;
+pub mod sets;
+
+mod backwards;
+mod sight;
 #[cfg(test)]
 #[allow(dead_code, reason = "each checker uses what it needs")]
 pub(crate) mod story;
+mod zones;
 
 use serde::Serialize;
 
@@ -40,7 +60,25 @@ pub struct Violation {
 }
 
 /// All checkers.
-pub const ALL: [Check; 1] = [counters::CHECK];
+pub const ALL: [Check; 17] = [
+    intact::CHECK,
+    convergence::CHECK,
+    one_ledger::CHECK,
+    ledger::CHECK,
+    idempotency::CHECK,
+    linearizable::CHECK,
+    registers::CHECK,
+    counters::CHECK,
+    sets::CHECK,
+    maps::CHECK,
+    multi_values::CHECK,
+    nowhere::CHECK,
+    resurrection::CHECK,
+    sessions::CHECK,
+    freshness::CHECK,
+    clocks::CHECK,
+    liveness::CHECK,
+];
 
 impl Check {
     /// A violation of this checker's statement.

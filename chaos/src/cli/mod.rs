@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod command;
 mod digest;
 mod probe;
@@ -34,6 +35,8 @@ enum Command {
     Partition(program::Partition),
     /// Run the core in a simulated world, from a seed or many
     Sim(sim::Sim),
+    /// Judge a recorded history
+    Check(check::Check),
     /// Recompute what stopped nodes hold, and compare it
     Digest(digest::Digest),
     /// Join a network namespace, then become a program
@@ -62,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Rounds(rounds) => rounds.run(),
         Command::Partition(partition) => partition.run(),
         Command::Sim(sim) => sim.run(),
+        Command::Check(check) => check.run(),
         Command::Digest(digest) => digest.run(),
         Command::Enter { network, die_with, program } => {
             let entrance = Entrance { user: None, network, die_with };

@@ -1,6 +1,8 @@
 //! `trine-chaos rounds` and `trine-chaos partition`: programs that end with a verdict.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,8 +12,11 @@ use clap::Args;
 use serde::Serialize;
 
 use trine_chaos::arena::Arena;
-use trine_chaos::arena::program::{Event, partition, rounds};
+use trine_chaos::arena::program::{partition, rounds};
+use trine_chaos::check::Evidence;
+use trine_chaos::history::Outcome;
 use trine_chaos::units::parse_time;
+use trine_chaos::workload::Workload;
 
 use super::up::ArenaArgs;
 
@@ -23,9 +28,15 @@ struct Common {
     /// Clients in each region
     #[arg(long, default_value_t = 4)]
     clients: usize,
+    /// Calls begun in a second, over all clients; 0: each client's next one when its last was answered
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
     /// Write every call down in this file, a line of JSON each
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// Write down in this file what nodes held in the end, for `trine-chaos check --held`
+    #[arg(long, value_name = "FILE")]
+    held: Option<PathBuf>,
     /// How the verdict looks
     #[arg(short, long, value_parser = ["table", "json"], default_value = "table")]
     output: String,
@@ -69,7 +80,7 @@ impl Rounds {
         let plan = rounds::Plan {
             rounds: self.rounds,
             all: !self.without_all,
-            clients_per_region: self.common.clients,
+            workload: self.common.workload(),
             before: self.before,
             down: self.down,
             patience: Duration::from_secs(self.common.arena.patience),
@@ -77,7 +88,7 @@ impl Rounds {
         };
         let mut arena = self.common.arena.arena()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (summary, events, report) = runtime.block_on(async {
+        let (summary, evidence, report) = runtime.block_on(async {
             self.common.arena.start_all(&mut arena).await?;
             rounds::run(&mut arena, &plan, |round, name, took| {
                 eprintln!(
@@ -88,7 +99,7 @@ impl Rounds {
             })
             .await
         })?;
-        self.common.finish(&arena, &summary, &events, summary.passed())?;
+        self.common.finish(&arena, &summary, &evidence, summary.passed())?;
         if self.common.output != "json" {
             super::digest::print(&report);
         }
@@ -102,24 +113,32 @@ impl Partition {
             region: self.region.clone(),
             before: self.before,
             cut: self.cut,
-            clients_per_region: self.common.clients,
+            workload: self.common.workload(),
             patience: Duration::from_secs(self.common.arena.patience),
+            seed: self.common.arena.seed,
         };
         let mut arena = self.common.arena.arena()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (summary, events) = runtime.block_on(async {
+        let (summary, evidence) = runtime.block_on(async {
             self.common.arena.start_all(&mut arena).await?;
             partition::run(&mut arena, &plan).await
         })?;
-        self.common.finish(&arena, &summary, &events, summary.passed())?;
+        self.common.finish(&arena, &summary, &evidence, summary.passed())?;
         Ok(ExitCode::from(u8::from(!summary.passed())))
     }
 }
 
 impl Common {
-    fn finish(&self, arena: &Arena, summary: &impl Serialize, events: &[Event], passed: bool) -> anyhow::Result<()> {
+    fn workload(&self) -> Workload {
+        Workload { clients_per_region: self.clients, rate_per_s: self.rate, ..Workload::default() }
+    }
+
+    fn finish(&self, arena: &Arena, summary: &impl Serialize, evidence: &Evidence, passed: bool) -> anyhow::Result<()> {
         if let Some(path) = &self.history {
-            write_history(path, events).with_context(|| format!("write {}", path.display()))?;
+            evidence.history.write_json(&mut create(path)?).with_context(|| format!("write {}", path.display()))?;
+        }
+        if let Some(path) = &self.held {
+            serde_json::to_writer(create(path)?, evidence).with_context(|| format!("write {}", path.display()))?;
         }
         let value = serde_json::to_value(summary)?;
         if self.output == "json" {
@@ -132,7 +151,7 @@ impl Common {
             table.add_row([name.replace('_', " "), value.to_string()]);
         }
         println!("{table}");
-        for (outcome, count) in rounds::outcomes(events) {
+        for (outcome, count) in outcomes(evidence) {
             println!("{count:>8}  {outcome}");
         }
         for violation in value.get("violations").and_then(|list| list.as_array()).into_iter().flatten() {
@@ -144,12 +163,20 @@ impl Common {
     }
 }
 
-fn write_history(path: &Path, events: &[Event]) -> anyhow::Result<()> {
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    for event in events {
-        serde_json::to_writer(&mut file, event)?;
-        file.write_all(b"\n")?;
+/// Counts by kind of outcome.
+fn outcomes(evidence: &Evidence) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in evidence.history.calls() {
+        let name = match &call.outcome {
+            Outcome::Ok(_) => "ok".to_owned(),
+            Outcome::Fail(why) => format!("failed: {why}"),
+            Outcome::Unknown(why) => format!("unknown: {why}"),
+        };
+        *counts.entry(name).or_insert(0) += 1;
     }
-    file.flush()?;
-    Ok(())
+    counts
+}
+
+fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
+    Ok(BufWriter::new(File::create(path).with_context(|| format!("write {}", path.display()))?))
 }

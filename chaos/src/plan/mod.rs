@@ -29,6 +29,9 @@
 //! must be well again within which time stands in `bounds`, and `checks` names the checkers (all by default).
 
 pub mod fault;
+#[cfg(test)]
+mod files;
+pub mod mixed;
 pub mod target;
 pub mod timeline;
 pub mod topology;

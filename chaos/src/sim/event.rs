@@ -39,18 +39,14 @@ pub enum Event {
     Elect { region: usize },
     /// A client begins an operation.
     Operation,
-    /// A node loses power.
-    Crash { node: usize },
-    /// A crashed node starts again.
+    /// A node starts.
     Start { node: usize },
-    /// A leader steps down.
-    Unseat { region: usize },
-    /// A region is cut off.
-    Split { region: usize },
-    /// All cuts end.
-    Heal,
-    /// One direction between two nodes is cut.
-    Cut { from: usize, to: usize },
+    /// One of the plan's faults begins.
+    Fault { occurrence: usize },
+    /// One of the plan's faults ends.
+    FaultOver { occurrence: usize },
+    /// A flapping cut opens or closes.
+    Flap { occurrence: usize },
 }
 
 /// Events in order of time, and of coming within one.

@@ -19,6 +19,8 @@ pub struct Entry {
     pub key: String,
     /// Its value.
     pub value: Bytes,
+    /// Its stamp.
+    pub stamp: Timestamp,
     /// Its leaf hash.
     pub leaf: Hash,
 }
@@ -99,6 +101,7 @@ pub fn replay(region: &RegionId, log: &Sequencer) -> Model {
                 model.records.push(Entry {
                     key: record.key.clone(),
                     value: append.body.value.clone(),
+                    stamp: record.header.stamp,
                     leaf: record.leaf,
                 });
                 frontier.push(record.leaf, |_| {});

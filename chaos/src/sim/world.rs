@@ -10,22 +10,28 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ed25519_dalek::SigningKey;
-use trine_crdt::{NodeId, Now, RegionId, WriterId};
+use trine_crdt::{NodeId, Now, RegionId, Timestamp, WriterId};
 use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
+use trine_protocol::RequestError;
+use trine_protocol::reply::Answer;
 use trine_replica::input::{Leadership, Payload, Peer, ProposeOutcome};
-use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica};
+use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
 use crate::chance::Chance;
+use crate::check::{ClockMark, Did, Happened, NodeEvent};
+use crate::plan::{Plan, Topology};
+use crate::sim::clients::Clients;
 use crate::sim::disk::Disk;
 use crate::sim::event::{Event, Queue};
-use crate::sim::history::History;
-use crate::sim::plan::Plan;
+use crate::sim::faults::{Faults, START_NS};
 use crate::sim::sequencer::Sequencer;
 use crate::sim::trace::Trace;
 
 /// The wall clocks' start: 2026-01-01.
 const WALL_START_NS: u64 = 1_767_225_600_000_000_000;
 const MS: u64 = 1_000_000;
+/// The share of nodes that a rumor reaches.
+const RUMOR_SHARE: f64 = 0.7;
 /// How long a silent link takes to be noticed.
 const SILENCE_NS: u64 = 1_500 * MS;
 
@@ -46,8 +52,9 @@ pub struct Node {
     delivered: u64,
     synced_at_ns: u64,
     told: Leadership,
-    wall_offset_ns: i64,
     tick_at_ns: u64,
+    /// Whether its clock was read since it was started.
+    clock_read: bool,
 }
 
 /// What a pair of nodes knows of the stream between them.
@@ -70,21 +77,29 @@ pub struct World {
     /// The regions' logs.
     pub logs: Vec<Rc<RefCell<Sequencer>>>,
     /// The clients.
-    pub history: History,
+    pub clients: Clients,
+    /// What goes wrong at the moment.
+    pub faults: Faults,
+    /// What went wrong, as it really happened.
+    pub happened: Vec<Happened>,
+    /// What nodes' clocks showed when they stopped and started.
+    pub clocks: Vec<ClockMark>,
+    /// What nodes did of themselves.
+    pub events: Vec<NodeEvent>,
+    /// When everything was healed.
+    pub healed_ns: Option<u64>,
+    /// When all nodes were first seen to hold the same after that.
+    pub converged_ns: Option<u64>,
     /// Simulated nanoseconds since the start.
     pub now_ns: u64,
     /// Chance.
     pub chance: Chance,
     /// What happened, as a hash.
     pub trace: Trace,
-    /// Broken expectations found on the way.
-    pub failures: Vec<String>,
-    /// Faults are over: messages arrive, proposals work.
-    pub calm: bool,
     queue: Queue,
     pairs: BTreeMap<(usize, usize), Pair>,
-    cut: BTreeMap<(usize, usize), bool>,
     genesis: Genesis,
+    numbers: BTreeMap<String, usize>,
 }
 
 impl World {
@@ -92,20 +107,17 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, plan: Plan) -> Self {
         let mut chance = Chance::new(seed);
-        let names = ["us-east-1", "eu-west-1", "ap-southeast-1"];
-        let regions: Vec<RegionId> = (0..plan.regions)
-            .map(|number| names.get(number).map_or_else(|| format!("region-{}", number + 1), ToString::to_string))
-            .map(|name| name.parse().expect("a region's name"))
-            .collect();
+        let topology = plan.topology;
+        let regions: Vec<RegionId> =
+            topology.region_names().iter().map(|name| name.parse().expect("a region's name")).collect();
         let genesis = Genesis {
             cluster: format!("{seed:032x}"),
-            regions: regions.iter().enumerate().map(|(number, id)| founding(number, id, plan.nodes)).collect(),
+            regions: regions.iter().enumerate().map(|(number, id)| founding(number, id, topology.nodes)).collect(),
         };
         let logs: Vec<_> = regions.iter().map(|_| Rc::new(RefCell::new(Sequencer::new()))).collect();
         let mut nodes = Vec::new();
         for (region, log) in logs.iter().enumerate() {
-            for _ in 0..plan.nodes {
-                let offset_ms = chance.below(2 * plan.skew_ms + 1) as i64 - plan.skew_ms as i64;
+            for _ in 0..topology.nodes {
                 nodes.push(Node {
                     region,
                     id: NodeId(chance.bits()),
@@ -116,27 +128,33 @@ impl World {
                     delivered: 0,
                     synced_at_ns: 0,
                     told: Leadership::default(),
-                    wall_offset_ns: offset_ms * MS as i64,
                     tick_at_ns: 0,
+                    clock_read: false,
                 });
             }
         }
+        let numbers = topology.node_names().into_iter().enumerate().map(|(number, name)| (name, number)).collect();
         let mut world = Self {
+            clients: Clients::of(&plan),
+            faults: Faults::of(&plan, seed),
             plan,
             nodes,
             regions,
             logs,
-            history: History::default(),
+            happened: Vec::new(),
+            clocks: Vec::new(),
+            events: Vec::new(),
+            healed_ns: None,
+            converged_ns: None,
             now_ns: 0,
             chance,
             trace: Trace::default(),
-            failures: Vec::new(),
-            calm: false,
             queue: Queue::default(),
             pairs: BTreeMap::new(),
-            cut: BTreeMap::new(),
             genesis,
+            numbers,
         };
+        world.book_faults();
         for node in 0..world.nodes.len() {
             let at = world.chance.below(200 * MS);
             world.queue.at(at, Event::Start { node });
@@ -146,6 +164,30 @@ impl World {
             world.queue.at(at, Event::Elect { region });
         }
         world
+    }
+
+    /// When clients end and everything heals.
+    #[must_use]
+    pub fn end_ns(&self) -> u64 {
+        START_NS + u64::try_from(self.plan.duration.as_nanos()).unwrap_or(u64::MAX / 2)
+    }
+
+    /// A node's number, by its name.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// Whether a node runs.
+    #[must_use]
+    pub fn running(&self, name: &str) -> bool {
+        self.number(name).is_some_and(|node| self.nodes[node].replica.is_some())
+    }
+
+    /// The number of a region, by its name.
+    #[must_use]
+    pub fn region(&self, name: &str) -> Option<usize> {
+        self.regions.iter().position(|region| region.to_string() == name)
     }
 
     /// Puts an event into the queue, `after_ns` from now.
@@ -177,14 +219,14 @@ impl World {
                 }
             }
             Event::Message { from, to, lives, message } => {
-                let whole = !self.is_cut(from, to) && self.nodes[from].life == lives.0;
+                let whole = !self.faults.is_cut(from, to) && self.nodes[from].life == lives.0;
                 if whole {
                     let id = self.nodes[from].id;
                     self.input(to, lives.1, Input::Message { from: id, message: *message });
                 }
             }
             Event::Rumor { from, to, bytes } => {
-                if !self.is_cut(from, to) {
+                if !self.faults.is_cut(from, to) {
                     let (id, life) = (self.nodes[from].id, self.nodes[to].life);
                     self.input(to, life, Input::Rumor { from: id, bytes });
                 }
@@ -216,15 +258,10 @@ impl World {
                 self.input(node, life, Input::ReadIndex { ticket, index });
             }
             Event::Elect { region } => self.elect(region),
-            Event::Unseat { region } => self.unseat(region),
-            Event::Crash { node } => self.crash(node),
             Event::Start { node } => self.start(node),
-            Event::Split { region } => self.split(region),
-            Event::Heal => self.heal(),
-            Event::Cut { from, to } => {
-                self.cut.insert((from, to), true);
-                self.relink(from, to);
-            }
+            Event::Fault { occurrence } => self.begin_fault(occurrence),
+            Event::FaultOver { occurrence } => self.end_fault(occurrence),
+            Event::Flap { occurrence } => self.flap(occurrence),
             Event::Operation => {}
         }
     }
@@ -237,7 +274,7 @@ impl World {
         }
         let Some(replica) = &mut state.replica else { return };
         let mut out = Outbox::default();
-        let wall = (WALL_START_NS + self.now_ns).saturating_add_signed(state.wall_offset_ns);
+        let wall = (WALL_START_NS + self.now_ns).saturating_add_signed(self.faults.clock_offset_ns(node, self.now_ns));
         let now = Now { wall_ns: wall, monotonic_ns: self.now_ns };
         self.trace.input(self.now_ns, node, &input);
         replica.handle(now, &state.disk, input, &mut out);
@@ -276,9 +313,9 @@ impl World {
                     }
                 }
                 Effect::Publish(bytes) => {
-                    if self.plan.gossip {
+                    if self.plan.nodes.gossip {
                         for to in (0..self.nodes.len()).filter(|to| *to != node) {
-                            if self.chance.happens(self.plan.rumor) {
+                            if self.chance.happens(RUMOR_SHARE) {
                                 let wait = self.delay(node, to) + self.chance.below(100 * MS);
                                 self.schedule(wait, Event::Rumor { from: node, to, bytes: bytes.clone() });
                             }
@@ -293,17 +330,12 @@ impl World {
                     self.schedule(wait, Event::Barrier { node, life, ticket });
                 }
                 Effect::Reply { request, answer } => {
-                    let (now_ns, history) = (self.now_ns, &mut self.history);
-                    if let Some(operation) = history.operations.get_mut(&request) {
-                        if let Ok(answer) = &answer {
-                            history.sessions[operation.session].merge(&answer.session);
-                        }
-                        operation.answered = Some((now_ns, answer));
-                    }
+                    self.read_clock(node, request, &answer);
+                    self.clients.answered(request, self.now_ns, answer);
                 }
                 Effect::Peers(_) | Effect::Roster(_) => {}
                 Effect::Halt { reason } => {
-                    self.failures.push(format!("node {node} halted: {reason}"));
+                    self.tell(node, Did::Halt, &reason);
                     self.nodes[node].halted = Some(reason);
                     self.nodes[node].replica = None;
                     return;
@@ -313,15 +345,16 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, message: trine_replica::PeerMessage) {
-        if self.is_cut(from, to) || (!self.calm && self.chance.happens(self.plan.drop)) {
+        let shape = self.faults.shape(from, to);
+        if self.faults.is_cut(from, to) || self.chance.happens(shape.loss) {
             return;
         }
         let lives = (self.nodes[from].life, self.nodes[to].life);
-        let copies = 1 + u64::from(!self.calm && self.chance.happens(self.plan.duplicate));
+        let copies = 1 + u64::from(self.chance.happens(shape.duplicate));
         for _ in 0..copies {
-            let mut wait = self.delay(from, to);
-            if !self.calm && self.chance.happens(self.plan.delay) {
-                wait += self.chance.below(1_000 * MS);
+            let mut wait = shape.delay_ns.unwrap_or_else(|| self.delay(from, to)) + self.chance.below(shape.jitter_ns);
+            if self.chance.happens(shape.reorder) {
+                wait += self.chance.below(shape.late_ns);
             }
             self.schedule(wait, Event::Message { from, to, lives, message: Box::new(message.clone()) });
         }
@@ -340,18 +373,15 @@ impl World {
         base + self.chance.below(base / 4 + MS)
     }
 
-    fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut.get(&(from, to)).copied().unwrap_or(false)
-    }
-
     /// Brings what two nodes will notice of each other up to date.
-    fn relink(&mut self, a: usize, b: usize) {
+    pub fn relink(&mut self, a: usize, b: usize) {
         if a == b {
             return;
         }
         let (a, b) = (a.min(b), a.max(b));
         let alive = |node: &Node| node.replica.is_some();
-        let wanted = alive(&self.nodes[a]) && alive(&self.nodes[b]) && !self.is_cut(a, b) && !self.is_cut(b, a);
+        let wanted =
+            alive(&self.nodes[a]) && alive(&self.nodes[b]) && !self.faults.is_cut(a, b) && !self.faults.is_cut(b, a);
         let pair = self.pairs.entry((a, b)).or_default();
         if pair.wanted == wanted {
             return;
@@ -391,9 +421,26 @@ impl World {
         }
     }
 
-    fn name(&self, node: usize) -> String {
-        let place = node % self.plan.nodes;
+    /// A node's name.
+    #[must_use]
+    pub fn name(&self, node: usize) -> String {
+        let place = node % self.plan.topology.nodes;
         self.genesis.regions[self.nodes[node].region].nodes[place].name.clone()
+    }
+
+    fn tell(&mut self, node: usize, what: Did, words: &str) {
+        let (node, words) = (self.name(node), words.to_owned());
+        self.events.push(NodeEvent { node, at_ns: self.now_ns, what, words });
+    }
+
+    /// The first stamp that a node gives an edit after its start must lie above what its clock had kept before.
+    fn read_clock(&mut self, node: usize, request: u64, answer: &Result<Box<Answer>, RequestError>) {
+        let edits = self.clients.call(request).is_some_and(|call| call.edit().is_some());
+        if let (Ok(answer), true, false) = (answer, edits, self.nodes[node].clock_read) {
+            self.nodes[node].clock_read = true;
+            let stamp = answer.timestamp;
+            self.clocks.push(ClockMark { node: self.name(node), at_ns: self.now_ns, stamp });
+        }
     }
 
     fn propose(&mut self, node: usize, life: u64, ticket: u64, entry: bytes::Bytes) {
@@ -402,7 +449,7 @@ impl World {
         }
         let region = self.nodes[node].region;
         let leads = self.logs[region].borrow().leader == Some(node);
-        let trouble = !self.calm && self.chance.happens(self.plan.proposal_trouble);
+        let trouble = self.chance.happens(self.faults.proposal_trouble(node));
         let (commits, outcome) = match (leads, trouble) {
             (false, _) => (false, ProposeOutcome::Refused),
             (true, false) => (true, ProposeOutcome::Committed),
@@ -484,7 +531,8 @@ impl World {
         self.schedule(wait, Event::Elect { region });
     }
 
-    fn crash(&mut self, node: usize) {
+    /// The power of a node goes.
+    pub fn crash(&mut self, node: usize) {
         if self.nodes[node].replica.take().is_none() {
             return;
         }
@@ -492,6 +540,11 @@ impl World {
         let mut chance = self.chance.clone();
         self.nodes[node].disk.crash(&mut chance);
         self.chance = chance;
+        self.nodes[node].clock_read = false;
+        if let Some(mark) = self.nodes[node].disk.synced.get(rows::CLOCK).and_then(|row| row.as_ref().try_into().ok()) {
+            let stamp = Timestamp { time: u64::from_be_bytes(mark), ..Timestamp::ZERO };
+            self.clocks.push(ClockMark { node: self.name(node), at_ns: self.now_ns, stamp });
+        }
         for peer in 0..self.nodes.len() {
             self.relink(node, peer);
             // Whatever it believed, it believes nothing when it comes back.
@@ -505,7 +558,8 @@ impl World {
         }
     }
 
-    fn start(&mut self, node: usize) {
+    /// A node starts, unless it runs or has given up.
+    pub fn start(&mut self, node: usize) {
         if self.nodes[node].replica.is_some() || self.nodes[node].halted.is_some() {
             return;
         }
@@ -515,7 +569,7 @@ impl World {
         let mut writer = [0; 16];
         writer[..8].copy_from_slice(&self.chance.bits().to_be_bytes());
         writer[8..].copy_from_slice(&self.chance.bits().to_be_bytes());
-        let founding = &self.genesis.regions[region].nodes[node % self.plan.nodes];
+        let founding = &self.genesis.regions[region].nodes[node % self.plan.topology.nodes];
         let mut config = Config::new(
             self.genesis.clone(),
             self.nodes[node].id,
@@ -525,14 +579,14 @@ impl World {
         );
         config.peer = founding.peer.clone();
         config.log_key = Some(log_seed(region));
-        config.gossip = self.plan.gossip;
-        config.segment_bytes = 4 * 1024;
-        config.delta_rows_max = self.plan.delta_rows_max;
+        config.gossip = self.plan.nodes.gossip;
+        config.segment_bytes = self.plan.nodes.segment_bytes.unwrap_or(config.segment_bytes);
+        config.delta_rows_max = self.plan.nodes.delta_rows_max.unwrap_or(config.delta_rows_max);
         let mut out = Outbox::default();
         match Replica::open(config, &self.nodes[node].disk, &mut out) {
             Ok(replica) => self.nodes[node].replica = Some(replica),
             Err(error) => {
-                self.failures.push(format!("node {node} does not start: {error}"));
+                self.tell(node, Did::RefuseToStart, &error.to_string());
                 self.nodes[node].halted = Some(error.to_string());
                 return;
             }
@@ -552,27 +606,6 @@ impl World {
         self.schedule(MS, Event::Deliver { node, life });
         self.schedule(200 * MS, Event::Flush { node, life });
     }
-
-    fn split(&mut self, region: usize) {
-        for a in 0..self.nodes.len() {
-            for b in 0..self.nodes.len() {
-                if (self.nodes[a].region == region) != (self.nodes[b].region == region) {
-                    self.cut.insert((a, b), true);
-                    self.relink(a, b);
-                }
-            }
-        }
-    }
-
-    /// Ends all cuts.
-    pub fn heal(&mut self) {
-        self.cut.clear();
-        for a in 0..self.nodes.len() {
-            for b in a + 1..self.nodes.len() {
-                self.relink(a, b);
-            }
-        }
-    }
 }
 
 /// The seed of a region's log key in every simulated world.
@@ -582,7 +615,7 @@ fn log_seed(region: usize) -> [u8; 32] {
 
 fn founding(number: usize, id: &RegionId, nodes: usize) -> GenesisRegion {
     let node = |place: usize| {
-        let name = format!("{id}-{}", place + 1);
+        let name = Topology::node(&id.to_string(), place);
         let peer = format!("peer-{name}");
         GenesisNode { addresses: vec![format!("/sim/{name}")], raft: format!("{name}:0"), peer, name }
     };

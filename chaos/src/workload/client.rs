@@ -128,6 +128,16 @@ impl Client {
         next
     }
 
+    /// Goes to another node of the region where it is: its own does not answer.
+    pub fn leave(&mut self, chance: &mut Chance) {
+        let region = self.topology.region_of(&self.node).unwrap_or_default();
+        let mut nodes = self.topology.nodes_of(&region);
+        nodes.retain(|node| *node != self.node);
+        if let Some(node) = nodes.get(usize::try_from(chance.below(nodes.len() as u64)).unwrap_or_default()) {
+            self.node.clone_from(node);
+        }
+    }
+
     /// Goes to another node.
     fn wander(&mut self, chance: &mut Chance) {
         let nodes = match self.workload.moves {

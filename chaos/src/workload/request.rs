@@ -6,7 +6,7 @@ use bytes::Bytes;
 use trine_protocol::Request;
 use trine_protocol::request::Precondition;
 
-use crate::history::{Action, After, Edit};
+use crate::history::{Action, After, Call, Edit, Known, Outcome};
 use crate::workload::Next;
 
 /// The ledger's namespace.
@@ -57,5 +57,29 @@ fn asked(edit: &Edit) -> trine_protocol::Edit {
         Edit::Field(name, edit) => Asked::Field { name: name.clone(), edit: Box::new(asked(edit)) },
         Edit::RemoveField(name) => Asked::RemoveField(name.clone()),
         Edit::Delete => Asked::Delete,
+    }
+}
+
+impl Next {
+    /// The call as it begins: nobody has answered yet.
+    #[must_use]
+    pub fn call(&self, id: u64, client: usize, session: usize, knew: Known, invoked_ns: u64) -> Call {
+        let writes = matches!(self.action, Action::Append { .. } | Action::Edit(_));
+        Call {
+            id,
+            client,
+            session,
+            region: self.region.clone(),
+            node: Some(self.node.clone()),
+            key: self.key.clone(),
+            action: self.action.clone(),
+            consistency: (!writes).then_some(self.consistency),
+            durability: writes.then_some(self.durability),
+            request_id: self.request_id.clone(),
+            knew,
+            invoked_ns,
+            returned_ns: None,
+            outcome: Outcome::Unknown("never answered".to_owned()),
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::apply::{Applied, Change, Lookup, Remembered};
+use trine_ledger::entry::Command;
 use trine_ledger::{Entry, Frontier, Hash, LedgerState, Record};
 
 use super::table::Table;
@@ -36,6 +37,19 @@ impl Lookup for Memory {
     }
 }
 
+/// A record as it stands on a disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its value.
+    pub value: &'a [u8],
+    /// Its stamp.
+    pub stamp: Timestamp,
+    /// Its leaf hash.
+    pub leaf: Hash,
+}
+
 /// Reads one stopped node's ledgers.
 #[derive(Debug)]
 pub struct LedgerReader {
@@ -53,11 +67,11 @@ impl LedgerReader {
         Ok(Self { data: data.to_owned(), region })
     }
 
-    /// Applies the own region's log and hands every record over: index, key, leaf, stamp.
+    /// Applies the own region's log and hands every record over, in order.
     ///
     /// # Errors
     /// When the log is damaged or does not apply.
-    pub fn own(&self, mut record: impl FnMut(u64, &str, &Hash, Timestamp)) -> anyhow::Result<Head> {
+    pub fn own(&self, mut record: impl FnMut(Standing<'_>)) -> anyhow::Result<Head> {
         let mut state = LedgerState::new(self.region.clone());
         let mut memory = Memory::default();
         log::replay(&self.data, |position, payload| {
@@ -67,9 +81,10 @@ impl LedgerReader {
             };
             let entry = Entry::from_bytes(&payload).with_context(at)?;
             let outcome = state.apply(position, &entry, &mut memory).with_context(at)?;
-            for applied in outcome.applied {
-                if let Applied::Record(applied) = applied {
-                    record(applied.index, &applied.key, &applied.leaf, applied.header.stamp);
+            for (command, applied) in entry.commands.iter().zip(outcome.applied) {
+                if let (Command::Append(append), Applied::Record(applied)) = (command, applied) {
+                    let (stamp, leaf) = (applied.header.stamp, applied.leaf);
+                    record(Standing { key: &applied.key, value: &append.body.value, stamp, leaf });
                     memory.latest.insert((applied.header.namespace.clone(), applied.key), applied.index);
                 }
             }
@@ -88,8 +103,8 @@ impl LedgerReader {
     pub fn roots_at(&self, sizes: &BTreeSet<u64>) -> anyhow::Result<BTreeMap<u64, String>> {
         let mut frontier = Frontier::default();
         let mut roots = BTreeMap::from([(0, hex(&frontier.root()))]);
-        let head = self.own(|_, _, leaf, _| {
-            frontier.push(*leaf, |_| ());
+        let head = self.own(|record| {
+            frontier.push(record.leaf, |_| ());
             if sizes.contains(&frontier.size()) {
                 roots.insert(frontier.size(), hex(&frontier.root()));
             }
@@ -103,21 +118,44 @@ impl LedgerReader {
     /// # Errors
     /// When something is damaged, or a mirror has a gap.
     pub fn heads(&self) -> anyhow::Result<BTreeMap<String, Head>> {
-        let mut heads = BTreeMap::from([(self.region.to_string(), self.own(|_, _, _, _| ())?)]);
-        let table = Table::open(&self.data, "derived")?;
+        let own = self.own(|_| ())?;
         let mut frontiers: BTreeMap<String, Frontier> = BTreeMap::new();
+        self.mirrored(|region, record| frontiers.entry(region.to_owned()).or_default().push(record.leaf, |_| ()))?;
+        let show = |frontier: Frontier| Head { size: frontier.size(), root: hex(&frontier.root()) };
+        let mut heads: BTreeMap<String, Head> =
+            frontiers.into_iter().map(|(region, frontier)| (region, show(frontier))).collect();
+        heads.insert(self.region.to_string(), own);
+        Ok(heads)
+    }
+
+    /// Hands over every record of every ledger with its region's name, each ledger's in order.
+    ///
+    /// # Errors
+    /// When something is damaged, or a mirror has a gap.
+    pub fn records(&self, mut record: impl FnMut(&str, Standing<'_>)) -> anyhow::Result<()> {
+        let region = self.region.to_string();
+        self.own(|standing| record(&region, standing))?;
+        self.mirrored(record)
+    }
+
+    /// Hands over every mirrored record, verified, with its region's name.
+    fn mirrored(&self, mut take: impl FnMut(&str, Standing<'_>)) -> anyhow::Result<()> {
+        let table = Table::open(&self.data, "derived")?;
+        let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for row in table.rows(b"m") {
             let (key, bytes) = row?;
             let (region, index) = mirrored(&key).context("a mirrored record's row without a place")?;
-            let frontier = frontiers.entry(region.clone()).or_default();
-            ensure!(frontier.size() == index, "the mirror of {region} has no record {}", frontier.size());
-            let record = Record::from_bytes(&bytes).with_context(|| format!("record {index} of {region}"))?;
-            record.verify().with_context(|| format!("record {index} of {region}"))?;
-            frontier.push(record.leaf(), |_| ());
+            let size = sizes.entry(region.clone()).or_default();
+            ensure!(*size == index, "the mirror of {region} has no record {size}");
+            *size += 1;
+            let name = || format!("record {index} of {region}");
+            let record = Record::from_bytes(&bytes).with_context(name)?;
+            let header = record.verify().with_context(name)?;
+            let body = record.body.as_ref().with_context(name)?;
+            let (stamp, leaf) = (header.stamp, record.leaf());
+            take(&region, Standing { key: &body.key, value: &body.value, stamp, leaf });
         }
-        let show = |frontier: Frontier| Head { size: frontier.size(), root: hex(&frontier.root()) };
-        heads.extend(frontiers.into_iter().map(|(region, frontier)| (region, show(frontier))));
-        Ok(heads)
+        Ok(())
     }
 }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::Layout;
 
-pub use ledgers::LedgerReader;
+pub use ledgers::{LedgerReader, Standing};
 pub use objects::objects;
 
 /// One ledger's head.

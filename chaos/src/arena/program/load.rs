@@ -1,24 +1,30 @@
-//! Clients in every region that append, set, add and count, one call after the other, until told to stop.
+//! A workload's clients against real nodes: each asks what its generator says, when it is due, until told to stop.
+//!
+//! Retries are off, so that a call is one attempt. A client talks to one node at a time, by name; when that one does not
+//! answer it goes to another of its region, as a user's client would, and takes its session along.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use trine_client::{CallOptions, Client, ClientError};
-use trine_protocol::reply::Reply;
-use trine_protocol::{Durability, Edit, Request, RequestError};
+use tokio::time::Instant;
+use trine_client::{CallOptions, Client as Connection, ClientError, Session};
 
-use super::history::{Event, History, Kind, Outcome, Placed};
 use crate::arena::cluster::Layout;
+use crate::chance::Chance;
+use crate::history::{Call, Known, Outcome, Recorder};
+use crate::plan::Topology;
+use crate::workload::{Client, Workload};
 
 /// How long a call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a client rests after a failed call, so that a region without a majority is not asked in a tight loop.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(20);
+/// The most calls of one client under way at once; what is due then begins late.
+const CALLS_OPEN_MAX: usize = 64;
 
 /// The running clients.
 #[derive(Debug)]
@@ -27,49 +33,47 @@ pub struct Load {
     clients: JoinSet<()>,
 }
 
-/// A client of a region, retries off.
+/// A client of one node, retries off.
 ///
 /// # Errors
 /// When the identity cannot be read.
-pub fn client(layout: &Layout, region: &str) -> anyhow::Result<Client> {
-    let mut builder = Client::builder().directory(&layout.client)?.retries(0).deadline(CALL_DEADLINE);
-    builder = builder.region(region.parse().with_context(|| format!("region {region}"))?);
-    for node in layout.nodes.iter().filter(|node| node.region == region) {
-        builder = builder.seed(&node.libp2p)?;
-    }
-    Ok(builder.build()?)
-}
-
-/// A client of one node, for asking it about itself.
-///
-/// # Errors
-/// When the identity cannot be read.
-pub fn pinned(identity: &Path, libp2p: &str) -> anyhow::Result<Client> {
-    let builder = Client::builder().directory(identity)?.seed(libp2p)?.pinned();
+pub fn pinned(identity: &Path, libp2p: &str) -> anyhow::Result<Connection> {
+    let builder = Connection::builder().directory(identity)?.seed(libp2p)?.pinned();
     Ok(builder.retries(0).deadline(CALL_DEADLINE).build()?)
 }
 
+/// The size of a prepared cluster.
+#[must_use]
+pub fn topology(layout: &Layout) -> Topology {
+    let regions: std::collections::BTreeSet<&str> = layout.nodes.iter().map(|node| node.region.as_str()).collect();
+    Topology { regions: regions.len(), nodes: layout.nodes.len() / regions.len().max(1) }
+}
+
 impl Load {
-    /// Starts so many clients in each region.
+    /// Starts a workload's clients.
     ///
     /// # Errors
     /// When a client cannot be built.
-    pub fn start(layout: &Layout, clients_per_region: usize, history: &History) -> anyhow::Result<Self> {
+    pub fn start(layout: &Layout, workload: &Workload, seed: u64, recorder: &Recorder) -> anyhow::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut clients = JoinSet::new();
-        let mut regions: Vec<&str> = layout.nodes.iter().map(|node| node.region.as_str()).collect();
-        regions.dedup();
-        for region in regions {
-            for _ in 0..clients_per_region {
-                let number = clients.len();
-                let worker = Worker { number, region: region.to_owned(), client: client(layout, region)? };
-                clients.spawn(worker.work(history.clone(), stopped.clone()));
+        let all = Client::all(workload, topology(layout));
+        let every =
+            (workload.rate_per_s > 0).then(|| Duration::from_secs_f64(all.len() as f64 / workload.rate_per_s as f64));
+        for client in all {
+            let mut connections = BTreeMap::new();
+            for node in &layout.nodes {
+                connections.insert(node.name.clone(), pinned(&layout.client, &node.libp2p)?);
             }
+            let chance = Chance::new(seed ^ ((client.number as u64 + 1) << 24));
+            let (recorder, session) = (recorder.clone(), Session::new());
+            let worker = Worker { client, connections, session, chance, recorder, every };
+            clients.spawn(worker.work(stopped.clone()));
         }
         Ok(Self { stop, clients })
     }
 
-    /// Lets each client finish its call and ends.
+    /// Lets each client finish its calls and ends.
     ///
     /// # Errors
     /// When a client panicked.
@@ -84,92 +88,81 @@ impl Load {
 
 /// One client.
 struct Worker {
-    number: usize,
-    region: String,
     client: Client,
+    connections: BTreeMap<String, Connection>,
+    session: Session,
+    chance: Chance,
+    recorder: Recorder,
+    every: Option<Duration>,
 }
 
 impl Worker {
-    async fn work(self, history: History, stopped: watch::Receiver<bool>) {
-        let options = CallOptions::new().durability(Durability::Region).retries(0);
-        let mut count = 0u64;
-        while !*stopped.borrow() {
-            count += 1;
-            let (kind, key, value, request) = self.next(count);
-            let invoked_ns = history.now_ns();
-            let result = self.client.request(&options, request).await;
-            let returned_ns = history.now_ns();
-            let outcome = match result {
-                Ok(answer) => Outcome::Ok {
-                    node: self.client.endpoint().map(|endpoint| endpoint.name),
-                    time: answer.timestamp.time,
-                    record: match answer.reply {
-                        Reply::Appended(appended) => Some(Placed {
-                            region: appended.region.to_string(),
-                            index: appended.index,
-                            stamp: appended.timestamp.time,
-                            leaf: appended.leaf.iter().map(|byte| format!("{byte:02x}")).collect(),
-                        }),
-                        _ => None,
-                    },
-                },
-                Err(error) if was_not_done(&error) => Outcome::Fail(error.to_string()),
-                Err(error) => Outcome::Unknown(error.to_string()),
-            };
-            let failed = !matches!(outcome, Outcome::Ok { .. });
-            let (client, region) = (self.number, self.region.clone());
-            history.push(Event { client, region, kind, key, value, invoked_ns, returned_ns, outcome });
-            if failed {
-                tokio::time::sleep(REST_AFTER_FAILURE).await;
+    async fn work(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut open: JoinSet<Call> = JoinSet::new();
+        // Clients do not all begin at once.
+        let first = self.every.unwrap_or(REST_AFTER_FAILURE).mul_f64(self.chance.below(1_000) as f64 / 1_000.0);
+        let mut due = Instant::now() + first;
+        while !*stopped.borrow_and_update() {
+            let room = if self.every.is_some() { open.len() < CALLS_OPEN_MAX } else { open.is_empty() };
+            tokio::select! {
+                _ = stopped.changed() => {}
+                () = tokio::time::sleep_until(due), if room => {
+                    due += self.every.unwrap_or_default();
+                    self.ask(&mut open);
+                }
+                Some(ended) = open.join_next() => {
+                    let Ok(call) = ended else { continue };
+                    if self.ended(call) && self.every.is_none() {
+                        due = Instant::now() + REST_AFTER_FAILURE;
+                    }
+                }
             }
         }
-        self.client.close().await;
-    }
-
-    fn next(&self, count: u64) -> (Kind, String, String, Request) {
-        let value = format!("{}-{count}", self.number);
-        let bytes = || Bytes::from(value.clone());
-        let (kind, key, edit) = match count % 4 {
-            0 => {
-                let key = format!("record/{value}");
-                let request = Request::Append {
-                    namespace: "default".to_owned(),
-                    key: key.clone(),
-                    value: bytes(),
-                    content_type: "text/plain".to_owned(),
-                    metadata: BTreeMap::new(),
-                    idempotency_key: Some(value.clone()),
-                    if_match: None,
-                    with_proof: false,
-                };
-                return (Kind::Append, key, value, request);
+        while let Some(ended) = open.join_next().await {
+            if let Ok(call) = ended {
+                self.ended(call);
             }
-            1 => (Kind::Set, format!("register/{}", self.number), Edit::Set(bytes())),
-            2 => (Kind::Add, format!("set/{}", self.number % 4), Edit::Add(bytes())),
-            _ => (Kind::Increment, counter_key(&self.region), Edit::Increment(1)),
-        };
-        let request = Request::ObjectEdit { namespace: "objects".to_owned(), key: key.clone(), edit };
-        (kind, key, value, request)
+        }
+        for connection in self.connections.values() {
+            connection.close().await;
+        }
     }
-}
 
-/// The counter that a region's clients share.
-#[must_use]
-pub fn counter_key(region: &str) -> String {
-    format!("counter/{region}")
-}
+    /// Begins the client's next call.
+    fn ask(&mut self, open: &mut JoinSet<Call>) {
+        let next = self.client.next(&mut self.chance);
+        let Some(connection) = self.connections.get(&next.node).cloned() else { return };
+        let (recorder, session, number) = (self.recorder.clone(), self.session.clone(), self.client.number);
+        open.spawn(async move {
+            let token = session.token();
+            let options = CallOptions::new()
+                .consistency(next.consistency)
+                .durability(next.durability)
+                .session(session)
+                .retries(0);
+            let knew = Known::from(&token);
+            let mut call = next.call(recorder.number(), number, number, knew, recorder.now_ns());
+            let result = connection.request(&options, next.request()).await;
+            call.returned_ns = Some(recorder.now_ns());
+            call.outcome = match result {
+                Ok(answer) => Outcome::of(&call.action, &Ok(answer)),
+                Err(ClientError::Request(error)) => Outcome::of(&call.action, &Err(error)),
+                Err(error) if error.retryable() => Outcome::Fail(error.to_string()),
+                Err(error) => Outcome::Unknown(error.to_string()),
+            };
+            call
+        });
+    }
 
-/// Whether the error says that nothing was done. Everything else counts as unknown.
-fn was_not_done(error: &ClientError) -> bool {
-    error.retryable()
-        || matches!(
-            error,
-            ClientError::Request(
-                RequestError::Invalid { .. }
-                    | RequestError::Forbidden { .. }
-                    | RequestError::TooLarge { .. }
-                    | RequestError::WrongKind { .. }
-                    | RequestError::Unsupported { .. }
-            )
-        )
+    /// Takes a call in that has ended; says whether it failed.
+    fn ended(&mut self, call: Call) -> bool {
+        let failed = call.ok().is_none();
+        self.client.told(&call);
+        // A condition that did not hold is an answer; anything else may be the node.
+        if failed && call.node.as_deref() == Some(self.client.node.as_str()) {
+            self.client.leave(&mut self.chance);
+        }
+        self.recorder.push(call);
+        failed
+    }
 }

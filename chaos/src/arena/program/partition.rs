@@ -8,12 +8,15 @@ use trine_client::{CallOptions, Client};
 use trine_protocol::{Consistency, View};
 
 use super::agreement;
-use super::history::{Event, History, Outcome};
-use super::load::{Load, counter_key, pinned};
-use super::rounds::read_disks;
-use super::verify::{Violation, verify};
+use super::evidence::read_disks;
+use super::load::{Load, pinned};
 use crate::arena::Arena;
 use crate::arena::network::Cut;
+use crate::check::{Evidence, Happened, Violation, judge};
+use crate::history::{Call, Recorder};
+use crate::plan::Bounds;
+use crate::workload::Workload;
+use crate::workload::request::OBJECTS;
 
 /// How often the other side is asked whether something came.
 const POLL: Duration = Duration::from_millis(10);
@@ -27,8 +30,10 @@ pub struct Plan {
     pub before: Duration,
     /// How long the cut lasts.
     pub cut: Duration,
-    /// Clients in each region.
-    pub clients_per_region: usize,
+    /// What clients do.
+    pub workload: Workload,
+    /// What chance starts from.
+    pub seed: u64,
     /// How long crossing and agreement may take.
     pub patience: Duration,
 }
@@ -66,70 +71,87 @@ impl Summary {
     }
 }
 
-/// Runs it in an arena whose nodes are ready; stops them; verifies.
+/// Runs it in an arena whose nodes are ready; stops them; judges.
 ///
 /// # Errors
 /// When nothing crosses, nodes do not agree in time, or a disk cannot be read.
-pub async fn run(arena: &mut Arena, plan: &Plan) -> anyhow::Result<(Summary, Vec<Event>)> {
+pub async fn run(arena: &mut Arena, plan: &Plan) -> anyhow::Result<(Summary, Evidence)> {
     let layout = arena.cluster().layout().clone();
     let node_of = |inside: bool| layout.nodes.iter().find(|node| (node.region == plan.region) == inside);
     let inside = node_of(true).with_context(|| format!("no region {}", plan.region))?;
     let outside = node_of(false).context("only one region")?;
-    let watch_out = Watch::new(pinned(&layout.client, &outside.libp2p)?, counter_key(&plan.region));
-    let watch_in = Watch::new(pinned(&layout.client, &inside.libp2p)?, counter_key(&outside.region));
+    let inner = pinned(&layout.client, &inside.libp2p)?;
+    let outer = pinned(&layout.client, &outside.libp2p)?;
 
-    let history = History::default();
-    let load = Load::start(&layout, plan.clients_per_region, &history)?;
+    let recorder = Recorder::default();
+    let load = Load::start(&layout, &plan.workload, plan.seed, &recorder)?;
     tokio::time::sleep(plan.before).await;
-    let cut_ns = history.now_ns();
+    let cut_ns = recorder.now_ns();
     arena.network().router().cut(Cut { region: plan.region.clone(), ..Cut::default() })?;
     tokio::time::sleep(plan.cut).await;
     // The clients end before the heal: what is seen to cross later was written during the cut.
     load.finish().await?;
-    let (before_out, before_in) = (watch_out.read().await?, watch_in.read().await?);
+    let watch_out = Watch::begin(&inner, &outer, &plan.region).await?;
+    let watch_in = Watch::begin(&outer, &inner, &outside.region).await?;
     arena.network().router().heal(None);
-    let healed = Instant::now();
+    let (healed, healed_ns) = (Instant::now(), recorder.now_ns());
     let (first_out, first_in, agreed) = tokio::join!(
-        watch_out.wait_above(before_out, healed, plan.patience),
-        watch_in.wait_above(before_in, healed, plan.patience),
+        watch_out.wait_above(healed, plan.patience),
+        watch_in.wait_above(healed, plan.patience),
         agreement::wait(&layout, plan.patience),
     );
-    let (first_out_ms, first_in_ms, agreed_ms) = (millis(first_out?), millis(first_in?), millis(agreed?));
+    let (first_out_ms, first_in_ms, agreed) = (millis(first_out?), millis(first_in?), agreed?);
     arena.parts().0.stop_all().await?;
-    let events = history.events();
-    let (report, nodes) = read_disks(arena)?;
-    let is_ok = |event: &&Event| matches!(event.outcome, Outcome::Ok { .. });
-    let acknowledged: Vec<&Event> = events.iter().filter(is_ok).collect();
-    let acknowledged_inside = acknowledged.iter().filter(|event| event.region == plan.region).count();
+    let (report, held) = read_disks(arena)?;
+    let (kind, targets) = ("split".to_owned(), vec![plan.region.clone()]);
+    let split = Happened { kind, targets, from_ns: cut_ns, until_ns: Some(healed_ns), detail: String::new() };
+    let evidence = Evidence {
+        history: recorder.history(),
+        bounds: Bounds { converge_within: plan.patience, ..Bounds::default() },
+        held,
+        faults: vec![split],
+        ended_ns: Some(healed_ns),
+        healed_ns: Some(healed_ns),
+        converged_ns: Some(healed_ns + u64::try_from(agreed.as_nanos())?),
+        ..Evidence::default()
+    };
+    let violations = judge(&evidence, &[]);
+    let acknowledged: Vec<&Call> = evidence.history.calls().iter().filter(|call| call.ok().is_some()).collect();
+    let acknowledged_inside = acknowledged.iter().filter(|call| call.region == plan.region).count();
     let summary = Summary {
         region: plan.region.clone(),
         acknowledged_inside,
         acknowledged_outside: acknowledged.len() - acknowledged_inside,
-        acknowledged_during_cut: acknowledged.iter().filter(|event| event.invoked_ns >= cut_ns).count(),
-        unknown: events.iter().filter(|event| matches!(event.outcome, Outcome::Unknown(_))).count(),
+        acknowledged_during_cut: acknowledged.iter().filter(|call| call.invoked_ns >= cut_ns).count(),
+        unknown: evidence.history.counts().2,
         first_out_ms,
         first_in_ms,
-        agreed_ms,
+        agreed_ms: millis(agreed),
         digests_equal: report.equal(),
-        violations: verify(&events, &nodes),
+        violations,
     };
-    Ok((summary, events))
+    Ok((summary, evidence))
 }
 
-/// Watches one region's counter from a node of another.
+/// A counter that one side of a cut has added to, watched from the other.
 struct Watch {
     client: Client,
     key: String,
+    before: i64,
 }
 
 impl Watch {
-    fn new(client: Client, key: String) -> Self {
-        Self { client, key }
+    /// Adds on one side, where the other cannot see it yet.
+    async fn begin(here: &Client, there: &Client, region: &str) -> anyhow::Result<Self> {
+        let mut watch = Self { client: there.clone(), key: format!("watch/{region}"), before: 0 };
+        watch.before = watch.read().await?;
+        here.incr(OBJECTS, &watch.key, 1).await?;
+        Ok(watch)
     }
 
     async fn read(&self) -> anyhow::Result<i64> {
         let options = CallOptions::new().consistency(Consistency::Eventual);
-        let view = self.client.object_get_with(&options, "objects", &self.key).await?;
+        let view = self.client.object_get_with(&options, OBJECTS, &self.key).await?;
         let total = view.and_then(|view| {
             view.views.into_iter().find_map(|view| match view {
                 View::Counter(total) => Some(total),
@@ -139,11 +161,11 @@ impl Watch {
         Ok(total.unwrap_or_default())
     }
 
-    async fn wait_above(&self, before: i64, healed: Instant, patience: Duration) -> anyhow::Result<Duration> {
+    async fn wait_above(&self, healed: Instant, patience: Duration) -> anyhow::Result<Duration> {
         let mut poll = tokio::time::interval(POLL);
         while healed.elapsed() <= patience {
             poll.tick().await;
-            if self.read().await? > before {
+            if self.read().await? > self.before {
                 return Ok(healed.elapsed());
             }
         }

@@ -1,19 +1,20 @@
 //! Kill after kill under load: a random node each round, then all at once; at the end everything acknowledged is there.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
-use trine_crdt::View;
 
 use super::agreement;
-use super::history::{Event, History, Outcome};
+use super::evidence::read_disks;
 use super::load::Load;
-use super::verify::{Held, Violation, verify};
 use crate::arena::Arena;
-use crate::arena::digest::{self, LedgerReader, Place, Report};
+use crate::arena::digest::Report;
 use crate::chance::Chance;
+use crate::check::{Evidence, Happened, Violation, judge};
+use crate::history::Recorder;
+use crate::plan::Bounds;
+use crate::workload::Workload;
 
 /// How the rounds go.
 #[derive(Debug, Clone)]
@@ -22,8 +23,8 @@ pub struct Plan {
     pub rounds: usize,
     /// Whether all nodes are killed at once after them.
     pub all: bool,
-    /// Clients in each region.
-    pub clients_per_region: usize,
+    /// What clients do.
+    pub workload: Workload,
     /// Load before each kill.
     pub before: Duration,
     /// How long a killed node stays down.
@@ -69,7 +70,7 @@ impl Summary {
     }
 }
 
-/// Runs the rounds in an arena whose nodes are ready; stops them; verifies. `tell` hears of each round.
+/// Runs the rounds in an arena whose nodes are ready; stops them; judges. `tell` hears of each round.
 ///
 /// # Errors
 /// When a node does not come back, or its disk cannot be read.
@@ -77,22 +78,28 @@ pub async fn run(
     arena: &mut Arena,
     plan: &Plan,
     tell: impl Fn(usize, &str, Duration),
-) -> anyhow::Result<(Summary, Vec<Event>, Report)> {
-    let history = History::default();
+) -> anyhow::Result<(Summary, Evidence, Report)> {
+    let recorder = Recorder::default();
     let layout = arena.cluster().layout().clone();
-    let load = Load::start(&layout, plan.clients_per_region, &history)?;
+    let load = Load::start(&layout, &plan.workload, plan.seed, &recorder)?;
     let mut chance = Chance::new(plan.seed);
-    let mut ready_ms = Vec::new();
+    let (mut ready_ms, mut faults) = (Vec::new(), Vec::new());
     let names = arena.cluster().names();
+    let killed = |targets: Vec<String>, from_ns: u64| {
+        let (kind, until_ns) = ("kill".to_owned(), Some(recorder.now_ns()));
+        Happened { kind, targets, from_ns, until_ns, detail: String::new() }
+    };
     for round in 0..plan.rounds {
         tokio::time::sleep(plan.before).await;
         let name = names[usize::try_from(chance.below(names.len() as u64))?].clone();
         let (cluster, network) = arena.parts();
+        let from_ns = recorder.now_ns();
         cluster.node(&name)?.kill().await?;
         tokio::time::sleep(plan.down).await;
         cluster.start(network, &name)?;
         let took =
             cluster.wait_ready(network, &names, plan.patience).await.with_context(|| format!("round {round}"))?;
+        faults.push(killed(vec![name.clone()], from_ns));
         ready_ms.push(millis(took));
         tell(round, &name, took);
     }
@@ -100,92 +107,54 @@ pub async fn run(
     if plan.all {
         tokio::time::sleep(plan.before).await;
         let (cluster, network) = arena.parts();
+        let from_ns = recorder.now_ns();
         cluster.kill_all().await?;
         cluster.start_all(network)?;
         let took = cluster.wait_ready(network, &names, plan.patience).await.context("after all were killed")?;
+        faults.push(killed(names.clone(), from_ns));
         ready_all_ms = Some(millis(took));
         tell(plan.rounds, "all", took);
         tokio::time::sleep(plan.before).await;
     }
     load.finish().await?;
-    let quiet = Instant::now();
+    let healed_ns = recorder.now_ns();
     agreement::wait(&layout, plan.patience).await?;
-    let agreed_ms = millis(quiet.elapsed());
+    let converged_ns = recorder.now_ns();
     arena.parts().0.stop_all().await?;
-    let events = history.events();
-    let (report, nodes) = read_disks(arena)?;
-    let violations = verify(&events, &nodes);
+    let (report, held) = read_disks(arena)?;
+    let evidence = Evidence {
+        history: recorder.history(),
+        bounds: Bounds { converge_within: plan.patience, ..Bounds::default() },
+        held,
+        faults,
+        ended_ns: Some(healed_ns),
+        healed_ns: Some(healed_ns),
+        converged_ns: Some(converged_ns),
+        ..Evidence::default()
+    };
+    let violations = judge(&evidence, &[]);
     ready_ms.sort_unstable();
-    let count = |wanted: fn(&Outcome) -> bool| events.iter().filter(|event| wanted(&event.outcome)).count();
+    let (acknowledged, failed, unknown) = evidence.history.counts();
+    let appended = |call: &&crate::history::Call| call.ok().is_some_and(|seen| seen.record.is_some());
     let summary = Summary {
         rounds: plan.rounds,
         all: plan.all,
-        acknowledged: count(|outcome| matches!(outcome, Outcome::Ok { .. })),
-        failed: count(|outcome| matches!(outcome, Outcome::Fail(_))),
-        unknown: count(|outcome| matches!(outcome, Outcome::Unknown(_))),
-        appends: count(|outcome| matches!(outcome, Outcome::Ok { record: Some(_), .. })),
+        acknowledged,
+        failed,
+        unknown,
+        appends: evidence.history.calls().iter().filter(appended).count(),
         ready_ms: (
             ready_ms.get(ready_ms.len() / 2).copied().unwrap_or_default(),
             ready_ms.last().copied().unwrap_or_default(),
         ),
         ready_all_ms,
-        agreed_ms,
+        agreed_ms: (converged_ns - healed_ns) / 1_000_000,
         digests_equal: report.equal(),
         violations,
     };
-    Ok((summary, events, report))
-}
-
-/// Reads what the stopped nodes hold, for the digests and for the checkers.
-///
-/// # Errors
-/// When a disk is damaged.
-pub fn read_disks(arena: &Arena) -> anyhow::Result<(Report, Vec<Held>)> {
-    let places = digest::places(arena.directory())?;
-    let report = digest::read(&places)?;
-    let nodes = places.iter().map(held).collect::<anyhow::Result<_>>()?;
-    Ok((report, nodes))
-}
-
-fn held(place: &Place) -> anyhow::Result<Held> {
-    let mut held = Held { node: place.name.clone(), region: place.region.clone(), ..Held::default() };
-    LedgerReader::open(&place.data, place.region.parse()?)?.own(|index, key, leaf, _| {
-        let leaf = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
-        held.records.insert(index, (key.to_owned(), leaf));
-    })?;
-    digest::objects(&place.data, |_, key, object| {
-        let key = String::from_utf8_lossy(key).into_owned();
-        for view in object.view() {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            match view {
-                View::Register(value) => drop(held.registers.insert(key.clone(), text(&value))),
-                View::Counter(total) => drop(held.counters.insert(key.clone(), total)),
-                View::Set(elements) => {
-                    held.sets.insert(key.clone(), elements.iter().map(|element| text(element)).collect());
-                }
-                View::MultiValue(_) | View::Map(_) => {}
-            }
-        }
-        Ok(())
-    })?;
-    Ok(held)
+    Ok((summary, evidence, report))
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Counts by kind of outcome, for tables.
-#[must_use]
-pub fn outcomes(events: &[Event]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for event in events {
-        let name = match &event.outcome {
-            Outcome::Ok { .. } => "ok".to_owned(),
-            Outcome::Fail(why) => format!("failed: {why}"),
-            Outcome::Unknown(why) => format!("unknown: {why}"),
-        };
-        *counts.entry(name).or_insert(0) += 1;
-    }
-    counts
 }

@@ -1,0 +1,52 @@
+//! What stopped nodes hold, read from their disks for the checkers.
+
+use std::collections::BTreeMap;
+
+use trine_crdt::NamespaceId;
+use trine_crdt::digest::SumDigest;
+
+use crate::arena::Arena;
+use crate::arena::digest::{self, LedgerReader, Place, Report};
+use crate::check::{Held, HeldLedger, HeldObject, HeldRecord, Sum};
+use crate::history::View;
+use crate::history::seen::text;
+
+/// Reads what an arena's stopped nodes hold: summed up for people, and in full for the checkers.
+///
+/// # Errors
+/// When a disk is damaged.
+pub fn read_disks(arena: &Arena) -> anyhow::Result<(Report, Vec<Held>)> {
+    let places = digest::places(arena.directory())?;
+    let report = digest::read(&places)?;
+    let nodes = places.iter().map(held).collect::<anyhow::Result<_>>()?;
+    Ok((report, nodes))
+}
+
+/// What one stopped node holds.
+///
+/// # Errors
+/// When its disk is damaged.
+pub fn held(place: &Place) -> anyhow::Result<Held> {
+    let mut held = Held { node: place.name.clone(), region: place.region.clone(), ..Held::default() };
+    let reader = LedgerReader::open(&place.data, place.region.parse()?)?;
+    let mut ledgers: BTreeMap<String, Vec<HeldRecord>> = BTreeMap::from([(place.region.clone(), Vec::new())]);
+    reader.records(|region, record| {
+        let (key, value) = (record.key.to_owned(), Some(text(record.value)));
+        let record = HeldRecord { key, value, stamp: record.stamp, leaf: record.leaf };
+        ledgers.entry(region.to_owned()).or_default().push(record);
+    })?;
+    held.ledgers = ledgers.into_iter().map(|(region, records)| (region, HeldLedger { records, root: None })).collect();
+    let mut sums: BTreeMap<NamespaceId, (u64, SumDigest)> = BTreeMap::new();
+    digest::objects(&place.data, |namespace, key, object| {
+        let (count, sum) = sums.entry(namespace.clone()).or_default();
+        *count += 1;
+        sum.add(key, &object.digest());
+        let views = object.view().iter().map(View::from).collect();
+        held.objects.insert(text(key), HeldObject { digest: object.digest(), views });
+        Ok(())
+    })?;
+    let show =
+        |(id, (count, sum)): (NamespaceId, (u64, SumDigest))| (id.to_string(), Sum { count, digest: sum.to_string() });
+    held.namespaces = sums.into_iter().map(show).collect();
+    Ok(held)
+}

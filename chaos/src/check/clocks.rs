@@ -1,0 +1,104 @@
+//! Hybrid time does not go back: on a node, over its restarts too, and in a ledger.
+//!
+//! Statement: an edit that a node began after it had acknowledged another has the later stamp, also when it was started
+//! anew between them; no answer about an object tells an earlier time than one of that node that had ended before its
+//! call began; and the marks that a node's clock left when it stopped and started do not fall.
+//!
+//! Source: S. Kulkarni et al., "Logical physical clocks", 2014; clocks that forgot their high-water mark over a restart
+//! (CockroachDB, issue 23122).
+
+use std::collections::BTreeMap;
+
+use trine_crdt::Timestamp;
+
+use crate::check::backwards::backwards;
+use crate::check::{Check, ClockMark, Evidence, Violation};
+use crate::history::{Action, Call};
+
+/// The checker.
+pub const CHECK: Check =
+    Check { name: "clocks", statement: "hybrid time does not go back on a node, over its restarts either", run };
+
+fn run(evidence: &Evidence) -> Vec<Violation> {
+    let mut edits: BTreeMap<&str, Vec<(&Call, Timestamp)>> = BTreeMap::new();
+    let mut answers: BTreeMap<&str, Vec<(&Call, u64)>> = BTreeMap::new();
+    for call in evidence.history.calls() {
+        let (Some(node), Some(seen)) = (&call.node, call.ok()) else { continue };
+        if call.edit().is_some() {
+            edits.entry(node).or_default().push((call, seen.stamp));
+        }
+        // "Not found" tells no time, and records may be another node's answer, handed on.
+        if seen.stamp != Timestamp::ZERO && matches!(call.action, Action::Edit(_) | Action::Read) {
+            answers.entry(node).or_default().push((call, seen.stamp.time));
+        }
+    }
+    let mut found = Vec::new();
+    for (node, edits) in edits {
+        for (before, stamp, call) in backwards(edits, true) {
+            let what = format!("{node} stamped call {} {stamp} after it had acknowledged {before}", call.id);
+            found.push(CHECK.violated(what));
+        }
+    }
+    for (node, answers) in answers {
+        for (before, time, call) in backwards(answers, false) {
+            let what = format!("{node} told call {} {time:016x} after it had told {before:016x}", call.id);
+            found.push(CHECK.violated(what));
+        }
+    }
+    let mut marks: BTreeMap<&str, Vec<&ClockMark>> = BTreeMap::new();
+    for mark in &evidence.clocks {
+        marks.entry(&mark.node).or_default().push(mark);
+    }
+    for (node, mut marks) in marks {
+        marks.sort_by_key(|mark| mark.at_ns);
+        for pair in marks.windows(2).filter(|pair| pair[1].stamp.time < pair[0].stamp.time) {
+            let what = format!("the clock of {node} went from {} back to {}", pair[0].stamp, pair[1].stamp);
+            found.push(CHECK.violated(what));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::story::{Story, stamp};
+    use crate::history::Edit;
+
+    fn edit(story: &mut Story, node: &str, from_ns: u64, time: u64) {
+        let edit = Edit::Increment(1);
+        story.edit("c", edit).on(node).during(from_ns, from_ns + 5).stamped(stamp(time));
+    }
+
+    #[test]
+    fn stamps_that_rise_on_each_node_are_right_and_overlapping_calls_may_have_any() {
+        let mut story = Story::default();
+        edit(&mut story, "us-east-1-a", 0, 10);
+        edit(&mut story, "us-east-1-a", 10, 11);
+        edit(&mut story, "us-east-1-a", 12, 12);
+        edit(&mut story, "us-east-1-a", 13, 11 + 5);
+        edit(&mut story, "eu-west-1-a", 50, 3);
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn a_stamp_that_falls_or_stays_is_found() {
+        for time in [9, 10] {
+            let mut story = Story::default();
+            edit(&mut story, "us-east-1-a", 0, 10);
+            edit(&mut story, "us-east-1-a", 10, time);
+            // A stamp that stays breaks the strict rule only.
+            story.rejected(&CHECK, if time == 9 { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn a_mark_that_falls_over_a_restart_is_found() {
+        let mut story = Story::default();
+        let mark = |at_ns, time| ClockMark { node: "us-east-1-a".to_owned(), at_ns, stamp: stamp(time) };
+        story.evidence.clocks = vec![mark(5, 10), mark(1, 3), mark(9, 10)];
+        story.accepted(&CHECK);
+        story.evidence.clocks.push(mark(10, 9));
+        story.rejected(&CHECK, 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! All attempts under one request id have one effect.
+//!
+//! Statement: in each region's ledger, the attempts at one append have at most one record, and each acknowledgement
+//! tells that one; over all regions there are no more records of a value than attempts at it.
+//!
+//! Source: FoundationDB's `commit_unknown_result`, whose blind retry is the classic double effect. The idempotency table
+//! is a region's, so that an attempt in another region is another append.
+
+use std::collections::BTreeMap;
+
+use crate::check::{Check, Evidence, Violation};
+use crate::history::{Action, Call};
+
+/// The checker.
+pub const CHECK: Check =
+    Check { name: "idempotency", statement: "all attempts under one request id have one effect in a region", run };
+
+fn run(evidence: &Evidence) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut attempts: BTreeMap<(&str, &str), Vec<&Call>> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for call in evidence.history.calls() {
+        let Action::Append { value, .. } = &call.action else { continue };
+        attempts.entry((&call.key, value)).or_default().push(call);
+        let (Some(id), Some(record)) = (&call.request_id, call.ok().and_then(|seen| seen.record.as_ref())) else {
+            continue;
+        };
+        let first = *told.entry((&record.region, id)).or_insert(record.index);
+        if first != record.index {
+            let (region, index) = (&record.region, record.index);
+            found.push(CHECK.violated(format!("request {id} is records {first} and {index} of {region}")));
+        }
+    }
+    let mut stands: BTreeMap<(&str, &str), Vec<(&str, usize)>> = BTreeMap::new();
+    for region in evidence.regions() {
+        for (index, record) in evidence.ledger(region).iter().flat_map(|ledger| ledger.records.iter().enumerate()) {
+            if let Some(value) = &record.value {
+                stands.entry((&record.key, value)).or_default().push((region, index));
+            }
+        }
+    }
+    for ((key, value), places) in stands {
+        let Some(calls) = attempts.get(&(key, value)) else { continue };
+        let twice = places.iter().enumerate().find(|(at, (region, _))| {
+            let with_id = calls.iter().all(|call| call.request_id.is_some());
+            with_id && places[..*at].iter().any(|(other, _)| other == region)
+        });
+        if twice.is_some() || places.len() > calls.len() {
+            let attempts = calls.len();
+            found.push(CHECK.violated(format!("{key} = {value} was tried {attempts} times and stands at {places:?}")));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::story::Story;
+
+    fn id(call: &mut Call) {
+        call.request_id = Some("r".to_owned());
+    }
+
+    #[test]
+    fn attempts_that_come_to_one_record_are_right() {
+        let mut story = Story::default();
+        story.append("k", "a").but(id).unknown();
+        story.append("k", "a").but(id).at(0, 0);
+        story.append("k", "a").but(id).at(0, 0);
+        story.ledger(&[(0, "k", "a")]);
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn two_records_of_one_request_are_found() {
+        let mut story = Story::default();
+        story.append("k", "a").but(id).unknown();
+        story.append("k", "a").but(id).at(1, 1);
+        story.ledger(&[(0, "k", "a"), (1, "k", "a")]);
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn two_answers_for_one_request_are_found() {
+        let mut story = Story::default();
+        story.append("k", "a").but(id).at(0, 0);
+        story.append("k", "a").but(id).at(1, 1);
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn an_append_without_id_that_stands_twice_is_found() {
+        let mut story = Story::default();
+        story.append("k", "a").unknown();
+        story.ledger(&[(0, "k", "a"), (1, "k", "a")]);
+        story.rejected(&CHECK, 1);
+    }
+}

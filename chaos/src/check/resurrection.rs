@@ -1,0 +1,162 @@
+//! What was removed does not come back.
+//!
+//! Statement: an element whose removal was acknowledged by a node that had it (it had acknowledged the add before, or
+//! shown the element to a read) is on no node in the end, and that node shows it to no read that began afterwards. The
+//! same for the fields of maps. What was added and removed at the same time by others may stand: adds win.
+//!
+//! Source: tombstones collected too early (Cassandra's "zombies", Riak's doomstones), the "resurrected" of Jepsen's
+//! `checker/set-full`. Elements are added once in a run, so that one that is there again can only have come back.
+
+use std::collections::BTreeMap;
+
+use crate::check::sight::{elements, field, views};
+use crate::check::{Check, Evidence, Violation};
+use crate::history::{Action, Call, Edit, View};
+
+/// The checker.
+pub const CHECK: Check =
+    Check { name: "resurrection", statement: "what was removed where it had been seen does not come back", run };
+
+fn run(evidence: &Evidence) -> Vec<Violation> {
+    let mut keys: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    for call in evidence.history.calls() {
+        if matches!(call.action, Action::Edit(_) | Action::Read) {
+            keys.entry(&call.key).or_default().push(call);
+        }
+    }
+    let mut found = Vec::new();
+    for (key, calls) in keys {
+        let mut added: BTreeMap<(Option<&str>, &str), &Call> = BTreeMap::new();
+        for call in &calls {
+            if let Some(place) = added_by(call) {
+                added.insert(place, call);
+            }
+        }
+        for removal in calls.iter().filter(|call| call.ok().is_some() && call.node.is_some()) {
+            let gone: Vec<(Option<&str>, &str)> = match removal.edit() {
+                Some(Edit::Remove(element)) => vec![(None, element)],
+                Some(Edit::RemoveField(name)) => {
+                    added.keys().filter(|(field, _)| *field == Some(name.as_str())).copied().collect()
+                }
+                _ => continue,
+            };
+            for place in gone.into_iter().filter(|place| had(&calls, added.get(place), removal, *place)) {
+                came_back(evidence, key, &calls, removal, place, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// The field, if any, and the element that a call adds.
+fn added_by(call: &Call) -> Option<(Option<&str>, &str)> {
+    match call.edit()? {
+        Edit::Add(element) => Some((None, element)),
+        Edit::Field(name, inner) => match &**inner {
+            Edit::Add(element) => Some((Some(name), element)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn shows(views: &[View], (name, element): (Option<&str>, &str)) -> bool {
+    elements(name.map_or(views, |name| field(views, name))).any(|shown| shown == element)
+}
+
+/// Whether the node that took a removal had the element then.
+fn had(calls: &[&Call], add: Option<&&Call>, removal: &Call, place: (Option<&str>, &str)) -> bool {
+    let here = |call: &Call| call.node == removal.node && call.precedes(removal);
+    add.is_some_and(|add| add.ok().is_some() && here(add))
+        || calls
+            .iter()
+            .filter(|call| call.action == Action::Read && here(call))
+            .any(|read| read.ok().and_then(|seen| seen.shown.as_ref()).is_some_and(|shown| shows(views(shown), place)))
+}
+
+fn came_back(
+    evidence: &Evidence,
+    key: &str,
+    calls: &[&Call],
+    removal: &Call,
+    place: (Option<&str>, &str),
+    found: &mut Vec<Violation>,
+) {
+    let name = place.0.map_or(String::new(), |name| format!(".{name}"));
+    let what = format!("{key}{name}: {} was removed by call {}", place.1, removal.id);
+    for (nodes, object) in evidence.states(key) {
+        if object.is_some_and(|object| shows(&object.views, place)) {
+            found.push(CHECK.violated(format!("{what} and is on {}", nodes.join(", "))));
+        }
+    }
+    let later = calls.iter().filter(|read| read.action == Action::Read && removal.precedes(read));
+    for read in later.filter(|read| read.node == removal.node) {
+        if read.ok().and_then(|seen| seen.shown.as_ref()).is_some_and(|shown| shows(views(shown), place)) {
+            found.push(CHECK.violated(format!("{what}, and call {} saw it on the same node", read.id)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::story::Story;
+
+    fn set(elements: &[&str]) -> View {
+        View::Set(elements.iter().map(|element| (*element).to_owned()).collect())
+    }
+
+    fn story() -> Story {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.edit("s", Edit::Remove("a".to_owned())).ok();
+        story
+    }
+
+    #[test]
+    fn what_was_removed_and_stays_away_is_right() {
+        let mut story = story();
+        story.read("s").shows(set(&[]));
+        story.holds("s", set(&[]));
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn an_element_that_is_there_again_is_found() {
+        let mut story = story();
+        story.holds("s", set(&["a"]));
+        story.rejected(&CHECK, 1);
+        story.read("s").shows(set(&["a"]));
+        story.rejected(&CHECK, 2);
+    }
+
+    #[test]
+    fn a_removal_where_the_element_had_not_been_seen_says_nothing() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.edit("s", Edit::Remove("a".to_owned())).on("eu-west-1-a").ok();
+        story.holds("s", set(&["a"]));
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn a_removal_where_a_read_had_shown_it_counts() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.read("s").on("eu-west-1-a").shows(set(&["a"]));
+        story.edit("s", Edit::Remove("a".to_owned())).on("eu-west-1-a").ok();
+        story.holds("s", set(&["a"]));
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_field_that_comes_back_is_found() {
+        let mut story = Story::default();
+        story.edit("m", Edit::Field("f".to_owned(), Box::new(Edit::Add("a".to_owned())))).ok();
+        story.edit("m", Edit::RemoveField("f".to_owned())).ok();
+        story.holds("m", View::Map([("f".to_owned(), vec![set(&["a"])])].into()));
+        story.rejected(&CHECK, 1);
+        story.holds("m", View::Map([].into()));
+        story.accepted(&CHECK);
+    }
+}

@@ -1,0 +1,211 @@
+//! A session never reads behind itself: the four guarantees of Terry.
+//!
+//! Statement, for two calls of one session on one key of which one had ended before the other began, and whose later
+//! one was sent with all that the earlier one had told the session:
+//! - *read your writes*: a read shows what the session wrote;
+//! - *monotonic reads*: a read shows what an earlier read showed;
+//! - *monotonic writes*: a write is ordered behind what the session wrote;
+//! - *writes follow reads*: a write is ordered behind what the session read.
+//!
+//! A token holds few exact object writes and forgets the oldest, which is why it matters what a call was sent with; and
+//! of the elements that a read showed it names only the latest write, so that others are judged where it knows of them.
+//! "Ordered behind" is a later stamp for registers and a higher index in the same ledger for records. Reads that ask
+//! for `eventual` consistency asked for none of this.
+//!
+//! Source: D. Terry et al., "Session guarantees for weakly consistent replicated data", 1994; sessions that did not
+//! survive failover (MongoDB 3.6, Jepsen).
+
+use std::collections::BTreeMap;
+
+use trine_protocol::Consistency;
+
+use crate::check::sight::{Sight, elements, field, register, versions, views};
+use crate::check::{Check, Evidence, Violation};
+use crate::history::{Action, Call, Edit, Shown, View};
+
+/// The checker.
+pub const CHECK: Check =
+    Check { name: "sessions", statement: "a session reads its writes, and its reads and writes do not go back", run };
+
+fn run(evidence: &Evidence) -> Vec<Violation> {
+    let sight = Sight::of(&evidence.history);
+    let mut groups: BTreeMap<(usize, &str), Vec<&Call>> = BTreeMap::new();
+    for call in evidence.history.calls().iter().filter(|call| call.ok().is_some()) {
+        groups.entry((call.session, &call.key)).or_default().push(call);
+    }
+    let mut found = Vec::new();
+    for ((session, key), calls) in groups {
+        for (place, later) in calls.iter().enumerate() {
+            for earlier in calls[..place].iter().filter(|earlier| told(earlier, later)) {
+                if let Some(what) = broken(&sight, earlier, later) {
+                    let ids = format!("session {session} on {key}: call {} after call {}", later.id, earlier.id);
+                    found.push(CHECK.violated(format!("{ids} {what}")));
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether what one call told the session was sent with the other.
+fn told(earlier: &Call, later: &Call) -> bool {
+    earlier.precedes(later) && earlier.ok().is_some_and(|seen| later.knew.covers(&seen.session))
+}
+
+fn broken(sight: &Sight<'_>, earlier: &Call, later: &Call) -> Option<&'static str> {
+    let eventual = later.consistency == Some(Consistency::Eventual);
+    match (earlier.writes(), later.writes()) {
+        (true, false) if !eventual => sight.lacks(later, earlier).then_some("does not show what the session wrote"),
+        (false, false) if !eventual => goes_back(sight, earlier, later).then_some("shows less than the session read"),
+        (true, true) => falls(earlier.stamp(), written(later)).then_some("is ordered before what the session wrote"),
+        (false, true) => {
+            falls(read(sight, earlier), written(later)).then_some("is ordered before what the session read")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a read lacks what an earlier one showed.
+fn goes_back(sight: &Sight<'_>, earlier: &Call, later: &Call) -> bool {
+    let shown = |call: &Call| call.ok().and_then(|seen| seen.shown.clone());
+    let (Some(before), Some(after)) = (shown(earlier), shown(later)) else { return false };
+    let key = &later.key;
+    match (&earlier.action, &later.action) {
+        (Action::Latest | Action::Versions, Action::Latest) => {
+            let stamp = |shown: &Shown| versions(shown).last().map(|version| version.stamp);
+            stamp(&after) < stamp(&before)
+        }
+        (Action::Latest | Action::Versions, Action::Versions) => {
+            let whole = !matches!(after, Shown::Records { more: true, .. });
+            whole && versions(&before).iter().any(|version| !versions(&after).contains(version))
+        }
+        (Action::Read, Action::Read) => {
+            let (before, after) = (views(&before), views(&after));
+            let lacks = |before: &[View], after: &[View]| {
+                let stays = |one: &&String| sight.known(later, one) && !sight.removed(key, one);
+                elements(before).filter(stays).any(|one| !elements(after).any(|other| other == one))
+            };
+            let names = before.iter().filter_map(|view| if let View::Map(fields) = view { Some(fields) } else { None });
+            let swept = |name: &String| {
+                let removes = |edit: &Edit| matches!(edit, Edit::RemoveField(other) if other == name);
+                sight.may_be_swept(key, removes)
+            };
+            let stamp = |views: &[View]| register(views).map(|value| sight.stamp(key, value));
+            let register_falls = match (stamp(before), stamp(after)) {
+                (Some(Some(before)), Some(Some(after))) => after < before,
+                (Some(_), None) => !sight.removed(key, ""),
+                _ => false,
+            };
+            lacks(before, after)
+                || names
+                    .flat_map(BTreeMap::keys)
+                    .any(|name| !swept(name) && lacks(field(before, name), field(after, name)))
+                || register_falls
+        }
+        _ => false,
+    }
+}
+
+/// The stamp of a write whose place is decided by it.
+fn written(call: &Call) -> Option<trine_crdt::Timestamp> {
+    match &call.action {
+        Action::Edit(Edit::Set(_)) => call.stamp(),
+        _ => None,
+    }
+}
+
+/// The stamp of the register's value that a read showed.
+fn read(sight: &Sight<'_>, call: &Call) -> Option<trine_crdt::Timestamp> {
+    let value = register(views(call.ok()?.shown.as_ref()?))?;
+    sight.stamp(&call.key, value)
+}
+
+fn falls<T: Ord>(before: Option<T>, after: Option<T>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| after <= before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::story::{Story, stamp};
+
+    fn set(elements: &[&str]) -> View {
+        View::Set(elements.iter().map(|element| (*element).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_session_that_sees_what_it_did_is_right() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.read("s").shows(set(&["a"]));
+        story.read("s").shows(set(&["a", "b"]));
+        story.edit("r", Edit::Set("x".to_owned())).stamped(stamp(5));
+        story.read("r").shows(View::Register("x".to_owned()));
+        story.edit("r", Edit::Set("y".to_owned())).stamped(stamp(6));
+        story.append("k", "v").at(0, 7);
+        story.call("k", Action::Versions).lists(&[(7, "v")]);
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn a_read_without_the_sessions_own_write_is_found() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.read("s").on("eu-west-1-a").shows_nothing();
+        story.append("k", "v").at(0, 0);
+        story.call("k", Action::Latest).shows_nothing();
+        story.call("k", Action::Versions).shows_nothing();
+        story.rejected(&CHECK, 3);
+    }
+
+    #[test]
+    fn another_session_and_one_that_forgot_may_see_less() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).ok();
+        story.read("s").session(1).shows(set(&[]));
+        story.read("s").but(|call| call.knew.positions.clear()).shows(set(&[]));
+        story.read("s").but(|call| call.consistency = Some(Consistency::Eventual)).shows(set(&[]));
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn reads_that_go_back_are_found() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("b".to_owned())).during(1, 2).ok();
+        story.read("s").shows(set(&["a", "b"]));
+        story.read("s").shows(set(&["a"]));
+        // It lacks the session's own write as well, and is told once.
+        story.rejected(&CHECK, 1);
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("b".to_owned())).session(1).during(1, 2).ok();
+        story.read("s").shows(set(&["a", "b"]));
+        let knows = |call: &mut Call| call.knew.positions.extend([("s us-east-1-a".to_owned(), 9)]);
+        story.read("s").but(knows).shows(set(&["a"]));
+        story.rejected(&CHECK, 1);
+        let mut story = Story::default();
+        story.call("k", Action::Versions).lists(&[(0, "a"), (1, "b")]);
+        story.call("k", Action::Latest).lists(&[(0, "a")]);
+        story.call("k", Action::Versions).lists(&[(1, "b")]);
+        story.rejected(&CHECK, 2);
+        let mut story = Story::default();
+        story.edit("r", Edit::Set("x".to_owned())).session(1).stamped(stamp(1));
+        story.edit("r", Edit::Set("y".to_owned())).session(1).stamped(stamp(2));
+        story.read("r").shows(View::Register("y".to_owned()));
+        story.read("r").shows(View::Register("x".to_owned()));
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn writes_that_are_ordered_before_their_session_are_found() {
+        let mut story = Story::default();
+        story.edit("r", Edit::Set("x".to_owned())).stamped(stamp(9));
+        story.edit("r", Edit::Set("y".to_owned())).on("eu-west-1-a").stamped(stamp(8));
+        story.rejected(&CHECK, 1);
+        let mut story = Story::default();
+        story.edit("r", Edit::Set("x".to_owned())).session(1).stamped(stamp(9));
+        story.read("r").shows(View::Register("x".to_owned()));
+        story.edit("r", Edit::Set("y".to_owned())).stamped(stamp(8));
+        story.rejected(&CHECK, 1);
+    }
+}
