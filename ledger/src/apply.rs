@@ -219,9 +219,10 @@ impl Run<'_> {
             let Remembered { index, stamp, leaf, .. } = *row;
             return Ok(Applied::Duplicate { index, stamp, leaf });
         }
-        let place = (header.namespace.clone(), append.body.key.clone());
+        // Only entries with conditions have looked up anything.
+        let place = (!self.rows.latest.is_empty()).then(|| (header.namespace.clone(), append.body.key.clone()));
         if let Some(condition) = append.condition {
-            let actual = self.rows.latest.get(&place).copied().flatten();
+            let actual = place.as_ref().and_then(|place| self.rows.latest.get(place).copied().flatten());
             let holds = match condition {
                 Condition::Absent => actual.is_none(),
                 Condition::Index(index) => actual == Some(index),
@@ -239,7 +240,7 @@ impl Run<'_> {
         let nodes = &mut self.outcome.nodes;
         self.state.frontier.push(leaf, |node| nodes.push(node));
         self.state.segment.push_digest(digest, bytes);
-        if let Some(latest) = self.rows.latest.get_mut(&place) {
+        if let Some(latest) = place.and_then(|place| self.rows.latest.get_mut(&place)) {
             *latest = Some(index);
         }
         if let Some(key) = append.idempotency {

@@ -20,7 +20,7 @@ use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
 use crate::form::{FormError, Reader, bounded, put_count, put_short};
 use crate::limits::{ENTRY_BYTES_MAX, ENTRY_COMMANDS_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX, SLOTS_MAX};
-use crate::record::{Body, Record, RecordHeader};
+use crate::record::{Body, Record, stamp_of};
 use crate::registry::NodeRecord;
 
 const VERSION: u8 = 1;
@@ -139,10 +139,10 @@ impl Command {
     /// When the leader stamped it.
     ///
     /// # Errors
-    /// [`FormError`] when an append's header is none.
+    /// [`FormError`] when an append's header does not begin as one.
     pub fn stamp(&self) -> Result<Timestamp, FormError> {
         match self {
-            Self::Append(append) => Ok(RecordHeader::from_bytes(&append.header)?.stamp),
+            Self::Append(append) => stamp_of(&append.header),
             Self::Register(record) => Ok(record.stamp),
             Self::Retire { stamp, .. }
             | Self::Replace { stamp, .. }

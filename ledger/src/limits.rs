@@ -36,8 +36,9 @@ pub const NAMESPACES_MAX: usize = 4096;
 pub const SLOTS_MAX: u32 = 65_536;
 /// How long an idempotency key is remembered, in seconds of hybrid time.
 pub const IDEMPOTENCY_WINDOW_S: u64 = 600;
-/// The most idempotency keys remembered at once; they are rows on disk, about 100 bytes each.
-pub const IDEMPOTENCY_ROWS_MAX: u64 = 4 * 1024 * 1024;
+/// The most idempotency keys remembered at once: some 28,000 appends a second over the whole window. They are rows on
+/// disk, about 160 bytes each.
+pub const IDEMPOTENCY_ROWS_MAX: u64 = 16 * 1024 * 1024;
 /// The most idempotency keys that one command's application forgets.
 pub const IDEMPOTENCY_FORGET_MAX: u64 = 4;
 /// The largest signed note, in bytes.

@@ -160,6 +160,21 @@ impl RecordHeader {
     }
 }
 
+/// The stamp in a header's bytes, without reading what comes behind it.
+///
+/// # Errors
+/// [`FormError`] when the bytes do not begin as a header does.
+pub(crate) fn stamp_of(header: &[u8]) -> Result<Timestamp, FormError> {
+    let malformed = || FormError::Truncated { field: "stamp" };
+    let (version, rest) = header.split_first().ok_or_else(malformed)?;
+    if *version != VERSION {
+        return Err(FormError::Version { field: "header", version: *version });
+    }
+    let (region_bytes, rest) = rest.split_first_chunk::<2>().ok_or_else(malformed)?;
+    let rest = rest.get(usize::from(u16::from_be_bytes(*region_bytes)) + 8..).ok_or_else(malformed)?;
+    Ok(Timestamp::from_bytes(rest.first_chunk().ok_or_else(malformed)?))
+}
+
 impl Body {
     /// Salted commitments to key, metadata and value.
     #[must_use]

@@ -8,27 +8,30 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
-use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp};
-use trine_ledger::apply::{Applied, ApplyError, Change, Lookup, Remembered};
+use trine_crdt::{NamespaceId, NodeId, Timestamp};
+use trine_ledger::apply::{Applied, ApplyError};
 use trine_ledger::checkpoint::{self, Checkpoint};
 use trine_ledger::entry::{AppendCommand, Command, Entry};
-use trine_ledger::record::{Body, Record, RecordHeader};
+use trine_ledger::record::{Body, RecordHeader};
 use trine_ledger::registry::NodeRecord;
 use trine_ledger::state::LedgerState;
 use trine_ledger::tree::Hash;
 
-use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
-use crate::limits::{ENTRY_BYTES_TARGET, ENTRY_COMMANDS_MAX, PROPOSALS_IN_FLIGHT_MAX, RECENT_RECORDS_BYTES_MAX};
+use crate::limits::{
+    ENTRY_BYTES_TARGET, ENTRY_COMMANDS_MAX, ENTRY_COMMANDS_MIN, PROPOSALS_IN_FLIGHT_MAX, RECENT_RECORDS_BYTES_MAX,
+};
+use crate::remembered::{Numbered, Rows};
 use crate::replica::Replica;
 use crate::requests::settled;
-use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
+use crate::versions::LatestKept;
 use crate::waiting::{Asked, Cause, Wait, Waiting};
+use crate::{rows, tree};
 
 /// The own region's ledger.
 #[derive(Debug)]
@@ -42,8 +45,10 @@ pub struct OwnLedger {
     queued_bytes: usize,
     proposals: BTreeMap<u64, Vec<Timestamp>>,
     next_ticket: u64,
-    recent: VecDeque<(u64, Bytes)>,
+    recent: VecDeque<(u64, Box<AppendCommand>)>,
     recent_bytes: usize,
+    pub(crate) latest: LatestKept,
+    numbered: Option<Numbered>,
     note: Option<(u64, Bytes)>,
     registry_dirty: bool,
     /// The time of the latest stamp in the log, as far as it was applied here or proposed from here.
@@ -124,6 +129,8 @@ impl OwnLedger {
             next_ticket: 0,
             recent: VecDeque::new(),
             recent_bytes: 0,
+            latest: LatestKept::default(),
+            numbered: None,
             note: None,
             registry_dirty: false,
             stamped,
@@ -147,7 +154,8 @@ impl OwnLedger {
     pub fn recent(&self, index: u64) -> Option<Bytes> {
         let (first, _) = self.recent.front()?;
         let place = usize::try_from(index.checked_sub(*first)?).ok()?;
-        self.recent.get(place).map(|(_, record)| record.clone())
+        let (_, append) = self.recent.get(place)?;
+        append.record().to_bytes().ok()
     }
 
     /// The signed checkpoint of the applied size.
@@ -185,19 +193,29 @@ impl OwnLedger {
         self.queued_bytes = self.queue.iter().map(Draft::bytes).sum();
     }
 
+    /// Whether an entry is to be proposed now. The first goes at once, so that one client never waits for others; further
+    /// ones while it is under way only when they are worth an entry of their own.
+    fn may_propose(&self) -> bool {
+        let under_way = self.proposals.len();
+        let worth = self.queue.len() >= ENTRY_COMMANDS_MIN || self.queued_bytes >= ENTRY_BYTES_TARGET;
+        !self.queue.is_empty() && (under_way == 0 || worth && under_way < PROPOSALS_IN_FLIGHT_MAX)
+    }
+
     fn dequeue(&mut self) -> Option<Draft> {
         let draft = self.queue.pop_front()?;
         self.queued_bytes -= draft.bytes();
         Some(draft)
     }
 
-    fn keep_recent(&mut self, index: u64, record: Bytes) {
-        self.recent_bytes += record.len();
-        self.recent.push_back((index, record));
+    fn keep_recent(&mut self, index: u64, append: Box<AppendCommand>) {
+        let bytes =
+            |append: &AppendCommand| append.header.len() + append.body.key.len() + append.body.value.len() + 256;
+        self.recent_bytes += bytes(&append);
+        self.recent.push_back((index, append));
         while self.recent_bytes > RECENT_RECORDS_BYTES_MAX
             && let Some((_, oldest)) = self.recent.pop_front()
         {
-            self.recent_bytes -= oldest.len();
+            self.recent_bytes -= bytes(&oldest);
         }
     }
 }
@@ -208,12 +226,14 @@ impl Replica {
         if !self.leadership.serving {
             return Ok(());
         }
-        while self.ledger.proposals.len() < PROPOSALS_IN_FLIGHT_MAX && !self.ledger.queue.is_empty() {
+        while self.ledger.may_propose() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
             while commands.len() < ENTRY_COMMANDS_MAX && bytes < ENTRY_BYTES_TARGET {
                 let Some(draft) = self.ledger.dequeue() else { break };
                 // Given up meanwhile: nothing was done, and nothing will be.
-                let Some(wait) = self.waiting.take(draft.wait) else { continue };
+                if self.waiting.get(draft.wait).is_none() {
+                    continue;
+                }
                 let namespace = matches!(&draft.command, DraftCommand::Other(Command::CreateNamespace { .. }));
                 let stamp = self.ledger_stamp(turn)?;
                 match self.command(turn, stamp, draft.command)? {
@@ -222,11 +242,13 @@ impl Replica {
                         commands.push(command);
                         stamps.push(stamp);
                         let cause = Cause::Commit { stamp, with_proof: draft.with_proof, asked: draft.asked };
-                        self.waiting.insert(draft.wait, Wait { cause, ..wait });
+                        self.waiting.change(draft.wait, cause);
                     }
                     Err(error) => {
                         let tried = draft.asked.is_some_and(|asked| asked.tried);
-                        self.answer(turn, wait.origin, settled(tried, Err(error)));
+                        if let Some(wait) = self.waiting.take(draft.wait) {
+                            self.answer(turn, wait.origin, settled(tried, Err(error)));
+                        }
                     }
                 }
                 // A namespace's id is its entry's index, so an entry creates one at most.
@@ -274,10 +296,11 @@ impl Replica {
             input.push(u8::try_from(number).expect("there are three"));
             *salt = *blake3::keyed_hash(&self.config.salt_seed, &input).as_bytes();
         }
-        let seen = self.latest_leaf(turn, &append.namespace, &append.body.key)?;
+        let seen = self.latest_version(turn, &append.namespace, &append.body.key)?;
+        let seen = seen.into_iter().map(|version| version.leaf).collect();
         let AppendDraft { namespace, content_type, body, idempotency, condition } = *append;
-        let header = RecordHeader::of(namespace, stamp, content_type, seen.into_iter().collect(), None, &body)
-            .and_then(|header| header.to_bytes());
+        let header =
+            RecordHeader::of(namespace, stamp, content_type, seen, None, &body).and_then(|header| header.to_bytes());
         Ok(match header {
             Ok(header) => Ok(Command::Append(Box::new(AppendCommand { header, body, idempotency, condition }))),
             Err(error) => Err(trine_protocol::RequestError::Invalid { what: error.to_string() }),
@@ -337,42 +360,43 @@ impl Replica {
         if entry.commands.is_empty() {
             return self.ledger.state.pass::<StoreError>(position).map_err(from_apply);
         }
-        let mut lookup = Rows { buffer: &mut self.buffer, store: turn.store };
-        let outcome = self.ledger.state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
+        // What stands in the log is not under way any more: the next entry need not wait for the driver to say so.
+        if let Some(stamp) = entry.commands.first().and_then(|command| command.stamp().ok()) {
+            self.ledger.proposals.retain(|_, stamps| stamps.first() != Some(&stamp));
+        }
+        let (region, first) = (self.config.region.clone(), self.ledger.size());
+        let OwnLedger { state, latest, numbered, .. } = &mut self.ledger;
+        let mut lookup = Rows { buffer: &mut self.buffer, store: turn.store, region: &region, latest, numbered };
+        let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
+        lookup.change(&outcome.changes)?;
         let stamp = self.ledger.state.stamp();
         self.ledger.stamped = self.ledger.stamped.max(stamp.time);
         if self.observe(turn, &stamp).is_err() {
             self.counters.stamps_held += 1;
         }
-        let region = self.config.region.clone();
-        for node in &outcome.nodes {
-            let key = rows::tree(&region, node.level, node.index);
-            self.buffer.put(Derived, key, Some(Bytes::copy_from_slice(&node.hash)));
-        }
-        for change in &outcome.changes {
-            self.remember(turn, change)?;
-        }
+        tree::store(&mut self.buffer, &region, first, &outcome.nodes);
         if outcome.registry_changed {
             self.ledger.registry_epoch = position.index;
             self.ledger.registry_dirty = true;
         }
-        for (number, applied) in outcome.applied.into_iter().enumerate() {
-            let command = &entry.commands[number];
-            if let Applied::Record(record) = &applied {
-                let Command::Append(append) = command else { continue };
-                let place = [position.index.to_be_bytes().as_slice(), &record.command.to_be_bytes()].concat();
-                self.buffer.put(Derived, rows::own_record(record.index), Some(place.into()));
-                let index = Bytes::copy_from_slice(&record.index.to_be_bytes());
-                let latest = rows::own_latest(&record.header.namespace, record.key.as_bytes());
-                self.buffer.put(Derived, latest, Some(index));
+        if self.ledger.size() > first {
+            let mut places = position.index.to_be_bytes().to_vec();
+            for applied in &outcome.applied {
+                if let Applied::Record(record) = applied {
+                    places.extend_from_slice(&record.command.to_be_bytes());
+                }
+            }
+            self.buffer.put(Derived, rows::own_records(first), Some(places.into()));
+        }
+        for (command, applied) in entry.commands.into_iter().zip(outcome.applied) {
+            let stamp = command.stamp().unwrap_or_default();
+            if let (Applied::Record(record), Command::Append(append)) = (&applied, command) {
                 self.index_version(&region, record.index, &record.header, &record.key, record.leaf);
-                let bytes = Record { header: append.header.clone(), body: Some(append.body.clone()) }.to_bytes();
-                self.ledger.keep_recent(record.index, bytes.expect("an applied record is within its bounds"));
+                self.ledger.keep_recent(record.index, append);
             }
             if let Applied::Sealed(segment) = &applied {
                 self.publish_segment(turn, &region, segment);
             }
-            let stamp = command.stamp().unwrap_or_default();
             if let Some(wait) = self.waiting.take_committed(&stamp) {
                 self.answer_applied(turn, wait, applied);
             }
@@ -394,48 +418,6 @@ impl Replica {
         self.wake_ledger(turn, &region);
         self.wake_barriers(turn);
         Ok(())
-    }
-
-    /// Adds a record to the index of its key's versions, over all regions.
-    pub(crate) fn index_version(
-        &mut self,
-        region: &RegionId,
-        index: u64,
-        header: &RecordHeader,
-        key: &str,
-        leaf: Hash,
-    ) {
-        let row = rows::version(&header.namespace, key.as_bytes(), &header.stamp, region, index);
-        self.buffer.put(Derived, row, Some(Bytes::copy_from_slice(&leaf)));
-    }
-
-    fn remember(&mut self, turn: &Turn<'_>, change: &Change) -> Result<(), StoreError> {
-        match change {
-            Change::Remember { key, row } => {
-                let mut bytes = row.number.to_be_bytes().to_vec();
-                bytes.extend_from_slice(&row.index.to_be_bytes());
-                bytes.extend_from_slice(&row.stamp.to_bytes());
-                bytes.extend_from_slice(&row.leaf);
-                self.buffer.put(Derived, rows::idempotency(key), Some(bytes.into()));
-                let numbered = [key.as_slice(), &row.stamp.to_bytes()].concat();
-                self.buffer.put(Derived, rows::idempotency_number(row.number), Some(numbered.into()));
-            }
-            Change::Forget { number, key } => {
-                self.buffer.put(Derived, rows::idempotency_number(*number), None);
-                let known = Rows { buffer: &mut self.buffer, store: turn.store }.remembered(key)?;
-                if known.is_some_and(|known| known.number == *number) {
-                    self.buffer.put(Derived, rows::idempotency(key), None);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn latest_leaf(&mut self, turn: &Turn<'_>, namespace: &NamespaceId, key: &str) -> Result<Option<Hash>, StoreError> {
-        let from = rows::versions(namespace, key.as_bytes());
-        let to = rows::after_prefix(&from);
-        let latest = self.buffer.scan(turn.store, Derived, (&from, &to), 1, true)?;
-        Ok(latest.first().and_then(|(_, leaf)| leaf.as_ref().try_into().ok()))
     }
 
     /// Proposes a seal when the open segment is large enough.
@@ -480,44 +462,5 @@ fn from_apply(error: ApplyError<StoreError>) -> StoreError {
     match error {
         ApplyError::Lookup(error) => error,
         error @ ApplyError::OutOfOrder { .. } => StoreError::Damaged(error.to_string()),
-    }
-}
-
-/// The applier's view of the rows.
-struct Rows<'a> {
-    buffer: &'a mut Buffer,
-    store: &'a dyn Store,
-}
-
-impl Lookup for Rows<'_> {
-    type Error = StoreError;
-
-    fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, StoreError> {
-        let row = self.buffer.get(self.store, Derived, &rows::own_latest(namespace, key.as_bytes()))?;
-        let damaged = || StoreError::Damaged(format!("the latest index of key {key}"));
-        row.map(|bytes| bytes.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| damaged())).transpose()
-    }
-
-    fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, StoreError> {
-        let Some(bytes) = self.buffer.get(self.store, Derived, &rows::idempotency(key))? else { return Ok(None) };
-        let read = || {
-            let (number, rest) = bytes.split_first_chunk::<8>()?;
-            let (index, rest) = rest.split_first_chunk::<8>()?;
-            let (stamp, leaf) = rest.split_first_chunk::<24>()?;
-            Some(Remembered {
-                number: u64::from_be_bytes(*number),
-                index: u64::from_be_bytes(*index),
-                stamp: Timestamp::from_bytes(stamp),
-                leaf: leaf.try_into().ok()?,
-            })
-        };
-        read().map(Some).ok_or_else(|| StoreError::Damaged("an idempotency row".to_owned()))
-    }
-
-    fn remembered_at(&mut self, number: u64) -> Result<([u8; 32], Timestamp), StoreError> {
-        let damaged = || StoreError::Damaged(format!("idempotency row {number}"));
-        let row = self.buffer.get(self.store, Derived, &rows::idempotency_number(number))?.ok_or_else(damaged)?;
-        let (key, stamp) = row.split_first_chunk::<32>().ok_or_else(damaged)?;
-        Ok((*key, Timestamp::from_bytes(stamp.try_into().map_err(|_| damaged())?)))
     }
 }

@@ -26,12 +26,15 @@ mod mirrors;
 pub mod objects;
 mod objects_served;
 mod reads;
+mod remembered;
 mod repair;
 mod replica;
 mod requests;
 pub mod rows;
 pub mod store;
+mod tree;
 mod turn;
+mod versions;
 mod views;
 mod waiting;
 

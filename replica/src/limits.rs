@@ -12,6 +12,8 @@ pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
 /// The most commands in one log entry.
 pub const ENTRY_COMMANDS_MAX: usize = 512;
+/// While an entry is under way, the next one waits for so many commands.
+pub const ENTRY_COMMANDS_MIN: usize = 32;
 /// An entry takes no further command beyond so many bytes; one large value may exceed it alone.
 pub const ENTRY_BYTES_TARGET: usize = 1024 * 1024;
 /// The most proposals under way; what comes meanwhile is batched into the next.
@@ -40,6 +42,8 @@ pub const NAMESPACES_MAX: usize = 1024;
 pub const SLOTS_MAX: u32 = 4096;
 /// How many bytes of recently applied records are kept to feed followers without reading the disk.
 pub const RECENT_RECORDS_BYTES_MAX: usize = 1024 * 1024;
+/// The most keys whose latest versions are kept in memory, about 300 bytes each.
+pub const LATEST_KEPT_MAX: usize = 16_384;
 /// How far ahead of the wall a stamp may be by default, in milliseconds. A node that restarts at once runs ahead of
 /// its own wall by the clock's mark, and walls differ: this must be larger than mark and difference together, and
 /// leaves 700 ms for the difference.

@@ -5,14 +5,13 @@
 //! that each byte crosses once. A tail ends where its signed checkpoint says; the follower pushes the leaves into its
 //! own frontier and takes the records only when the root agrees. A source that stalls or lies is left for another.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::checkpoint;
 use trine_ledger::record::Record;
-use trine_ledger::tree::{Frontier, Hash, root_at};
+use trine_ledger::tree::{Frontier, Hash};
 use trine_placement::rendezvous::{self, Candidate};
 
 use crate::config::Config;
@@ -22,9 +21,9 @@ use crate::limits::{FOLLOW_WINDOW_BYTES, TAIL_BYTES_TARGET, TAIL_RECORDS_MAX};
 use crate::message::PeerMessage;
 use crate::metadata::open_note;
 use crate::replica::Replica;
-use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
+use crate::{rows, tree};
 
 /// While more is known to exist, without progress for so long, a mirror goes to another source.
 const STALLED_NS: u64 = 2_000_000_000;
@@ -288,37 +287,6 @@ impl Replica {
         Ok(notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect())
     }
 
-    /// The root of a ledger held here at an earlier size.
-    pub(crate) fn root_at(&mut self, turn: &Turn<'_>, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
-        self.with_tree(turn, ledger, |read| root_at(size, read))?
-            .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
-    }
-
-    /// Calls a function of the tree with a reader of its stored nodes.
-    pub(crate) fn with_tree<T>(
-        &mut self,
-        turn: &Turn<'_>,
-        ledger: &RegionId,
-        call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
-    ) -> Result<T, StoreError> {
-        let buffer = RefCell::new(&mut self.buffer);
-        let failed = RefCell::new(None);
-        let read = |level: u8, index: u64| -> Option<Hash> {
-            match buffer.borrow_mut().get(turn.store, Derived, &rows::tree(ledger, level, index)) {
-                Ok(bytes) => bytes?.as_ref().try_into().ok(),
-                Err(error) => {
-                    *failed.borrow_mut() = Some(error);
-                    None
-                }
-            }
-        };
-        let value = call(&read);
-        match failed.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(value),
-        }
-    }
-
     /// Takes in a tail: verified whole or not at all.
     pub(crate) fn take_tail(
         &mut self,
@@ -369,10 +337,7 @@ impl Replica {
             self.counters.stamps_held += 1;
             return Ok(());
         }
-        for node in nodes {
-            let hash = Some(Bytes::copy_from_slice(&node.hash));
-            self.buffer.put(Derived, rows::tree(ledger, node.level, node.index), hash);
-        }
+        tree::store(&mut self.buffer, ledger, size, &nodes);
         self.counters.records_mirrored += taken.len() as u64;
         for (index, (bytes, header, record, leaf)) in (size..).zip(taken) {
             self.buffer.put(Derived, rows::mirrored(ledger, index), Some(bytes));

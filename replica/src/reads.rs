@@ -67,12 +67,10 @@ impl Replica {
                     Ok(namespace) => namespace,
                     Err(error) => return Ok(Err(error)),
                 };
-                let from = rows::versions(&namespace, key.as_bytes());
-                let latest = self.buffer.scan(turn.store, Derived, (&from, &rows::after_prefix(&from)), 1, true)?;
-                let Some((_, place)) = latest.first().and_then(|(row, _)| place_of(row)) else {
+                let Some(latest) = self.latest_version(turn, &namespace, key)? else {
                     return Ok(Err(RequestError::NotFound { what: format!("key {key}") }));
                 };
-                self.record_answer(turn, &place, *with_proof)
+                self.record_answer(turn, &(latest.region, latest.index), *with_proof)
             }
             Request::LedgerRecord { region, index, with_proof } => {
                 if *index >= self.held_records(region) {
@@ -85,25 +83,18 @@ impl Replica {
                     Ok(namespace) => namespace,
                     Err(error) => return Ok(Err(error)),
                 };
-                let prefix = rows::versions(&namespace, key.as_bytes());
-                let from = match after {
-                    None => prefix.clone(),
-                    Some(cursor) => match history_cursor(cursor) {
-                        Some((stamp, region, index)) => {
-                            let row = rows::version(&namespace, key.as_bytes(), &stamp, &region, index);
-                            Bytes::from([row.as_ref(), &[0]].concat())
-                        }
-                        None => return Ok(Err(bad_cursor())),
-                    },
+                let after = match after.as_ref().map(|cursor| history_cursor(cursor).ok_or_else(bad_cursor)).transpose()
+                {
+                    Ok(after) => after,
+                    Err(error) => return Ok(Err(error)),
                 };
                 let limit = page_limit(*limit);
-                let rows =
-                    self.buffer.scan(turn.store, Derived, (&from, &rows::after_prefix(&prefix)), limit + 1, false)?;
-                let more = rows.len() > limit;
-                let places: Vec<_> = rows.iter().take(limit).filter_map(|(row, _)| rows::read_version(row)).collect();
-                let next =
-                    places.last().filter(|_| more).map(|(_, stamp, region, index)| format!("{stamp}@{region}/{index}"));
-                let places = places.into_iter().map(|(_, _, region, index)| (region, index)).collect();
+                let mut versions = self.history(turn, (&namespace, key), after.as_ref(), limit + 1)?;
+                let more = versions.len() > limit;
+                versions.truncate(limit);
+                let last = versions.last().filter(|_| more);
+                let next = last.map(|last| format!("{}@{}/{}", last.stamp, last.region, last.index));
+                let places = versions.into_iter().map(|version| (version.region, version.index)).collect();
                 self.page(turn, places, next, history_cursor_of)
             }
             Request::LedgerRange { namespace, prefix, after, limit } => {
@@ -121,15 +112,15 @@ impl Replica {
                 while let Some((row, _)) = self.buffer.scan(turn.store, Derived, (&from, &end), 1, false)?.first() {
                     let Some((key, ..)) = rows::read_version(row) else { break };
                     if places.len() == limit {
-                        next = places.last().map(|(key, _): &(Vec<u8>, Place)| key.clone());
+                        next = places.last().map(|(key, _): &(String, Place)| key.clone());
                         break;
                     }
-                    let versions = rows::versions(&namespace, &key);
-                    from = rows::after_prefix(&versions);
-                    let last = self.buffer.scan(turn.store, Derived, (&versions, &from), 1, true)?;
-                    places.extend(last.first().and_then(|(row, _)| place_of(row)));
+                    from = rows::after_prefix(&rows::versions(&namespace, &key));
+                    let damaged = || StoreError::Damaged("a version's row".to_owned());
+                    let key = String::from_utf8(key).map_err(|_| damaged())?;
+                    let latest = self.latest_version(turn, &namespace, &key)?.ok_or_else(damaged)?;
+                    places.push((key, (latest.region, latest.index)));
                 }
-                let next = next.map(|key| String::from_utf8_lossy(&key).into_owned());
                 self.page(turn, places.into_iter().map(|(_, place)| place).collect(), next, |view| view.key.clone())
             }
             Request::Checkpoint { region } => {
@@ -208,8 +199,7 @@ impl Replica {
         let bytes = self.read_record_bytes(turn, region, *index)?.ok_or_else(damaged)?;
         let record = Record::from_bytes(&bytes).map_err(|_| damaged())?;
         let header = record.verify().map_err(|_| damaged())?;
-        let leaf = self.buffer.get(turn.store, Derived, &rows::tree(region, 0, *index))?;
-        if leaf.is_none_or(|leaf| leaf.as_ref() != record.leaf()) {
+        if self.leaf(turn, region, *index)? != Some(record.leaf()) {
             return Err(damaged());
         }
         let proof = if with_proof { Some(self.inclusion(turn, region, *index)?) } else { None };
@@ -243,9 +233,15 @@ impl Replica {
             return Ok(Some(bytes));
         }
         let damaged = || StoreError::Damaged(format!("the place of record {index}"));
-        let Some(place) = self.buffer.get(turn.store, Derived, &rows::own_record(index))? else { return Ok(None) };
-        let (log_index, number) = place.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let number = u32::from_be_bytes(number.try_into().map_err(|_| damaged())?);
+        let (lowest, after) = (rows::own_records(0), rows::own_records(index + 1));
+        let found = self.buffer.scan(turn.store, Derived, (&lowest, &after), 1, true)?;
+        let Some((row, places)) = found.first() else { return Ok(None) };
+        let first = rows::last_number(row).ok_or_else(damaged)?;
+        let (log_index, numbers) = places.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let at = usize::try_from(index - first).map_err(|_| damaged())?.saturating_mul(4);
+        // Records beyond the last one have no place yet.
+        let Some(number) = numbers.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
+        let number = u32::from_be_bytes(*number);
         let entry = turn.store.entry(u64::from_be_bytes(*log_index))?.ok_or_else(damaged)?;
         let entry = Entry::from_bytes(&entry).map_err(|_| damaged())?;
         match entry.commands.get(number as usize) {
@@ -400,11 +396,6 @@ fn needs_mirrors(request: &Request, own: &RegionId) -> bool {
         Request::Checkpoint { .. } => false,
         _ => true,
     }
-}
-
-fn place_of(row: &[u8]) -> Option<(Vec<u8>, Place)> {
-    let (key, _, region, index) = rows::read_version(row)?;
-    Some((key, (region, index)))
 }
 
 fn page_limit(limit: u32) -> usize {

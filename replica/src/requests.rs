@@ -147,19 +147,22 @@ impl Replica {
         }
         let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
         let (Cause::Route(asked) | Cause::Fresh { asked, .. } | Cause::Barrier { asked, .. }) = cause else { return };
-        let served = self.serve(turn, number, &asked).unwrap_or_else(|error| storage(&error).into());
+        let tried = asked.tried;
+        let served = match &asked.request {
+            Request::Append { .. }
+            | Request::NamespaceCreate { .. }
+            | Request::NodeRemove { .. }
+            | Request::NodeReplace { .. } => self.serve_at_leader(number, asked),
+            _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
+        };
         match served {
-            Served::Now(answer) => self.answer(turn, origin, settled(asked.tried, answer)),
+            Served::Now(answer) => self.answer(turn, origin, settled(tried, answer)),
             Served::Waits(cause) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
         }
     }
 
-    fn serve(&mut self, turn: &mut Turn<'_>, number: u64, asked: &Asked) -> Result<Served, StoreError> {
+    fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         match &asked.request {
-            Request::Append { .. }
-            | Request::NamespaceCreate { .. }
-            | Request::NodeRemove { .. }
-            | Request::NodeReplace { .. } => Ok(self.serve_at_leader(number, asked)),
             Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
             Request::ObjectGet { .. } => self.serve_get(turn, asked),
             Request::LedgerGet { .. }
@@ -173,17 +176,17 @@ impl Replica {
     }
 
     /// Queues what the region's log decides, or hands it on to who leads.
-    fn serve_at_leader(&mut self, number: u64, asked: &Asked) -> Served {
+    fn serve_at_leader(&mut self, number: u64, asked: Box<Asked>) -> Served {
         if !self.leadership.serving {
-            return self.hand_on(self.leadership.leader, asked);
+            return self.hand_on(self.leadership.leader, &asked);
         }
         let draft = match self.draft(&asked.request) {
             Ok(command) => command,
             Err(error) => return error.into(),
         };
         let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
-        let (tried, asked) = (asked.tried, Some(Box::new(asked.clone())));
-        self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked });
+        let tried = asked.tried;
+        self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked: Some(asked) });
         Served::Waits(Cause::Queued { tried })
     }
 

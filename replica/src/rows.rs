@@ -3,6 +3,10 @@
 //! A key is a letter and then parts that sort as their values do: ids as `trine_crdt` writes them, numbers
 //! big-endian, user keys escaped so that none is a prefix of another's rows.
 //!
+//! An append costs each node of its region about as much as the rows that it makes there. So whatever can be found by a
+//! number stands in one row for all records of an entry, found by the last row at or below the number; only a version
+//! of a key needs a row of its own.
+//!
 //! ```text
 //! synced   c                                   clock: high-water mark, u64
 //!          w writer                            an incarnation that this disk has written under
@@ -13,12 +17,14 @@
 //! derived  a                                   own ledger: state after the last applied entry
 //!          b                                   own region's registry, after the log index of its last change
 //!          e                                   own region: latest Raft membership
-//!          i index                             own record: log index u64, command number u32
-//!          n namespace key                     own region's latest record of a key, u64
+//!          i index                             own records from an index on that one entry brought: log index u64, then
+//!                                              the number of each one's command, u32
 //!          x hash                              idempotency: row number, record index, stamp, leaf
-//!          z number                            idempotency: hash and stamp, by row number
-//!          t region level index                tree node, 32 bytes
-//!          k namespace key stamp region index  a version of a key, any region's
+//!          z number                            idempotency: hash and stamp of the rows from a number on that one entry
+//!                                              brought, 56 bytes each
+//!          l region index                      leaves from an index on that came together, 32 bytes each
+//!          t region level index                tree node of a level above 0 that 8 divides, 32 bytes
+//!          k namespace key region stamp index  a version of a key, any region's: its leaf
 //!          f region                            mirror: state after the last verified record
 //!          m region index                      mirrored record
 //!          p region size                       mirror: the checkpoint received with a tail
@@ -67,16 +73,10 @@ pub fn digest(partition: &PartitionId) -> Bytes {
     Key::new(b'g').partition(partition).done()
 }
 
-/// Where an own record stands in the log.
+/// Where the own records from `index` on stand in the log.
 #[must_use]
-pub fn own_record(index: u64) -> Bytes {
+pub fn own_records(index: u64) -> Bytes {
     Key::new(b'i').number(index).done()
-}
-
-/// Own region's latest record of a key.
-#[must_use]
-pub fn own_latest(namespace: &NamespaceId, key: &[u8]) -> Bytes {
-    Key::new(b'n').namespace(namespace).bytes(key).done()
 }
 
 /// An idempotency key's first append.
@@ -85,10 +85,16 @@ pub fn idempotency(hash: &[u8; 32]) -> Bytes {
     Key::new(b'x').bytes(hash).done()
 }
 
-/// An idempotency row by its number.
+/// Idempotency rows from a number on.
 #[must_use]
-pub fn idempotency_number(number: u64) -> Bytes {
+pub fn idempotency_numbers(number: u64) -> Bytes {
     Key::new(b'z').number(number).done()
+}
+
+/// Leaves of a ledger's tree from an index on.
+#[must_use]
+pub fn leaves(region: &RegionId, index: u64) -> Bytes {
+    Key::new(b'l').region(region).number(index).done()
 }
 
 /// A node of a ledger's tree.
@@ -97,10 +103,22 @@ pub fn tree(region: &RegionId, level: u8, index: u64) -> Bytes {
     Key::new(b't').region(region).bytes(&[level]).number(index).done()
 }
 
+/// The number that a row's key ends with.
+#[must_use]
+pub fn last_number(row: &[u8]) -> Option<u64> {
+    row.last_chunk().map(|number| u64::from_be_bytes(*number))
+}
+
 /// One version of a key.
 #[must_use]
-pub fn version(namespace: &NamespaceId, key: &[u8], stamp: &Timestamp, region: &RegionId, index: u64) -> Bytes {
-    Key::new(b'k').namespace(namespace).escaped(key).bytes(&stamp.to_bytes()).region(region).number(index).done()
+pub fn version(namespace: &NamespaceId, key: &[u8], region: &RegionId, stamp: &Timestamp, index: u64) -> Bytes {
+    Key::new(b'k').namespace(namespace).escaped(key).region(region).bytes(&stamp.to_bytes()).number(index).done()
+}
+
+/// All versions of a key in one region: the prefix of their rows.
+#[must_use]
+pub fn versions_in(namespace: &NamespaceId, key: &[u8], region: &RegionId) -> Bytes {
+    Key::new(b'k').namespace(namespace).escaped(key).region(region).done()
 }
 
 /// All versions of a key: the prefix of their rows.
@@ -115,9 +133,9 @@ pub fn versions_from(namespace: &NamespaceId, prefix: &[u8]) -> Bytes {
     Key::new(b'k').namespace(namespace).escaped_open(prefix).done()
 }
 
-/// Reads key, stamp, region and index back from a row key of [`version`].
+/// Reads key, region, stamp and index back from a row key of [`version`].
 #[must_use]
-pub fn read_version(row: &[u8]) -> Option<(Vec<u8>, Timestamp, RegionId, u64)> {
+pub fn read_version(row: &[u8]) -> Option<(Vec<u8>, RegionId, Timestamp, u64)> {
     let (_, mut rest) = NamespaceId::read_key(row.strip_prefix(b"k")?)?;
     let mut key = Vec::new();
     loop {
@@ -134,11 +152,10 @@ pub fn read_version(row: &[u8]) -> Option<(Vec<u8>, Timestamp, RegionId, u64)> {
             _ => key.push(0),
         }
     }
-    let (stamp, rest) = rest.split_first_chunk::<24>()?;
     let end = rest.iter().position(|byte| *byte == 0)?;
     let region = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
-    let index = u64::from_be_bytes(rest[end + 1..].try_into().ok()?);
-    Some((key, Timestamp::from_bytes(stamp), region, index))
+    let (stamp, index) = rest[end + 1..].split_first_chunk::<24>()?;
+    Some((key, region, Timestamp::from_bytes(stamp), u64::from_be_bytes(index.try_into().ok()?)))
 }
 
 /// A mirror's state after the last verified record.

@@ -220,6 +220,15 @@ impl Waiting {
         Some(wait)
     }
 
+    /// Makes a request wait for something else that no other node answers.
+    pub fn change(&mut self, number: u64, cause: Cause) {
+        let Some(wait) = self.waits.get_mut(&number) else { return };
+        self.bytes = self.bytes - wait.cause.bytes() + cause.bytes();
+        self.keys.remove(&(wait.cause.key(), number));
+        self.keys.insert((cause.key(), number));
+        wait.cause = cause;
+    }
+
     /// A request.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<&Wait> {

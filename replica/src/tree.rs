@@ -1,0 +1,138 @@
+//! A ledger's hash tree in rows: leaves as they came together, and of the inner nodes one level in eight.
+//!
+//! A row for every node would be two rows an append. A proof may do some hashing instead: a node between two stored
+//! levels is computed from the at most 128 stored ones below it, which stand side by side.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use trine_crdt::RegionId;
+use trine_ledger::tree::{Hash, TreeNode, node_hash, root_at};
+
+use crate::buffer::Buffer;
+use crate::effect::Persistence::Derived;
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+
+/// Of so many levels one is stored.
+const STORED_LEVELS: u8 = 8;
+
+/// Writes the nodes that became complete with leaves that came together, the first of them at index `first`.
+pub(crate) fn store(buffer: &mut Buffer, ledger: &RegionId, first: u64, nodes: &[TreeNode]) {
+    let mut leaves = Vec::with_capacity(32 * nodes.len());
+    for node in nodes {
+        if node.level == 0 {
+            leaves.extend_from_slice(&node.hash);
+        } else if node.level % STORED_LEVELS == 0 {
+            let row = rows::tree(ledger, node.level, node.index);
+            buffer.put(Derived, row, Some(Bytes::copy_from_slice(&node.hash)));
+        }
+    }
+    if !leaves.is_empty() {
+        buffer.put(Derived, rows::leaves(ledger, first), Some(leaves.into()));
+    }
+}
+
+/// Reads nodes of a tree; remembers the stored ones that it has read.
+struct Reader<'a> {
+    buffer: &'a mut Buffer,
+    store: &'a dyn Store,
+    ledger: &'a RegionId,
+    /// Runs of stored nodes, by level and first index.
+    read: BTreeMap<(u8, u64), Vec<Hash>>,
+}
+
+impl Reader<'_> {
+    fn node(&mut self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
+        let above = level % STORED_LEVELS;
+        let (base, first, count) = (level - above, index << above, 1_u64 << above);
+        // A run of 256 is what proofs come back to; the last one of a ledger is shorter.
+        let run = first >> STORED_LEVELS << STORED_LEVELS;
+        if let std::collections::btree_map::Entry::Vacant(vacant) = self.read.entry((base, run)) {
+            let to = run + (1 << STORED_LEVELS);
+            let hashes = if base == 0 {
+                leaves(self.buffer, self.store, self.ledger, run, to)?
+            } else {
+                let (from, to) = (rows::tree(self.ledger, base, run), rows::tree(self.ledger, base, to));
+                let found = self.buffer.scan(self.store, Derived, (&from, &to), usize::MAX, false)?;
+                let next = |(place, (row, _)): &(u64, (Bytes, Bytes))| rows::last_number(row) == Some(run + place);
+                let found = (0..).zip(found).take_while(next);
+                found.map_while(|(_, (_, hash))| hash.as_ref().try_into().ok()).collect()
+            };
+            vacant.insert(hashes);
+        }
+        let hashes = &self.read[&(base, run)];
+        let from = usize::try_from(first - run).unwrap_or(usize::MAX);
+        let to = from.saturating_add(usize::try_from(count).unwrap_or(usize::MAX));
+        let Some(below) = hashes.get(from..to) else { return Ok(None) };
+        let mut row = below.to_vec();
+        while row.len() > 1 {
+            row = row.chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+        }
+        Ok(row.first().copied())
+    }
+}
+
+/// The leaves from one index to before another, as far as they are there without a gap.
+fn leaves(
+    buffer: &mut Buffer,
+    store: &dyn Store,
+    ledger: &RegionId,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Hash>, StoreError> {
+    // The first may stand within the last row that begins at or before it.
+    let (lowest, after) = (rows::leaves(ledger, 0), rows::leaves(ledger, from + 1));
+    let begins = buffer.scan(store, Derived, (&lowest, &after), 1, true)?;
+    let Some(begins) = begins.into_iter().next() else { return Ok(Vec::new()) };
+    let rest = buffer.scan(store, Derived, (&after, &rows::leaves(ledger, to)), usize::MAX, false)?;
+    let mut leaves = Vec::new();
+    for (row, hashes) in std::iter::once(begins).chain(rest) {
+        let damaged = || StoreError::Damaged(format!("leaves of {ledger}"));
+        let first = rows::last_number(&row).ok_or_else(damaged)?;
+        for (index, hash) in (first..to).zip(hashes.chunks(32)) {
+            if index == from + leaves.len() as u64 {
+                leaves.push(hash.try_into().map_err(|_| damaged())?);
+            }
+        }
+    }
+    Ok(leaves)
+}
+
+impl Replica {
+    /// Calls a function of the tree with a reader of its nodes.
+    pub(crate) fn with_tree<T>(
+        &mut self,
+        turn: &Turn<'_>,
+        ledger: &RegionId,
+        call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
+    ) -> Result<T, StoreError> {
+        let reader = Reader { buffer: &mut self.buffer, store: turn.store, ledger, read: BTreeMap::new() };
+        let (reader, failed) = (RefCell::new(reader), RefCell::new(None));
+        let read = |level: u8, index: u64| -> Option<Hash> {
+            reader.borrow_mut().node(level, index).unwrap_or_else(|error| {
+                *failed.borrow_mut() = Some(error);
+                None
+            })
+        };
+        let value = call(&read);
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(value),
+        }
+    }
+
+    /// The root of a ledger held here at an earlier size.
+    pub(crate) fn root_at(&mut self, turn: &Turn<'_>, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
+        self.with_tree(turn, ledger, |read| root_at(size, read))?
+            .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
+    }
+
+    /// A leaf of a ledger held here.
+    pub(crate) fn leaf(&mut self, turn: &Turn<'_>, ledger: &RegionId, index: u64) -> Result<Option<Hash>, StoreError> {
+        Ok(leaves(&mut self.buffer, turn.store, ledger, index, index + 1)?.first().copied())
+    }
+}

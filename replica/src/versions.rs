@@ -1,0 +1,171 @@
+//! The versions of a key, over all regions: one row each, and the latest of recently asked keys in memory.
+//!
+//! Every append asks for the latest version of its key, to name it as seen. In the rows that is a scan, which costs more
+//! the larger the ledger has grown; so answers are kept, and brought up to date with each version that comes. What is
+//! kept is bounded: when the young half is full it becomes the old one, and what was old is forgotten.
+//!
+//! A region's versions of a key stand together and in the order of their stamps, so that both the latest in the own
+//! region (which conditions are about) and the latest of all are the last rows of as many stretches as there are regions
+//! that have the key.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use trine_crdt::{NamespaceId, RegionId, Timestamp};
+use trine_ledger::record::RecordHeader;
+use trine_ledger::tree::Hash;
+
+use crate::buffer::Buffer;
+use crate::effect::Persistence::Derived;
+use crate::limits::LATEST_KEPT_MAX;
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+
+/// A version of a key; later ones are greater.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    /// When it was appended.
+    pub stamp: Timestamp,
+    /// In which region.
+    pub region: RegionId,
+    /// The record's index there.
+    pub index: u64,
+    /// Its leaf.
+    pub leaf: Hash,
+}
+
+/// What is known of a key's versions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latest {
+    /// The latest of all.
+    pub any: Option<Version>,
+    /// The index of the own region's latest.
+    pub own: Option<u64>,
+}
+
+/// The latest versions of recently asked keys, under the prefix of their rows.
+#[derive(Debug, Default)]
+pub(crate) struct LatestKept {
+    young: BTreeMap<Bytes, Latest>,
+    old: BTreeMap<Bytes, Latest>,
+}
+
+impl LatestKept {
+    fn get(&mut self, prefix: &Bytes) -> Option<Latest> {
+        if let Some(latest) = self.young.get(prefix) {
+            return Some(latest.clone());
+        }
+        let latest = self.old.remove(prefix)?;
+        self.insert(prefix.clone(), latest.clone());
+        Some(latest)
+    }
+
+    fn insert(&mut self, prefix: Bytes, latest: Latest) {
+        if self.young.len() >= LATEST_KEPT_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(prefix, latest);
+    }
+
+    fn get_mut(&mut self, prefix: &[u8]) -> Option<&mut Latest> {
+        match self.young.get_mut(prefix) {
+            Some(latest) => Some(latest),
+            None => self.old.get_mut(prefix),
+        }
+    }
+}
+
+/// Finds the latest versions of a key, in memory or in the rows.
+pub(crate) fn latest(
+    kept: &mut LatestKept,
+    buffer: &mut Buffer,
+    store: &dyn Store,
+    own: &RegionId,
+    (namespace, key): (&NamespaceId, &str),
+) -> Result<Latest, StoreError> {
+    let prefix = rows::versions(namespace, key.as_bytes());
+    if let Some(latest) = kept.get(&prefix) {
+        return Ok(latest);
+    }
+    let mut latest = Latest::default();
+    let mut to = rows::after_prefix(&prefix);
+    while let Some((row, leaf)) = buffer.scan(store, Derived, (&prefix, &to), 1, true)?.first() {
+        let damaged = || StoreError::Damaged(format!("a version of key {key}"));
+        let (_, region, stamp, index) = rows::read_version(row).ok_or_else(damaged)?;
+        let leaf = leaf.as_ref().try_into().map_err(|_| damaged())?;
+        to = rows::versions_in(namespace, key.as_bytes(), &region);
+        if region == *own {
+            latest.own = Some(index);
+        }
+        latest.any = latest.any.max(Some(Version { stamp, region, index, leaf }));
+    }
+    kept.insert(prefix, latest.clone());
+    Ok(latest)
+}
+
+impl Replica {
+    /// The latest version of a key.
+    pub(crate) fn latest_version(
+        &mut self,
+        turn: &Turn<'_>,
+        namespace: &NamespaceId,
+        key: &str,
+    ) -> Result<Option<Version>, StoreError> {
+        let (kept, buffer) = (&mut self.ledger.latest, &mut self.buffer);
+        Ok(latest(kept, buffer, turn.store, &self.config.region, (namespace, key))?.any)
+    }
+
+    /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
+    pub(crate) fn history(
+        &mut self,
+        turn: &Turn<'_>,
+        (namespace, key): (&NamespaceId, &str),
+        after: Option<&(Timestamp, RegionId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        let key = key.as_bytes();
+        let damaged = || StoreError::Damaged("a version's row".to_owned());
+        let prefix = rows::versions(namespace, key);
+        let (mut from, end) = (prefix.clone(), rows::after_prefix(&prefix));
+        let mut found = Vec::new();
+        while let Some((row, _)) = self.buffer.scan(turn.store, Derived, (&from, &end), 1, false)?.first() {
+            let (_, region, ..) = rows::read_version(row).ok_or_else(damaged)?;
+            let stretch = rows::versions_in(namespace, key, &region);
+            from = rows::after_prefix(&stretch);
+            let first = after.map_or(stretch, |(stamp, ..)| rows::version(namespace, key, &region, stamp, 0));
+            // One more than asked for: the first may be the place itself.
+            for (row, leaf) in self.buffer.scan(turn.store, Derived, (&first, &from), limit + 1, false)? {
+                let (_, region, stamp, index) = rows::read_version(&row).ok_or_else(damaged)?;
+                if after.is_none_or(|after| (stamp, &region, index) > (after.0, &after.1, after.2)) {
+                    let leaf = leaf.as_ref().try_into().map_err(|_| damaged())?;
+                    found.push(Version { stamp, region, index, leaf });
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Adds a record to the versions of its key.
+    pub(crate) fn index_version(
+        &mut self,
+        region: &RegionId,
+        index: u64,
+        header: &RecordHeader,
+        key: &str,
+        leaf: Hash,
+    ) {
+        let key = key.as_bytes();
+        if let Some(latest) = self.ledger.latest.get_mut(&rows::versions(&header.namespace, key)) {
+            if *region == self.config.region {
+                latest.own = Some(index);
+            }
+            let version = Version { stamp: header.stamp, region: region.clone(), index, leaf };
+            latest.any = latest.any.take().max(Some(version));
+        }
+        let row = rows::version(&header.namespace, key, region, &header.stamp, index);
+        self.buffer.put(Derived, row, Some(Bytes::copy_from_slice(&leaf)));
+    }
+}
