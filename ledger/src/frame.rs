@@ -24,6 +24,9 @@
 //! written: the bad frame is damage exactly when a later frame proves that it had been on disk. What lies behind a
 //! bad frame is searched byte by byte, since the bad frame's length means nothing.
 //!
+//! Zeros behind the last frame are room that was made ahead, and no damage: a length of zero and a kind of zero are no
+//! frame's.
+//!
 //! In a log of several files only the last may be torn: a file is begun after the one before it was synced whole.
 
 use trine_crdt::NodeId;
@@ -86,7 +89,7 @@ pub struct Placed<'a> {
 /// How a file ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TailState {
-    /// With its last frame.
+    /// With its last frame, and perhaps zeros.
     Clean,
     /// With bytes that were never known to be on disk: cut the file off here and go on.
     Torn {
@@ -222,7 +225,7 @@ pub fn scan(bytes: &[u8]) -> Result<Scan<'_>, FrameError> {
         at += FRAME_HEADER_BYTES + frame.payload.len();
     }
     let (end, rest) = (at as u64, &bytes[at..]);
-    let tail = match rest.is_empty() {
+    let tail = match rest.iter().all(|byte| *byte == 0) {
         true => TailState::Clean,
         false if was_synced(&header, end, rest) => TailState::Damaged { at: end },
         false => TailState::Torn { at: end },

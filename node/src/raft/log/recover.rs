@@ -24,6 +24,8 @@ pub struct Recovered {
     pub last: Option<LogId>,
     /// The file to append to, its number and length; none when there is no file yet.
     pub active: Option<(Arc<SegmentFile>, u64, u64)>,
+    /// Where that file ends on the disk: behind its frames there may be zeros.
+    pub room: u64,
     /// The first entry of each leader, to know who led the entry before a truncation.
     led: Vec<LogId>,
 }
@@ -34,7 +36,7 @@ pub struct Recovered {
 /// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
 pub fn recover(directory: &Path, state: &State) -> Result<Recovered, LogError> {
     let floor = state.floor.map(|floor| floor.index);
-    let mut found = Recovered { index: Index::default(), last: None, active: None, led: Vec::new() };
+    let mut found = Recovered { index: Index::default(), last: None, active: None, room: 0, led: Vec::new() };
     let files = segments(directory)?;
     let count = files.len();
     for (place, (number, path)) in files.into_iter().enumerate() {
@@ -79,11 +81,12 @@ impl Recovered {
         }
         let next = self.last.map_or(0, |last| last.index + 1);
         match scan.tail {
-            TailState::Clean => {}
+            TailState::Clean => self.room = bytes.len() as u64,
             TailState::Torn { at } if is_last && floor.is_none_or(|floor| next > floor) => {
                 let torn = bytes.len() as u64 - at;
                 tracing::warn!(file = %path.display(), offset = at, bytes = torn, "cut a torn end off the log");
                 cut(&segment.file, at).map_err(LogError::io("cutting", &path))?;
+                self.room = at;
             }
             TailState::Torn { at } | TailState::Damaged { at } => {
                 return Err(damaged(at, "a frame that had been durable is not what was written".to_owned()));

@@ -17,7 +17,7 @@ use super::error::LogError;
 use super::queue::{Job, Queue};
 use super::reader::LogReader;
 use super::recent::Recent;
-use super::recover::recover;
+use super::recover::{Recovered, recover};
 use super::shared::{Inner, Shared};
 use super::state::{State, sync_directory};
 use super::writer::Writer;
@@ -72,10 +72,10 @@ impl LogStore {
                 state
             }
         };
-        let found = recover(directory, &state)?;
+        let mut found = recover(directory, &state)?;
         let last = found.last.max(state.purged);
         let inner = Inner {
-            index: found.index,
+            index: std::mem::take(&mut found.index),
             recent: Recent::new(config.cache_bytes),
             last,
             vote: state.vote,
@@ -85,8 +85,9 @@ impl LogStore {
         let shared = Arc::new(Shared::new(directory.to_owned(), last, inner));
         let queue = Arc::new(Queue::default());
         let next = found.last.map_or(0, |last| last.index + 1);
-        let writer =
-            Writer { next, shared: shared.clone(), queue: queue.clone(), active: found.active, state, config, fatal };
+        let (shared_by_writer, queue_read) = (shared.clone(), queue.clone());
+        let Recovered { active, room, .. } = found;
+        let writer = Writer { next, shared: shared_by_writer, queue: queue_read, active, room, state, config, fatal };
         let thread = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || {
