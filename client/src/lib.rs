@@ -30,6 +30,7 @@ mod connection;
 mod error;
 pub mod framing;
 mod identity;
+mod leader;
 pub mod limits;
 mod network;
 mod pool;

@@ -22,6 +22,8 @@ pub const UNSENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const NODES_KNOWN_MAX: usize = 256;
 /// How long a node that failed is passed over.
 pub const NODE_REST: Duration = Duration::from_secs(2);
+/// How often, while appends go on, a client asks who leads its region.
+pub const LEADER_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a connection is asked whether it lives.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long that answer may take.

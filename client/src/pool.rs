@@ -14,6 +14,7 @@ use trine_crdt::RegionId;
 
 use crate::connection::Connection;
 use crate::error::ClientError;
+use crate::leader::Leader;
 use crate::limits::{NODE_REST, NODES_KNOWN_MAX};
 use crate::network::Network;
 use crate::transport::split_peer;
@@ -35,6 +36,7 @@ pub(crate) struct Pool {
     pinned: bool,
     current: Mutex<Option<Arc<Connection>>>,
     nodes: Mutex<Vec<Known>>,
+    pub leader: Leader,
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -49,6 +51,7 @@ impl Pool {
             pinned,
             current: Mutex::default(),
             nodes: Mutex::new(seeds.iter().take(NODES_KNOWN_MAX).map(known).collect()),
+            leader: Leader::default(),
             connecting: tokio::sync::Mutex::default(),
         }
     }
@@ -84,8 +87,16 @@ impl Pool {
         Ok(connection)
     }
 
+    /// Whether another node of the same region than the one in use may lead it.
+    pub fn has_neighbours(&self, connection: &Connection) -> bool {
+        let (region, address) = (&connection.endpoint.region, &connection.endpoint.address);
+        let other = |known: &Known| known.region.as_ref() == Some(region) && known.address.to_string() != *address;
+        !self.pinned && lock(&self.nodes).iter().any(other)
+    }
+
     /// Passes over a connection's node for a while, when it is still the one in use.
     pub fn leave(&self, connection: &Arc<Connection>) {
+        self.leader.leave(connection);
         self.rest(&connection.endpoint.address);
         let mut current = lock(&self.current);
         if current.as_ref().is_some_and(|standing| Arc::ptr_eq(standing, connection)) {
@@ -96,6 +107,7 @@ impl Pool {
     /// Forgets the connection.
     pub fn close(&self) {
         *lock(&self.current) = None;
+        self.leader.close();
     }
 
     async fn race(&self, network: &Network, only: Option<&RegionId>) -> Result<Connection, ClientError> {

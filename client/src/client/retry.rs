@@ -4,6 +4,7 @@
 //! no harm. That is so for reads, and for appends, because they carry an idempotency key; but a region's ledger knows
 //! only its own keys, so an append whose fate is unknown is repeated in the same region only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -14,7 +15,7 @@ use trine_protocol::{Request, RequestError};
 
 use super::Client;
 use crate::CallOptions;
-use crate::connection::Failure;
+use crate::connection::{Connection, Failure};
 use crate::error::ClientError;
 use crate::limits::{RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX};
 
@@ -33,8 +34,9 @@ impl Client {
         let deadline = call.deadline.unwrap_or(settings.deadline);
         let ends = Instant::now() + deadline;
         let session = call.session.as_ref().unwrap_or(&settings.session);
-        let harmless = make_harmless(&mut request);
         let mut retries = call.retries.unwrap_or(settings.retries);
+        // What is never sent again needs no name; the ledger would remember it for nothing.
+        let harmless = retries > 0 && make_harmless(&mut request);
         let mut pause = RETRY_PAUSE_FIRST;
         let mut only: Option<RegionId> = None;
         let mut sent = false;
@@ -91,6 +93,7 @@ impl Client {
             Err(error @ ClientError::Refused(_)) => return Err((error, None, After::Stop)),
             Err(error) => return Err((error, None, After::Again(Duration::ZERO))),
         };
+        let connection = if matches!(request, Request::Append { .. }) { self.leader(connection) } else { connection };
         *sent = true;
         let region = Some(connection.endpoint.region.clone());
         match connection.call(options, request.clone()).await {
@@ -117,6 +120,22 @@ impl Client {
                 Err((error.into(), region, after))
             }
         }
+    }
+}
+
+impl Client {
+    /// The leader of the region of a node in use, or that node as long as it is not known. Asks, now and then, who it is.
+    fn leader(&self, current: Arc<Connection>) -> Arc<Connection> {
+        let pool = &self.inner.pool;
+        if pool.leader.due() && pool.has_neighbours(&current) {
+            let (inner, current) = (Arc::clone(&self.inner), Arc::clone(&current));
+            tokio::spawn(async move {
+                if let Some(network) = inner.network.get() {
+                    inner.pool.leader.find(network, current).await;
+                }
+            });
+        }
+        pool.leader.of(&current).unwrap_or(current)
     }
 }
 
