@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::{Gauge, counter, gauge};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Options, Request, Role};
@@ -39,6 +39,7 @@ pub struct DriverHandle {
     requests_room: Arc<Semaphore>,
     next_request: Arc<AtomicU64>,
     persisted: Arc<Persisted>,
+    waiting: Gauge,
 }
 
 /// The driver's end of the queues.
@@ -93,6 +94,7 @@ pub fn channel() -> (DriverHandle, Inbox) {
         requests_room: Arc::new(Semaphore::new(REQUESTS_KIB_MAX as usize)),
         next_request: Arc::new(AtomicU64::new(1)),
         persisted: Arc::clone(&persisted),
+        waiting: gauge!("trine_driver_requests_waiting"),
     };
     (handle, Inbox { inputs, requests, persisted })
 }
@@ -164,7 +166,7 @@ impl DriverHandle {
         let waiter = Waiter { answer, _hold: hold };
         let (waiting, error) = match self.requests.try_send(Waiting { id, role, options, request, waiter }) {
             Ok(()) => {
-                return gauge!("trine_driver_requests_waiting").set((REQUESTS_MAX - self.requests.capacity()) as f64);
+                return self.waiting.set((REQUESTS_MAX - self.requests.capacity()) as f64);
             }
             Err(mpsc::error::TrySendError::Full(waiting)) => (waiting, full()),
             Err(mpsc::error::TrySendError::Closed(waiting)) => (waiting, stopping()),

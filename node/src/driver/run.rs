@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::Notify;
 use trine_replica::input::{BatchId, RequestId};
 use trine_replica::store::Store;
@@ -47,7 +47,27 @@ pub struct Driver<C, W> {
     reported: [BatchId; 2],
     term: u64,
     swept: Instant,
+    figures: Figures,
     halted: bool,
+}
+
+/// Figures of every turn, looked up once.
+struct Figures {
+    handle_seconds: BTreeMap<&'static str, Histogram>,
+    inputs_waiting: Gauge,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self { handle_seconds: BTreeMap::new(), inputs_waiting: gauge!("trine_driver_inputs_waiting") }
+    }
+}
+
+impl Figures {
+    fn handled(&mut self, input: &'static str, since: Instant) {
+        let figure = || histogram!("trine_driver_handle_seconds", "input" => input);
+        self.handle_seconds.entry(input).or_insert_with(figure).record(since.elapsed());
+    }
 }
 
 impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
@@ -77,6 +97,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             reported: [0; 2],
             term: 0,
             swept: Instant::now(),
+            figures: Figures::default(),
             halted: false,
         };
         std::thread::Builder::new().name("trine-core".to_owned()).spawn(move || runtime.block_on(driver.run()))
@@ -121,7 +142,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
     /// What is there now, up to a bound.
     fn burst(&mut self) {
         self.report_persisted();
-        gauge!("trine_driver_inputs_waiting").set(self.inbox.inputs.len() as f64);
+        self.figures.inputs_waiting.set(self.inbox.inputs.len() as f64);
         for _ in 0..BURST_INPUTS_MAX {
             let Ok(weighed) = self.inbox.inputs.try_recv() else { break };
             self.hand_over(weighed.input);
@@ -171,7 +192,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         let name = name(&input);
         let started = Instant::now();
         self.core.handle(self.clock.now(), self.store.as_ref(), input, &mut self.outbox);
-        histogram!("trine_driver_handle_seconds", "input" => name).record(started.elapsed());
+        self.figures.handled(name, started);
         self.carry_out_all();
     }
 

@@ -136,6 +136,7 @@ async fn read(
     slots: &Arc<Semaphore>,
     waiting: mpsc::Sender<(Waiting, tokio::sync::OwnedSemaphorePermit)>,
 ) -> FrameError {
+    let requests = counter!("trine_client_requests_total");
     loop {
         let step = async {
             let length = framing::read_length(reader, FRAME_BYTES_MAX, CLIENT_IDLE_MAX, CLIENT_STALL_MAX).await?;
@@ -150,7 +151,7 @@ async fn read(
             Ok(read) => read,
             Err(error) => return error,
         };
-        counter!("trine_client_requests_total").increment(1);
+        requests.increment(1);
         let (reply, answer) = oneshot::channel();
         let writes = request.writes();
         let (role, caller) = (admitted.claims.role, admitted.claims.name.clone());
