@@ -37,7 +37,7 @@ disk_reserve = "64MiB"
 [storage]
 cache = "8MiB"
 memtable = "4MiB"
-derived_flush = "200ms"
+derived_flush = "1s"
 [log]
 format = "text"
 filter = "info,openraft=warn,fjall=warn,lsm_tree=warn,libp2p_mdns=warn"

@@ -18,7 +18,7 @@ use trine_replica::{Batch, Persistence};
 
 use super::disk::DiskRoom;
 use super::floor::{Floor, NUMBER_KEY};
-use super::limits::{BATCHES_WAITING_MAX, FLOOR_INTERVAL, GROUP_BYTES_MAX};
+use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_BYTES_MAX};
 use super::row;
 use super::rows::{Databases, Table};
 
@@ -141,6 +141,11 @@ impl Writer {
     }
 
     fn write_group(&mut self, first: Batch, batches: &Receiver<Batch>) -> Result<(), String> {
+        if let Kind::Derived { .. } = &self.kind {
+            // Nobody waits for these rows, the core reads them from its overlay; a thread woken for every batch is what
+            // they would cost most.
+            std::thread::sleep(DERIVED_GATHER);
+        }
         let mut group = Group::default();
         group.add(first);
         while group.bytes < GROUP_BYTES_MAX

@@ -17,6 +17,8 @@ pub const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const TABLE_WRITERS: usize = 1;
 /// Open table files that a database keeps.
 pub const OPEN_FILES_MAX: usize = 128;
+/// How long derived batches gather before they are written as one group.
+pub const DERIVED_GATHER: Duration = Duration::from_millis(10);
 /// How often the floor is written while rows are synced.
 pub const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 /// How often free disk is measured.

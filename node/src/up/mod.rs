@@ -47,8 +47,11 @@ async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
     // Before the first node starts, so that no interrupt can leave one behind.
     let mut interrupts = Interrupts::new()?;
     let mut processes = Vec::with_capacity(cluster.nodes.len());
+    // The nodes share this machine; threads for all of its cores in each of them would only take turns.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = (cores / cluster.nodes.len().max(1)).max(1);
     for node in &cluster.nodes {
-        processes.push(Process::start(node, !args.no_gossip)?);
+        processes.push(Process::start(node, !args.no_gossip, threads)?);
     }
     let outcome = tokio::select! {
         biased;

@@ -17,6 +17,9 @@ use super::cluster::ClusterNode;
 use super::limits::{LOG_LINES_SHOWN, STOP_MAX};
 use crate::daemon::SUPERVISED;
 
+/// Where tokio looks up how many threads its runtime has.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
+
 /// One node's process.
 pub(super) struct Process {
     pub(super) name: String,
@@ -28,8 +31,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a node of a prepared cluster.
-    pub(super) fn start(node: &ClusterNode, gossip: bool) -> anyhow::Result<Self> {
+    /// Starts a node of a prepared cluster with so many threads for its connections, unless the environment says how many.
+    pub(super) fn start(node: &ClusterNode, gossip: bool, threads: usize) -> anyhow::Result<Self> {
         let log = node.directory.join("node.log");
         let output = OpenOptions::new()
             .create(true)
@@ -50,6 +53,9 @@ impl Process {
             .kill_on_drop(true);
         if !gossip {
             command.env("TRINE_CLUSTER__GOSSIP", "false");
+        }
+        if std::env::var_os(THREADS).is_none() {
+            command.env(THREADS, threads.to_string());
         }
         let mut child = command.spawn().with_context(|| format!("cannot start {}", node.name))?;
         let pid = child.id().context("the process ended at once")?;

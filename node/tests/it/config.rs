@@ -35,7 +35,7 @@ fn defaults_fill_what_a_file_leaves_out() {
     let config = loaded(MINIMAL, &[]).unwrap().config;
     assert_eq!(config.listen.http.to_string(), "127.0.0.1:7420");
     assert_eq!(config.limits.disk_reserve, 64 << 20);
-    assert_eq!(config.storage.derived_flush, Duration::from_millis(200));
+    assert_eq!(config.storage.derived_flush, Duration::from_secs(1));
     assert!(config.cluster.gossip);
 }
 
