@@ -237,7 +237,7 @@ impl Writer {
     /// Writes zeros behind what is about to be written, when what there is does not suffice. Without room on the disk
     /// it goes without: the write itself will tell.
     fn make_room(&mut self, file: &Arc<SegmentFile>, end: u64) {
-        const ZEROS: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
+        static ZEROS: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
         if end > self.room && self.has_room(2 * ROOM_BYTES) && file.file.write_all_at(&ZEROS, end).is_ok() {
             self.room = end + ROOM_BYTES as u64;
         }
