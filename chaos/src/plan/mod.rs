@@ -63,6 +63,9 @@ pub struct Plan {
     /// How long clients work and faults happen.
     #[serde(with = "time")]
     pub duration: Duration,
+    /// Which checkers judge; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
     /// How large the cluster is.
     #[serde(default)]
     pub topology: Topology,
@@ -75,9 +78,6 @@ pub struct Plan {
     /// What must be well again within which time.
     #[serde(default)]
     pub bounds: Bounds,
-    /// Which checkers judge; empty: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<String>,
     /// What goes wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_plan_reads_as_it_is_written() {
-        let plan = Plan::parse(SMALL).expect("a plan");
+        let mut plan = Plan::parse(SMALL).expect("a plan");
+        plan.checks = vec!["sets".to_owned(), "clocks".to_owned()];
         assert_eq!(plan.topology, Topology::default());
         let Inject::Split { from, way, flap, .. } = &plan.faults[0].inject else { panic!("a split") };
         assert_eq!((from.len(), *way, *flap), (1, Way::Out, Some(Duration::from_millis(500))));
