@@ -3,13 +3,14 @@
 //! The node id is drawn when a directory is first used and written before anything else. A directory that holds rows but no
 //! identity was half wiped; it is refused, because a new id over old rows would let a voter vote twice.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use trine_crdt::NodeId;
 
+use super::making;
 use super::textfile::{self, Contents};
 
 /// The only format of a data directory so far.
@@ -87,7 +88,7 @@ impl DataDir {
     /// [`DataDirError`], worded for the operator.
     pub fn open(path: &Path, cluster: &str, name: &str) -> Result<Self, DataDirError> {
         let io_error = |error| DataDirError::Io { path: path.to_owned(), error };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
+        making::make_directory(path).map_err(io_error)?;
         textfile::sync_parent(path).map_err(io_error)?;
         let lock = lock(path)?;
         let file = path.join(IDENTITY_FILE);

@@ -10,12 +10,13 @@
 //!   raft/       the log (see `raft`)
 //! ```
 //!
-//! Three things a database does not do for us are done here. **Group commit**: its journal syncs under a lock, so one thread
+//! Four things a database does not do for us are done here. **Group commit**: its journal syncs under a lock, so one thread
 //! per database gathers what is queued into one batch and one sync (`committer`). **Damage**: each value bears a checksum
 //! of its own over key and value, verified at each read (`row`), because a table's block checksum says nothing of a
 //! value that was read wrong before it was written again. **Rollback**: a journal is cut at its first bad record when it is
 //! recovered, also in the middle; so each group bears a number, and a database that opens below the floor is refused
-//! (`floor`) instead of serving a past that it has already left.
+//! (`floor`) instead of serving a past that it has already left. **Making**: a database does not sync the names of all
+//! directories that it makes; so it is made beside its place, synced whole and renamed (`making`).
 //!
 //! What this does not cover: rows acknowledged within the last second before a mid-journal flip can be cut unnoticed here;
 //! peers notice, because the node's own vector then stands below what they hold of it.
@@ -25,6 +26,7 @@ pub mod directory;
 pub mod disk;
 mod floor;
 pub mod limits;
+mod making;
 mod row;
 pub mod rows;
 mod textfile;

@@ -9,6 +9,7 @@ use trine_replica::{Persistence, StoreError};
 
 use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{JOURNAL_BYTES_MAX, OPEN_FILES_MAX, TABLE_WRITERS};
+use super::making;
 use super::row;
 use crate::config::StorageSection;
 
@@ -100,8 +101,8 @@ impl Databases {
 impl Table {
     fn open(data_dir: &Path, name: &'static str, storage: &StorageSection) -> Result<Self, OpenError> {
         let path = data_dir.join(name);
-        let open = || {
-            let database = Database::builder(&path)
+        let open = |path: &Path| {
+            let database = Database::builder(path)
                 .cache_size(storage.cache / 2)
                 .max_journaling_size(JOURNAL_BYTES_MAX)
                 .worker_threads(TABLE_WRITERS)
@@ -111,7 +112,9 @@ impl Table {
             let keyspace = database.keyspace("rows", options)?;
             Ok(Self { name, database, keyspace })
         };
-        open().map_err(|error| OpenError::Database { path: path.clone(), error })
+        making::make(&path, |beside| open(beside).map(drop))
+            .and_then(|()| open(&path))
+            .map_err(|error| OpenError::Database { path: path.clone(), error })
     }
 
     /// The number of the last group of rows.
