@@ -12,7 +12,10 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Arena;
+use super::cluster::clock::Skew;
 use super::cluster::{STOP_GRACE, readiness};
+use super::disk::fault::{DiskCounts, Fault};
+use super::disk::loss::{Forgotten, Loss};
 use super::network::privilege::Privilege;
 use super::network::router::Counts;
 use super::network::{Cut, Shape};
@@ -34,6 +37,8 @@ pub struct Reshape {
     pub duplicate: Option<f64>,
     /// Disorder.
     pub reorder: Option<f64>,
+    /// How late a packet in disorder is.
+    pub reorder_late: Option<Duration>,
     /// Bytes a second; 0: without bound.
     pub rate_bytes: Option<u64>,
     /// How many bytes may wait.
@@ -47,6 +52,7 @@ impl Reshape {
         shape.loss = self.loss.unwrap_or(shape.loss);
         shape.duplicate = self.duplicate.unwrap_or(shape.duplicate);
         shape.reorder = self.reorder.unwrap_or(shape.reorder);
+        shape.reorder_late = self.reorder_late.unwrap_or(shape.reorder_late);
         shape.queue_bytes = self.queue_bytes.unwrap_or(shape.queue_bytes);
         if let Some(rate) = self.rate_bytes {
             shape.rate_bytes = (rate > 0).then_some(rate);
@@ -78,8 +84,17 @@ pub enum Command {
     },
     /// SIGKILL.
     Kill {
+        /// The node; none: all.
+        node: Option<String>,
+        /// And the loss of power.
+        power: Option<Power>,
+    },
+    /// Makes a node's disk fail, or work again.
+    Disk {
         /// The node.
         node: String,
+        /// How.
+        fault: Fault,
     },
     /// Starts a node that does not run.
     Start {
@@ -101,8 +116,25 @@ pub enum Command {
         /// The node.
         node: String,
     },
+    /// Sets a node's clock wrong, or right.
+    Skew {
+        /// The node.
+        node: String,
+        /// How.
+        skew: Skew,
+    },
     /// How everything stands.
     Status,
+}
+
+/// A loss of power.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Power {
+    /// How; none: as each disk has been told.
+    pub loss: Option<Loss>,
+    /// What decides where chance does.
+    pub seed: u64,
 }
 
 /// An answer.
@@ -113,6 +145,8 @@ pub enum Response {
     Done,
     /// So many cuts were taken back.
     Healed(usize),
+    /// So much was lost with the power.
+    Forgotten(Forgotten),
     /// To `Status`.
     Status(Box<Status>),
     /// Not done, and why.
@@ -157,6 +191,10 @@ pub struct NodeStatus {
     pub libp2p: String,
     /// Its HTTP API, on its region's loopback.
     pub http: String,
+    /// What its forgetful disk did, when it has one.
+    pub disk: Option<DiskCounts>,
+    /// What its clock is off by, in seconds, when it has one of its own.
+    pub skew_seconds: Option<f64>,
 }
 
 /// One direction.
@@ -214,7 +252,16 @@ impl Arena {
                 return Ok(Response::Healed(self.network.router().heal(region.as_deref())));
             }
             Command::Shape { a, b, one_way, change } => self.reshape(&a, &b, one_way, &change)?,
-            Command::Kill { node } => self.cluster.node(&node)?.kill().await?,
+            Command::Kill { node: Some(node), power: None } => self.cluster.node(&node)?.kill().await?,
+            Command::Kill { node: None, power: None } => self.cluster.kill_all().await?,
+            Command::Kill { node: Some(node), power: Some(power) } => {
+                return Ok(Response::Forgotten(self.cut_power(&node, power.loss, power.seed).await?));
+            }
+            Command::Kill { node: None, power: Some(power) } => {
+                return Ok(Response::Forgotten(self.cut_all_power(power.loss, power.seed).await?));
+            }
+            Command::Disk { node, fault } => self.disks.get(&node)?.set(fault),
+            Command::Skew { node, skew } => self.cluster.node(&node)?.clock()?.set(skew)?,
             Command::Start { node } => self.cluster.start(&self.network, &node)?,
             Command::Stop { node } => self.cluster.node(&node)?.stop(STOP_GRACE).await?,
             Command::Pause { node } => self.cluster.node(&node)?.pause()?,
@@ -241,13 +288,14 @@ impl Arena {
 
     /// How everything stands.
     pub fn status(&mut self) -> Status {
-        let network = &self.network;
+        let (network, disks) = (&self.network, &self.disks);
         let nodes = self
             .cluster
             .nodes_mut()
             .iter_mut()
             .map(|node| {
                 let state = node.state();
+                let skew_seconds = node.skew();
                 let layout = node.layout();
                 NodeStatus {
                     name: layout.name.clone(),
@@ -258,6 +306,8 @@ impl Arena {
                     ready: state == super::cluster::State::Running && readiness::is_ready(network, layout),
                     libp2p: layout.libp2p.clone(),
                     http: layout.http.clone(),
+                    disk: disks.counts(&layout.name),
+                    skew_seconds,
                 }
             })
             .collect();

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod control;
 pub mod digest;
+pub mod disk;
 pub mod network;
 pub mod program;
 
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use cluster::{Cluster, layout};
+use cluster::{Cluster, Layout, layout};
+use disk::Disks;
+use disk::loss::{Forgotten, Loss};
 use network::privilege::Privilege;
 use network::{Network, NetworkConfig};
 
@@ -31,6 +34,20 @@ pub struct ArenaConfig {
     pub seed: u64,
     /// The largest packet, in bytes.
     pub mtu_bytes: u16,
+    /// What the nodes' data directories are on.
+    pub disk: DiskKind,
+    /// Whether the nodes' clocks can be set wrong.
+    pub clocks: bool,
+}
+
+/// What the nodes' data directories are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiskKind {
+    /// The machine's own disk.
+    #[default]
+    Plain,
+    /// Disks of our own, which can lose power and fail.
+    Forgetful,
 }
 
 /// Network and nodes.
@@ -38,8 +55,9 @@ pub struct ArenaConfig {
 pub struct Arena {
     directory: PathBuf,
     privilege: Privilege,
-    // The nodes end before their network does.
+    // The nodes end before their disks and their network do.
     cluster: Cluster,
+    disks: Disks,
     network: Network,
 }
 
@@ -59,7 +77,17 @@ impl Arena {
         })?;
         let files = layout::prepare(&trine, &config.directory, &regions, network.map())?;
         let directory = std::path::absolute(&config.directory).context("find the directory")?;
-        Ok(Self { directory, privilege, cluster: Cluster::new(&trine, files, config.gossip), network })
+        let disks = match config.disk {
+            DiskKind::Plain => Disks::default(),
+            DiskKind::Forgetful => {
+                Disks::mount(files.nodes.iter().map(|node| (node.name.clone(), Layout::data(node))))?
+            }
+        };
+        let mut cluster = Cluster::new(&trine, files, config.gossip);
+        if config.clocks {
+            cluster.own_clocks()?;
+        }
+        Ok(Self { directory, privilege, cluster, disks, network })
     }
 
     /// Where the files are.
@@ -84,6 +112,38 @@ impl Arena {
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// The forgetful disks; none when the nodes are on the machine's own.
+    pub fn disks(&mut self) -> &mut Disks {
+        &mut self.disks
+    }
+
+    /// Kills a node and takes the power from its disk; none: as the disk has been told.
+    ///
+    /// # Errors
+    /// When it does not run or has no such disk.
+    pub async fn cut_power(&mut self, node: &str, how: Option<Loss>, seed: u64) -> anyhow::Result<Forgotten> {
+        self.disks.get(node)?;
+        self.cluster.node(node)?.kill().await?;
+        let disk = self.disks.get(node)?;
+        disk.lose(how.unwrap_or_else(|| disk.loss()), seed)
+    }
+
+    /// The same of all nodes at once; of those that do not run, too.
+    ///
+    /// # Errors
+    /// When a node has no such disk.
+    pub async fn cut_all_power(&mut self, how: Option<Loss>, seed: u64) -> anyhow::Result<Forgotten> {
+        let names = self.cluster.names();
+        names.iter().try_for_each(|name| self.disks.get(name).map(drop))?;
+        self.cluster.kill_all().await?;
+        let mut forgotten = Forgotten::default();
+        for (number, name) in (0..).zip(&names) {
+            let disk = self.disks.get(name)?;
+            forgotten.add(disk.lose(how.unwrap_or_else(|| disk.loss()), seed.wrapping_add(number))?);
+        }
+        Ok(forgotten)
     }
 
     /// The nodes, to be commanded, and the network they need for it.

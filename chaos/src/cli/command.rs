@@ -8,7 +8,9 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use trine_chaos::arena::cluster::enter::{Entrance, become_program};
-use trine_chaos::arena::control::{self, Command, Reshape, Response, Status};
+use trine_chaos::arena::control::{self, Command, Power, Reshape, Response, Status};
+use trine_chaos::arena::disk::fault::Fault;
+use trine_chaos::arena::disk::loss::Loss;
 use trine_chaos::arena::network::{Cut, Direction};
 use trine_chaos::units::{parse_share, parse_time};
 
@@ -25,24 +27,31 @@ pub struct Target {
 
 #[derive(Debug, Subcommand)]
 pub enum Ask {
-    /// Cut a region off; its clients still reach it
+    /// Cut a region off, or one node; its clients still reach it
     Split {
         #[command(flatten)]
         target: Target,
-        /// The region
-        region: String,
-        /// Only from these regions
+        /// The region; with --node: that node's
+        #[arg(required_unless_present = "node")]
+        region: Option<String>,
+        /// Only from these regions (`_client`: where clients are)
         #[arg(long)]
         from: Vec<String>,
         /// Only what goes in, or what comes out
         #[arg(long, value_parser = ["both", "in", "out"], default_value = "both")]
         direction: String,
+        /// Only what comes out
+        #[arg(long, conflicts_with = "direction")]
+        one_way: bool,
         /// Closed for so long, open for as long, and so on
         #[arg(long, value_parser = parse_time)]
         flap: Option<Duration>,
-        /// Only this node, from everything outside its region
+        /// Only this node; within its region it still hears and is heard
         #[arg(long)]
         node: Option<String>,
+        /// From clients, too
+        #[arg(long)]
+        clients: bool,
     },
     /// Take cuts back: all, or a region's
     Heal {
@@ -90,6 +99,39 @@ pub enum Ask {
         #[arg(long)]
         one_way: bool,
     },
+    /// Let a share of the packets between two places arrive twice
+    Duplicate {
+        #[command(flatten)]
+        target: Target,
+        /// The one
+        a: String,
+        /// The other
+        b: String,
+        /// The share, such as 1%
+        #[arg(value_parser = parse_share)]
+        share: f64,
+        /// Only from the first to the second
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Let a share of the packets between two places arrive late, after those sent behind them
+    Reorder {
+        #[command(flatten)]
+        target: Target,
+        /// The one
+        a: String,
+        /// The other
+        b: String,
+        /// The share, such as 1%
+        #[arg(value_parser = parse_share)]
+        share: f64,
+        /// How late
+        #[arg(long, value_parser = parse_time)]
+        late: Option<Duration>,
+        /// Only from the first to the second
+        #[arg(long)]
+        one_way: bool,
+    },
     /// Bound the bandwidth between two places
     Bandwidth {
         #[command(flatten)]
@@ -107,12 +149,45 @@ pub enum Ask {
         #[arg(long)]
         one_way: bool,
     },
-    /// SIGKILL a node
+    /// SIGKILL a node, or all
     Kill {
         #[command(flatten)]
         target: Target,
         /// The node
+        #[arg(required_unless_present = "all")]
+        node: Option<String>,
+        /// All nodes at once
+        #[arg(long, conflicts_with = "node")]
+        all: bool,
+        /// And take the power from its disk: what was not synced is lost (needs `up --disk forgetful`)
+        #[arg(long)]
+        power: bool,
+        /// What of it is lost: all, some (pages and later names), or torn (sectors and any names); otherwise as
+        /// `trine-chaos disk` said
+        #[arg(long, requires = "power", value_parser = Loss::parse)]
+        loss: Option<Loss>,
+        /// What decides where chance does
+        #[arg(long, requires = "power", default_value_t = 1)]
+        seed: u64,
+    },
+    /// Make a node's disk fail, or work again (needs `up --disk forgetful`)
+    Disk {
+        #[command(flatten)]
+        target: Target,
+        /// The node
         node: String,
+        #[command(subcommand)]
+        fault: DiskFault,
+    },
+    /// Set a node's clock wrong, or right again (needs `up --clocks`)
+    Skew {
+        #[command(flatten)]
+        target: Target,
+        /// The node
+        node: String,
+        /// +500ms, -2s, "drift 1.01", or ok
+        #[arg(allow_hyphen_values = true, num_args = 1..=2)]
+        skew: Vec<String>,
     },
     /// Start a node that does not run
     Start {
@@ -159,18 +234,79 @@ pub enum Ask {
     },
 }
 
+/// What is wrong with a disk.
+#[derive(Debug, Subcommand)]
+pub enum DiskFault {
+    /// Nothing fits any more
+    Full {
+        /// So many bytes still fit
+        #[arg(long, default_value_t = 0)]
+        left_bytes: u64,
+        /// The disk says that there is room
+        #[arg(long)]
+        untold: bool,
+    },
+    /// Each sync takes so much longer
+    Slow {
+        /// Such as 50ms
+        #[arg(value_parser = parse_time)]
+        time: Duration,
+        /// Not only syncs: each operation
+        #[arg(long)]
+        every: bool,
+    },
+    /// Syncs fail with an input/output error; what they were about is given up
+    FailSync {
+        /// Only the n-th from now on
+        number: Option<u64>,
+    },
+    /// Writes fail with an input/output error
+    FailWrite {
+        /// Only the n-th from now on
+        number: Option<u64>,
+    },
+    /// Writes are done in part
+    Short,
+    /// A loss of power leaves some sectors and some names of what was not synced
+    Torn,
+    /// Nothing is wrong
+    Ok,
+}
+
+impl DiskFault {
+    fn fault(&self) -> Fault {
+        match *self {
+            Self::Full { left_bytes, untold } => Fault::Full { left_bytes, told: !untold },
+            Self::Slow { time, every: false } => Fault::SlowSync(time),
+            Self::Slow { time, every: true } => Fault::SlowAll(time),
+            Self::FailSync { number } => Fault::FailSync(number),
+            Self::FailWrite { number } => Fault::FailWrite(number),
+            Self::Short => Fault::ShortWrites,
+            Self::Torn => Fault::Loss(Loss::TORN),
+            Self::Ok => Fault::Nothing,
+        }
+    }
+}
+
 impl Ask {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let (target, command) = match self {
             Self::Exec { target, region, command } => return exec(&target.data, &region, &command),
-            Self::Split { target, region, from, direction, flap, node } => {
+            Self::Split { target, region, from, direction, one_way, flap, node, clients } => {
                 let direction = match direction.as_str() {
                     "in" => Direction::In,
                     "out" => Direction::Out,
+                    _ if one_way => Direction::Out,
                     _ => Direction::Both,
                 };
-                let node = node.map(|node| address(&target.data, &node)).transpose()?;
-                (target, Command::Split(Cut { region, from, node, direction, flap }))
+                let found = node.map(|node| place(&target.data, &node)).transpose()?;
+                let region = match (&found, region) {
+                    (Some((of, _)), Some(region)) if *of != region => bail!("this node is in {of}, not in {region}"),
+                    (Some((of, _)), _) => of.clone(),
+                    (None, region) => region.unwrap_or_default(),
+                };
+                let node = found.map(|(_, address)| address);
+                (target, Command::Split(Cut { region, from, clients, node, direction, flap }))
             }
             Self::Heal { target, region } => (target, Command::Heal { region }),
             Self::Delay { target, a, b, delay, jitter, one_way } => {
@@ -181,11 +317,26 @@ impl Ask {
                 let change = Reshape { loss: Some(loss), duplicate, reorder, ..Reshape::default() };
                 (target, Command::Shape { a, b, one_way, change })
             }
+            Self::Duplicate { target, a, b, share, one_way } => {
+                let change = Reshape { duplicate: Some(share), ..Reshape::default() };
+                (target, Command::Shape { a, b, one_way, change })
+            }
+            Self::Reorder { target, a, b, share, late, one_way } => {
+                let change = Reshape { reorder: Some(share), reorder_late: late, ..Reshape::default() };
+                (target, Command::Shape { a, b, one_way, change })
+            }
             Self::Bandwidth { target, a, b, rate_bytes, queue_bytes, one_way } => {
                 let change = Reshape { rate_bytes: Some(rate_bytes), queue_bytes, ..Reshape::default() };
                 (target, Command::Shape { a, b, one_way, change })
             }
-            Self::Kill { target, node } => (target, Command::Kill { node }),
+            Self::Kill { target, node, all: _, power, loss, seed } => {
+                (target, Command::Kill { node, power: power.then_some(Power { loss, seed }) })
+            }
+            Self::Disk { target, node, fault } => (target, Command::Disk { node, fault: fault.fault() }),
+            Self::Skew { target, node, skew } => {
+                let skew = skew.join(" ").parse().map_err(anyhow::Error::msg)?;
+                (target, Command::Skew { node, skew })
+            }
             Self::Start { target, node } => (target, Command::Start { node }),
             Self::Stop { target, node } => (target, Command::Stop { node }),
             Self::Pause { target, node } => (target, Command::Pause { node }),
@@ -204,6 +355,7 @@ impl Ask {
         match response {
             Response::Status(status) => print_status(&status),
             Response::Healed(count) => println!("{count} cuts taken back"),
+            Response::Forgotten(forgotten) => println!("lost with the power: {forgotten}"),
             Response::Done | Response::Failed(_) => println!("done"),
         }
         Ok(ExitCode::SUCCESS)
@@ -217,12 +369,12 @@ fn status(data: &Path) -> anyhow::Result<Box<Status>> {
     }
 }
 
-/// A node's address in the network: the second part of `/ip4/10.77.1.1/tcp/…`.
-fn address(data: &Path, node: &str) -> anyhow::Result<std::net::Ipv4Addr> {
+/// A node's region, and its address in the network: the second part of `/ip4/10.77.1.1/tcp/…`.
+fn place(data: &Path, node: &str) -> anyhow::Result<(String, std::net::Ipv4Addr)> {
     let status = status(data)?;
     let found = status.nodes.iter().find(|known| known.name == node);
-    let address = found.and_then(|node| node.libp2p.split('/').nth(2)).and_then(|text| text.parse().ok());
-    address.ok_or_else(|| anyhow::anyhow!("no node {node}"))
+    let place = found.and_then(|node| Some((node.region.clone(), node.libp2p.split('/').nth(2)?.parse().ok()?)));
+    place.ok_or_else(|| anyhow::anyhow!("no node {node}"))
 }
 
 fn exec(data: &Path, region: &str, command: &[String]) -> anyhow::Result<ExitCode> {
@@ -238,7 +390,7 @@ fn exec(data: &Path, region: &str, command: &[String]) -> anyhow::Result<ExitCod
 fn print_status(status: &Status) {
     let mut nodes = comfy_table::Table::new();
     nodes.load_preset(comfy_table::presets::NOTHING);
-    nodes.set_header(["NODE", "REGION", "STATE", "READY", "STARTS", "LIBP2P"]);
+    nodes.set_header(["NODE", "REGION", "STATE", "READY", "STARTS", "SYNCS", "CLOCK", "LIBP2P"]);
     for node in &status.nodes {
         nodes.add_row([
             node.name.clone(),
@@ -246,13 +398,15 @@ fn print_status(status: &Status) {
             node.state.clone(),
             if node.ready { "yes" } else { "no" }.to_owned(),
             node.starts.to_string(),
+            node.disk.map_or_else(|| "-".to_owned(), |disk| disk.syncs.to_string()),
+            node.skew_seconds.map_or_else(|| "true".to_owned(), |skew| format!("{skew:+.3} s")),
             node.libp2p.clone(),
         ]);
     }
     println!("{nodes}\n");
     let mut links = comfy_table::Table::new();
     links.load_preset(comfy_table::presets::NOTHING);
-    links.set_header(["FROM", "TO", "DELAY", "JITTER", "LOSS", "BYTES/S"]);
+    links.set_header(["FROM", "TO", "DELAY", "JITTER", "LOSS", "TWICE", "LATE", "BYTES/S"]);
     for link in status.links.iter().filter(|link| !link.from.starts_with('_') && !link.to.starts_with('_')) {
         links.add_row([
             link.from.clone(),
@@ -260,14 +414,18 @@ fn print_status(status: &Status) {
             format!("{:?}", link.shape.delay),
             format!("{:?}", link.shape.jitter),
             format!("{}%", link.shape.loss * 100.0),
+            format!("{}%", link.shape.duplicate * 100.0),
+            format!("{}%", link.shape.reorder * 100.0),
             link.shape.rate_bytes.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
         ]);
     }
     println!("{links}\n");
     for cut in &status.cuts {
         let from = if cut.from.is_empty() { "all other regions".to_owned() } else { cut.from.join(", ") };
+        let clients = if cut.clients { " and clients" } else { "" };
+        let what = cut.node.map_or_else(|| cut.region.clone(), |node| format!("{node} in {}", cut.region));
         let flap = cut.flap.map(|period| format!(", flapping every {period:?}")).unwrap_or_default();
-        println!("cut: {} from {from} ({:?}{flap})", cut.region, cut.direction);
+        println!("cut: {what} from {from}{clients} ({:?}{flap})", cut.direction);
     }
     let counts = status.counts;
     println!(

@@ -53,11 +53,14 @@ enum Command {
     Ask(command::Ask),
 }
 
+/// What is told when nothing else is asked for. A disk that loses power has nobody to answer, of which its server complains.
+const QUIET: &str = "warn,fuser=off";
+
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TRINE_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TRINE_LOG").unwrap_or_else(|_| QUIET.into()))
         .init();
     let done = match Cli::parse().command {
         Command::Up(up) => up.run(),

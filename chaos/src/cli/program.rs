@@ -49,9 +49,12 @@ pub struct Rounds {
     /// Kills of one random node
     #[arg(long, default_value_t = 50)]
     rounds: usize,
-    /// Do not kill all nodes at once after them
+    /// Kills of all nodes at once after them
+    #[arg(long, default_value_t = 1)]
+    all_rounds: usize,
+    /// Take the power from the killed nodes' disks, too: what was not synced is lost (needs FUSE)
     #[arg(long)]
-    without_all: bool,
+    power: bool,
     /// Load before each kill
     #[arg(long, value_parser = parse_time, default_value = "1s")]
     before: Duration,
@@ -76,10 +79,14 @@ pub struct Partition {
 }
 
 impl Rounds {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
+        if self.power {
+            self.common.arena.disk = "forgetful".to_owned();
+        }
         let plan = rounds::Plan {
             rounds: self.rounds,
-            all: !self.without_all,
+            all_rounds: self.all_rounds,
+            power: self.power,
             workload: self.common.workload(),
             before: self.before,
             down: self.down,
@@ -90,12 +97,10 @@ impl Rounds {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (summary, evidence, report) = runtime.block_on(async {
             self.common.arena.start_all(&mut arena).await?;
-            rounds::run(&mut arena, &plan, |round, name, took| {
-                eprintln!(
-                    "round {:>3}: {name} killed, all ready {:.2} s after its start",
-                    round + 1,
-                    took.as_secs_f64()
-                );
+            rounds::run(&mut arena, &plan, |round, name, took, forgotten| {
+                let lost = forgotten.map_or_else(String::new, |forgotten| format!(", lost {forgotten}"));
+                let (round, took) = (round + 1, took.as_secs_f64());
+                eprintln!("round {round:>3}: {name} killed{lost}, all ready {took:.2} s after its start");
             })
             .await
         })?;

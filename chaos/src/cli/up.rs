@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use trine_chaos::arena::control::{self, Command, LINE_BYTES_MAX, Response};
 use trine_chaos::arena::network::limits::MTU_BYTES_DEFAULT;
 use trine_chaos::arena::network::privilege::{self, Privilege};
-use trine_chaos::arena::{Arena, ArenaConfig};
+use trine_chaos::arena::{Arena, ArenaConfig, DiskKind};
 
 /// Commands that wait for the arena.
 const COMMANDS_WAITING_MAX: usize = 64;
@@ -44,6 +44,12 @@ pub struct ArenaArgs {
     /// The largest packet between regions, in bytes
     #[arg(long, default_value_t = MTU_BYTES_DEFAULT)]
     pub mtu: u16,
+    /// What the nodes' data are on; `forgetful`: disks of our own, which can lose power and fail (needs FUSE)
+    #[arg(long, value_parser = ["plain", "forgetful"], default_value = "plain")]
+    pub disk: String,
+    /// Give each node a clock that `trine-chaos skew` can set wrong (needs libfaketime)
+    #[arg(long)]
+    pub clocks: bool,
     /// How long the nodes may take to be ready, in seconds
     #[arg(long, default_value_t = 60)]
     pub patience: u64,
@@ -60,6 +66,8 @@ impl ArenaArgs {
             gossip: !self.no_gossip,
             seed: self.seed,
             mtu_bytes: self.mtu,
+            disk: if self.disk == "forgetful" { DiskKind::Forgetful } else { DiskKind::Plain },
+            clocks: self.clocks,
         };
         Arena::new(&config, privilege::acquire()?)
     }

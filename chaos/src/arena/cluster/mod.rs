@@ -4,6 +4,7 @@
 //! is started through `trine-chaos enter`, which joins the namespace, asks the kernel to be killed when the arena
 //! dies, and becomes the node: no node outlives its arena, however that ends.
 
+pub mod clock;
 pub mod enter;
 pub mod layout;
 pub mod process;
@@ -39,6 +40,14 @@ impl Cluster {
     pub fn new(trine: &Path, layout: Layout, gossip: bool) -> Self {
         let nodes = layout.nodes.iter().cloned().map(Process::new).collect();
         Self { trine: trine.to_owned(), gossip, layout, nodes }
+    }
+
+    /// Gives the nodes clocks that can be set wrong, from their next start on.
+    ///
+    /// # Errors
+    /// When the library that it takes is not installed.
+    pub fn own_clocks(&mut self) -> anyhow::Result<()> {
+        self.nodes.iter_mut().try_for_each(Process::own_clock)
     }
 
     /// The files.

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
+use super::clock::Clock;
 use super::layout::NodeLayout;
 use crate::arena::network::Space;
 
@@ -63,13 +64,14 @@ pub struct Process {
     child: Option<Child>,
     state: State,
     starts: u32,
+    clock: Option<Clock>,
 }
 
 impl Process {
     /// A node that does not run yet.
     #[must_use]
     pub fn new(layout: NodeLayout) -> Self {
-        Self { layout, child: None, state: State::New, starts: 0 }
+        Self { layout, child: None, state: State::New, starts: 0, clock: None }
     }
 
     /// The node's files and addresses.
@@ -82,6 +84,30 @@ impl Process {
     #[must_use]
     pub fn starts(&self) -> u32 {
         self.starts
+    }
+
+    /// Gives it a clock that can be set wrong, from its next start on.
+    ///
+    /// # Errors
+    /// When the library that it takes is not installed.
+    pub fn own_clock(&mut self) -> anyhow::Result<()> {
+        self.clock = Some(Clock::new(self.layout.directory.join("clock"))?);
+        Ok(())
+    }
+
+    /// Its clock.
+    ///
+    /// # Errors
+    /// When it has none of its own.
+    pub fn clock(&mut self) -> anyhow::Result<&mut Clock> {
+        let name = &self.layout.name;
+        self.clock.as_mut().with_context(|| format!("{name} has the machine's clock (start the arena with --clocks)"))
+    }
+
+    /// What its clock is off by, in seconds, when it has one of its own.
+    #[must_use]
+    pub fn skew(&self) -> Option<f64> {
+        self.clock.as_ref().map(Clock::offset)
     }
 
     /// The process's id, while there is one.
@@ -127,6 +153,10 @@ impl Process {
         command.arg("--").arg(trine).arg("node").arg("--config").arg(&self.layout.config);
         if !gossip {
             command.env("TRINE_CLUSTER__GOSSIP", "false");
+        }
+        if let Some(clock) = &mut self.clock {
+            clock.start()?;
+            command.envs(clock.environment());
         }
         let child = command
             .stdin(Stdio::null())

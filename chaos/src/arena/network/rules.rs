@@ -30,9 +30,11 @@ pub enum Direction {
 pub struct Cut {
     /// The place that is cut off.
     pub region: String,
-    /// From whom; empty: from all other regions (clients still reach it).
+    /// From whom; empty: from all other regions.
     pub from: Vec<String>,
-    /// Only this node of the place, by its address; also clients do not reach it then.
+    /// From the clients, too.
+    pub clients: bool,
+    /// Only this node of the place, by its address.
     pub node: Option<Ipv4Addr>,
     /// Which direction.
     pub direction: Direction,
@@ -64,13 +66,22 @@ impl Gate {
     }
 }
 
+/// A node that is cut off from some places.
+#[derive(Debug, Clone)]
+struct NodeCut {
+    address: Ipv4Addr,
+    direction: Direction,
+    from: Vec<usize>,
+    gate: Gate,
+}
+
 /// All rules at a moment.
 #[derive(Debug, Clone)]
 pub struct Rules {
     places: usize,
     shapes: Vec<Shape>,
     gates: Vec<Gate>,
-    nodes: Vec<(Ipv4Addr, Direction, Gate)>,
+    nodes: Vec<NodeCut>,
     cuts: Vec<(Cut, u64)>,
 }
 
@@ -116,10 +127,11 @@ impl Rules {
     #[must_use]
     pub fn is_cut(&self, from: usize, to: usize, source: [u8; 4], target: [u8; 4], now_ns: u64) -> bool {
         self.gates[from * self.places + to].is_closed(now_ns)
-            || self.nodes.iter().any(|(node, direction, gate)| {
-                let out = *direction != Direction::In && node.octets() == source;
-                let into = *direction != Direction::Out && node.octets() == target;
-                (out || into) && gate.is_closed(now_ns)
+            || self.nodes.iter().any(|cut| {
+                let node = cut.address.octets();
+                let out = cut.direction != Direction::In && node == source && cut.from.contains(&to);
+                let into = cut.direction != Direction::Out && node == target && cut.from.contains(&from);
+                (out || into) && cut.gate.is_closed(now_ns)
             })
     }
 
@@ -157,16 +169,19 @@ impl Rules {
                 since_ns: *since_ns,
                 period_ns: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
             });
-            if let Some(node) = cut.node {
-                self.nodes.push((node, cut.direction, gate));
+            let Some(region) = map.site(&cut.region) else { continue };
+            let named = |name: &str| match name {
+                CLIENTS => cut.clients || cut.from.iter().any(|from| from == CLIENTS),
+                _ => cut.from.is_empty() || cut.from.iter().any(|from| from == name),
+            };
+            let sites = map.sites().iter().enumerate();
+            let from: Vec<usize> =
+                sites.filter(|(other, site)| *other != region && named(&site.name)).map(|(other, _)| other).collect();
+            if let Some(address) = cut.node {
+                self.nodes.push(NodeCut { address, direction: cut.direction, from, gate });
                 continue;
             }
-            let Some(region) = map.site(&cut.region) else { continue };
-            for (other, site) in map.sites().iter().enumerate() {
-                let named = if cut.from.is_empty() { site.name != CLIENTS } else { cut.from.contains(&site.name) };
-                if !named || other == region {
-                    continue;
-                }
+            for other in from {
                 if cut.direction != Direction::In {
                     shut(&mut self.gates[region * self.places + other], gate);
                 }
@@ -264,11 +279,28 @@ mod tests {
     #[test]
     fn one_node_can_be_cut_off_by_its_address() {
         let (map, mut rules) = world();
-        let node = Ipv4Addr::new(10, 77, 2, 1);
-        let cut = Cut { region: "eu-west-1".into(), node: Some(node), ..Cut::default() };
+        let (node, us, other, client) = ([10, 77, 2, 1], [10, 77, 1, 1], [10, 77, 2, 2], [10, 77, 254, 1]);
+        let cut = Cut { region: "eu-west-1".into(), node: Some(node.into()), ..Cut::default() };
+        rules.cut(&map, cut.clone(), 0).expect("a region");
+        assert!(rules.is_cut(EU, US, node, us, 0) && rules.is_cut(AP, EU, [10, 77, 3, 1], node, 0));
+        assert!(!rules.is_cut(CLIENT, EU, client, node, 0), "its clients still reach it");
+        assert!(!rules.is_cut(EU, US, other, us, 0), "the node beside it is not cut off");
+        rules.heal(&map, None);
+        let cut = Cut { from: vec!["us-east-1".into()], direction: Direction::Out, clients: true, ..cut };
         rules.cut(&map, cut, 0).expect("a region");
-        assert!(rules.is_cut(EU, US, node.octets(), [10, 77, 1, 1], 0));
-        assert!(rules.is_cut(CLIENT, EU, [10, 77, 254, 1], node.octets(), 0));
-        assert!(!rules.is_cut(EU, US, [10, 77, 2, 2], [10, 77, 1, 1], 0));
+        assert!(rules.is_cut(EU, US, node, us, 0) && rules.is_cut(EU, CLIENT, node, client, 0));
+        assert!(!rules.is_cut(US, EU, us, node, 0), "one way");
+        assert!(!rules.is_cut(EU, AP, node, [10, 77, 3, 1], 0), "not from there");
+    }
+
+    #[test]
+    fn clients_can_be_cut_off_too_or_alone() {
+        let (map, mut rules) = world();
+        rules.cut(&map, Cut { region: "eu-west-1".into(), clients: true, ..Cut::default() }, 0).expect("a region");
+        assert_eq!(closed(&rules, 0), "us>eu eu>us eu>ap eu>cl ap>eu cl>eu");
+        rules.heal(&map, None);
+        let cut = Cut { region: "eu-west-1".into(), from: vec![CLIENTS.into()], ..Cut::default() };
+        rules.cut(&map, cut, 0).expect("a region");
+        assert_eq!(closed(&rules, 0), "eu>cl cl>eu");
     }
 }

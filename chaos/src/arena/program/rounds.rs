@@ -10,6 +10,7 @@ use super::evidence::read_disks;
 use super::load::Load;
 use crate::arena::Arena;
 use crate::arena::digest::Report;
+use crate::arena::disk::loss::{Forgotten, Loss};
 use crate::chance::Chance;
 use crate::check::{Evidence, Happened, Violation, judge};
 use crate::history::Recorder;
@@ -21,8 +22,10 @@ use crate::workload::Workload;
 pub struct Plan {
     /// Kills of one random node.
     pub rounds: usize,
-    /// Whether all nodes are killed at once after them.
-    pub all: bool,
+    /// Kills of all nodes at once after them.
+    pub all_rounds: usize,
+    /// Whether what was not synced is lost with each kill; the nodes need forgetful disks then.
+    pub power: bool,
     /// What clients do.
     pub workload: Workload,
     /// Load before each kill.
@@ -40,8 +43,10 @@ pub struct Plan {
 pub struct Summary {
     /// Kills of one node.
     pub rounds: usize,
-    /// Whether all were killed at once, too.
-    pub all: bool,
+    /// Kills of all nodes at once.
+    pub all_rounds: usize,
+    /// What was lost with the power, when it was cut.
+    pub forgotten: Option<Forgotten>,
     /// Calls acknowledged.
     pub acknowledged: usize,
     /// Calls that failed, nothing done.
@@ -52,7 +57,7 @@ pub struct Summary {
     pub appends: usize,
     /// From the start of a killed node to its readiness, in milliseconds: the median and the longest.
     pub ready_ms: (u64, u64),
-    /// The same after all were killed.
+    /// The same after all were killed, the longest.
     pub ready_all_ms: Option<u64>,
     /// From the end of the load to agreement, in milliseconds.
     pub agreed_ms: u64,
@@ -66,7 +71,8 @@ impl Summary {
     /// Whether all is well.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.digests_equal && self.violations.is_empty() && self.acknowledged > 0
+        let power_was_lost = self.forgotten.is_none_or(|forgotten| !forgotten.is_nothing());
+        self.digests_equal && self.violations.is_empty() && self.acknowledged > 0 && power_was_lost
     }
 }
 
@@ -77,7 +83,7 @@ impl Summary {
 pub async fn run(
     arena: &mut Arena,
     plan: &Plan,
-    tell: impl Fn(usize, &str, Duration),
+    tell: impl Fn(usize, &str, Duration, Option<Forgotten>),
 ) -> anyhow::Result<(Summary, Evidence, Report)> {
     let recorder = Recorder::default();
     let layout = arena.cluster().layout().clone();
@@ -86,34 +92,50 @@ pub async fn run(
     let (mut ready_ms, mut faults) = (Vec::new(), Vec::new());
     let names = arena.cluster().names();
     let killed = |targets: Vec<String>, from_ns: u64| {
-        let (kind, until_ns) = ("kill".to_owned(), Some(recorder.now_ns()));
+        let kind = if plan.power { "power-loss" } else { "kill" }.to_owned();
+        let until_ns = Some(recorder.now_ns());
         Happened { kind, targets, from_ns, until_ns, detail: String::new() }
     };
+    let mut all_forgotten = Forgotten::default();
     for round in 0..plan.rounds {
         tokio::time::sleep(plan.before).await;
         let name = names[usize::try_from(chance.below(names.len() as u64))?].clone();
-        let (cluster, network) = arena.parts();
         let from_ns = recorder.now_ns();
-        cluster.node(&name)?.kill().await?;
+        let forgotten = if plan.power {
+            Some(arena.cut_power(&name, Some(some_loss(&mut chance)), chance.bits()).await?)
+        } else {
+            arena.parts().0.node(&name)?.kill().await?;
+            None
+        };
+        all_forgotten.add(forgotten.unwrap_or_default());
         tokio::time::sleep(plan.down).await;
+        let (cluster, network) = arena.parts();
         cluster.start(network, &name)?;
         let took =
             cluster.wait_ready(network, &names, plan.patience).await.with_context(|| format!("round {round}"))?;
         faults.push(killed(vec![name.clone()], from_ns));
         ready_ms.push(millis(took));
-        tell(round, &name, took);
+        tell(round, &name, took, forgotten);
     }
     let mut ready_all_ms = None;
-    if plan.all {
+    for round in 0..plan.all_rounds {
         tokio::time::sleep(plan.before).await;
-        let (cluster, network) = arena.parts();
         let from_ns = recorder.now_ns();
-        cluster.kill_all().await?;
+        let forgotten = if plan.power {
+            Some(arena.cut_all_power(Some(some_loss(&mut chance)), chance.bits()).await?)
+        } else {
+            arena.parts().0.kill_all().await?;
+            None
+        };
+        all_forgotten.add(forgotten.unwrap_or_default());
+        let (cluster, network) = arena.parts();
         cluster.start_all(network)?;
         let took = cluster.wait_ready(network, &names, plan.patience).await.context("after all were killed")?;
         faults.push(killed(names.clone(), from_ns));
-        ready_all_ms = Some(millis(took));
-        tell(plan.rounds, "all", took);
+        ready_all_ms = ready_all_ms.max(Some(millis(took)));
+        tell(plan.rounds + round, "all", took, forgotten);
+    }
+    if plan.all_rounds > 0 {
         tokio::time::sleep(plan.before).await;
     }
     load.finish().await?;
@@ -138,7 +160,8 @@ pub async fn run(
     let appended = |call: &&crate::history::Call| call.ok().is_some_and(|seen| seen.record.is_some());
     let summary = Summary {
         rounds: plan.rounds,
-        all: plan.all,
+        all_rounds: plan.all_rounds,
+        forgotten: plan.power.then_some(all_forgotten),
         acknowledged,
         failed,
         unknown,
@@ -153,6 +176,11 @@ pub async fn run(
         violations,
     };
     Ok((summary, evidence, report))
+}
+
+/// How power is lost this time.
+fn some_loss(chance: &mut Chance) -> Loss {
+    [Loss::ALL, Loss::SOME, Loss::TORN][chance.below(3) as usize]
 }
 
 fn millis(time: Duration) -> u64 {
