@@ -14,7 +14,7 @@ use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 use crate::entry::NamespaceKind;
 use crate::form::{FormError, Reader, bounded, put_count, put_short};
 use crate::limits::{
-    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RETIRED_NODES_MAX, ROSTER_NODES_MAX,
+    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RETIRED_NODES_MAX, ROSTER_NODES_MAX, SLOTS_MAX,
 };
 use crate::outcome::Refusal;
 use crate::record::{put_namespace, read_namespace};
@@ -233,6 +233,9 @@ impl Registry {
             let name = reader.text("namespaces", NAME_BYTES_MAX)?;
             let kind = NamespaceKind::read(&mut reader)?;
             let slots = reader.u32("namespaces")?;
+            if !slots.is_power_of_two() || slots > SLOTS_MAX {
+                return Err(FormError::Malformed { field: "namespaces" });
+            }
             let stamp = Timestamp::from_bytes(&reader.array("namespaces")?);
             namespaces.insert(id.clone(), NamespaceRecord { id, name, kind, slots, stamp });
         }
