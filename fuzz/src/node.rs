@@ -1,0 +1,330 @@
+//! One node in memory: the daemon's core, a disk, a log that commits what is proposed, and two peers.
+//!
+//! A node that is in use is made once, and its rows are kept; each input then begins on a copy of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use trine_crdt::{NodeId, Now, Timestamp, WriterId};
+use trine_ledger::LogPosition;
+use trine_protocol::request::Options;
+use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
+use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
+use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
+
+use crate::fixture::{NOW_UNIX_S, genesis, region};
+
+/// The node here.
+const NODE: NodeId = NodeId(1);
+/// A peer of its region, from which messages come.
+pub const PEER: NodeId = NodeId(2);
+/// The incarnation that wrote what is on the disk.
+pub const WRITER: WriterId = WriterId([101; 16]);
+const SECOND_NS: u64 = 1_000_000_000;
+/// So many inputs an input may lead to; more is a node that talks to itself for ever.
+const INPUTS_MAX: usize = 10_000;
+
+/// A stamp that the node believes.
+pub fn stamp(writer: WriterId) -> Timestamp {
+    Timestamp { time: trine_crdt::clock::ntp_of_ns(NOW_UNIX_S as u64 * SECOND_NS), writer }
+}
+
+/// What is on the node's disk.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    synced: BTreeMap<Bytes, Bytes>,
+    derived: BTreeMap<Bytes, Bytes>,
+    log: Vec<CommittedEntry>,
+}
+
+impl Rows {
+    /// The disk of a node that has been in use.
+    pub fn used() -> Self {
+        static USED: OnceLock<Rows> = OnceLock::new();
+        USED.get_or_init(use_a_node).clone()
+    }
+
+    /// Replaces a row.
+    pub fn put(&mut self, kind: Persistence, key: &[u8], value: &[u8]) {
+        self.kind(kind).insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+    }
+
+    /// The first row of each letter.
+    pub fn one_of_each(&self) -> Vec<(Persistence, Bytes, Bytes)> {
+        let mut rows: Vec<(Persistence, Bytes, Bytes)> = Vec::new();
+        for (kind, of_kind) in [(Persistence::Synced, &self.synced), (Persistence::Derived, &self.derived)] {
+            for (key, value) in of_kind {
+                if rows.last().is_none_or(|(known, last, _)| *known != kind || last.first() != key.first()) {
+                    rows.push((kind, key.clone(), value.clone()));
+                }
+            }
+        }
+        rows
+    }
+
+    fn kind(&mut self, kind: Persistence) -> &mut BTreeMap<Bytes, Bytes> {
+        match kind {
+            Persistence::Synced => &mut self.synced,
+            Persistence::Derived => &mut self.derived,
+        }
+    }
+
+    fn write(&mut self, batch: Batch) {
+        let rows = self.kind(batch.persistence);
+        for (key, value) in batch.rows {
+            match value {
+                Some(value) => drop(rows.insert(key, value)),
+                None => drop(rows.remove(&key)),
+            }
+        }
+    }
+}
+
+impl Store for Rows {
+    fn get(&self, kind: Persistence, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let rows = if kind == Persistence::Synced { &self.synced } else { &self.derived };
+        Ok(rows.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        kind: Persistence,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let rows = if kind == Persistence::Synced { &self.synced } else { &self.derived };
+        let range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        let rows = range.map(|(key, value)| (key.clone(), value.clone()));
+        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+    }
+
+    fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+        let entry = usize::try_from(index).ok().and_then(|index| self.log.get(index));
+        Ok(entry.and_then(|entry| match &entry.payload {
+            Payload::Entry(bytes) => Some(bytes.clone()),
+            Payload::Blank | Payload::Membership(_) => None,
+        }))
+    }
+}
+
+/// The node.
+pub struct Node {
+    core: Replica,
+    rows: Rows,
+    now: Now,
+    pending: VecDeque<Input>,
+    halted: Option<String>,
+    damaged: bool,
+    asked: u64,
+}
+
+impl Node {
+    /// A node that is in use, with its peers connected.
+    pub fn awake() -> Self {
+        let mut node = Self::open(Rows::used()).expect("its own rows");
+        node.lead();
+        for (peer, name, region) in [(PEER, "us-east-1-b", "us-east-1"), (NodeId(3), "eu-west-1-a", "eu-west-1")] {
+            let region = region.parse().expect("a region's name");
+            node.input(Input::PeerUp(Peer { node: peer, name: name.to_owned(), region }));
+        }
+        node
+    }
+
+    /// Starts a node on a disk.
+    pub fn open(rows: Rows) -> Result<Self, StoreError> {
+        // Each start is an incarnation of its own.
+        let starts = rows.synced.keys().filter(|key| key.starts_with(b"w")).count() as u8;
+        let writer = WriterId([WRITER.0[0] + starts.min(100); 16]);
+        let mut config = Config::new(genesis(), NODE, "us-east-1-a", region(), writer);
+        config.log_key = Some([10; 32]);
+        config.value_bytes_max = 1 << 20;
+        let mut out = Outbox::default();
+        let core = Replica::open(config, &rows, &mut out)?;
+        let now = Now { wall_ns: NOW_UNIX_S as u64 * SECOND_NS, monotonic_ns: SECOND_NS };
+        let mut node = Self { core, rows, now, pending: VecDeque::new(), halted: None, damaged: false, asked: 0 };
+        node.effects(out);
+        node.run();
+        Ok(node)
+    }
+
+    /// Starts the node again on the same disk.
+    pub fn restart(self) -> Result<Self, StoreError> {
+        let mut node = Self::open(self.rows)?;
+        node.lead();
+        Ok(node)
+    }
+
+    /// Why it stopped, if it did.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// Whether a request met a damaged row.
+    pub fn found_damage(&self) -> bool {
+        self.damaged
+    }
+
+    /// A message from [`PEER`], and all that it leads to.
+    pub fn hear(&mut self, message: PeerMessage) {
+        self.input(Input::Message { from: PEER, message });
+    }
+
+    /// Lets a second pass, in ticks.
+    pub fn pass_a_second(&mut self) {
+        for _ in 0..10 {
+            self.now.wall_ns += SECOND_NS / 10;
+            self.now.monotonic_ns += SECOND_NS / 10;
+            self.input(Input::Tick);
+        }
+    }
+
+    /// A request of every kind that reads or writes.
+    pub fn ask_everything(&mut self) {
+        for request in reads().into_iter().chain(writes()) {
+            self.ask(request);
+        }
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.asked += 1;
+        let options =
+            Options { consistency: Consistency::Eventual, durability: Durability::Local, ..Options::default() };
+        self.input(Input::Request { id: self.asked, role: Role::Admin, options, request });
+    }
+
+    fn lead(&mut self) {
+        let index = self.rows.log.len() as u64;
+        let position = LogPosition { term: index + 1, leader: NODE, index };
+        self.rows.log.push(CommittedEntry { position, payload: Payload::Blank });
+        let next = self.core.last_applied().map_or(0, |last| last.index.saturating_add(1));
+        let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
+        self.input(Input::Committed(entries));
+        self.input(Input::Leadership(Leadership { leader: Some(NODE), term: index + 1, serving: true }));
+        self.pass_a_second();
+    }
+
+    fn input(&mut self, input: Input) {
+        self.pending.push_back(input);
+        self.run();
+    }
+
+    fn run(&mut self) {
+        for _ in 0..INPUTS_MAX {
+            if self.halted.is_some() {
+                self.pending.clear();
+            }
+            let Some(input) = self.pending.pop_front() else { return };
+            let mut out = Outbox::default();
+            self.core.handle(self.now, &self.rows, input, &mut out);
+            self.effects(out);
+        }
+        panic!("one input led to more than {INPUTS_MAX} others");
+    }
+
+    fn effects(&mut self, out: Outbox) {
+        for effect in out.effects {
+            match effect {
+                Effect::Persist(batch) => {
+                    self.pending.push_back(Input::Persisted(batch.id));
+                    self.rows.write(batch);
+                }
+                Effect::Propose { ticket, entry } => {
+                    let index = self.rows.log.len() as u64;
+                    let position = LogPosition { term: index + 1, leader: NODE, index };
+                    let committed = CommittedEntry { position, payload: Payload::Entry(entry) };
+                    self.rows.log.push(committed.clone());
+                    self.pending.push_back(Input::Committed(vec![committed]));
+                    self.pending.push_back(Input::Proposed { ticket, outcome: ProposeOutcome::Committed });
+                }
+                Effect::ReadIndex { ticket } => {
+                    let index = (self.rows.log.len() as u64).checked_sub(1);
+                    self.pending.push_back(Input::ReadIndex { ticket, index });
+                }
+                Effect::Reply { answer, .. } => {
+                    self.damaged |= matches!(answer, Err(RequestError::Damaged { .. }));
+                }
+                Effect::Halt { reason } => self.halted = Some(reason),
+                Effect::Send { message, .. } => {
+                    let bytes = trine_crdt::codec::encode(&message);
+                    assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");
+                }
+                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
+            }
+        }
+    }
+}
+
+/// Registers, leads, writes and reads; what is then on its disk.
+fn use_a_node() -> Rows {
+    let mut node = Node::open(Rows::default()).expect("an empty disk");
+    node.lead();
+    assert_eq!(node.core.ready(), Ok(()), "the node here serves");
+    writes().into_iter().for_each(|request| node.ask(request));
+    node.pass_a_second();
+    reads().into_iter().for_each(|request| node.ask(request));
+    assert!(node.halted.is_none() && !node.damaged);
+    node.rows
+}
+
+fn key(number: usize) -> String {
+    format!("key-{number}")
+}
+
+fn writes() -> Vec<Request> {
+    let (objects, default) = ("objects".to_owned(), "default".to_owned());
+    let element = || Bytes::from_static(b"e");
+    let field = |edit| Edit::Field { name: "n".to_owned(), edit: Box::new(edit) };
+    let edits = [
+        Edit::Increment(1),
+        Edit::Set(element()),
+        Edit::Put(element()),
+        Edit::Add(element()),
+        field(Edit::Add(element())),
+    ];
+    let edit = |(number, edit)| Request::ObjectEdit { namespace: objects.clone(), key: key(number), edit };
+    let append = |number: usize| Request::Append {
+        namespace: default.clone(),
+        key: key(number % 2),
+        value: element(),
+        content_type: "text/plain".to_owned(),
+        metadata: BTreeMap::new(),
+        idempotency_key: Some(format!("once-{number}")),
+        if_match: None,
+        with_proof: true,
+    };
+    edits.into_iter().enumerate().map(edit).chain((0..3).map(append)).collect()
+}
+
+fn reads() -> Vec<Request> {
+    let (objects, default) = ("objects".to_owned(), "default".to_owned());
+    let mut reads: Vec<Request> =
+        (0..5).map(|number| Request::ObjectGet { namespace: objects.clone(), key: key(number) }).collect();
+    for number in 0..2 {
+        let (namespace, key) = (default.clone(), key(number));
+        reads.push(Request::LedgerHistory { namespace: namespace.clone(), key: key.clone(), after: None, limit: 10 });
+        reads.push(Request::LedgerGet { namespace, key, with_proof: true });
+    }
+    for region in ["us-east-1", "eu-west-1"].map(|name| name.parse::<trine_crdt::RegionId>().expect("a name")) {
+        for index in 0..3 {
+            reads.push(Request::LedgerRecord { region: region.clone(), index, with_proof: true });
+        }
+        reads.push(Request::Checkpoint { region: region.clone() });
+        reads.push(Request::Consistency { region, from: 1, to: 3 });
+    }
+    reads.extend([
+        Request::LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 },
+        Request::Status,
+        Request::NodeList,
+        Request::RegionList,
+        Request::NamespaceList,
+        Request::ManifestShow { region: None },
+    ]);
+    reads
+}

@@ -1,0 +1,45 @@
+//! The targets, in the order of the crates that they torment.
+
+mod delta;
+mod names;
+mod object;
+
+mod certificate;
+mod checkpoint;
+mod consistency;
+mod entry;
+mod genesis;
+mod inclusion;
+mod log_file;
+mod record;
+mod state;
+
+mod repair;
+mod rumor;
+
+mod client_frames;
+mod peer_message;
+mod rows;
+
+use crate::target::Target;
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    object::TARGET,
+    delta::TARGET,
+    names::TARGET,
+    entry::TARGET,
+    record::TARGET,
+    state::TARGET,
+    checkpoint::TARGET,
+    inclusion::TARGET,
+    consistency::TARGET,
+    certificate::TARGET,
+    genesis::TARGET,
+    log_file::TARGET,
+    rumor::TARGET,
+    repair::TARGET,
+    client_frames::TARGET,
+    peer_message::TARGET,
+    rows::TARGET,
+];

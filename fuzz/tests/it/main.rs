@@ -1,0 +1,5 @@
+//! The corpora, as every build runs them.
+
+mod corpora;
+mod memory;
+mod mutations;
