@@ -284,6 +284,10 @@ fn raft_config(config: &GroupConfig) -> Result<Config, StartError> {
         install_snapshot_timeout: 3_600_000,
         api_channel_size: Some(4096),
         state_machine_channel_size: Some(64),
+        // Entries go to followers before they are on the leader's own disk. A leader that came back without some of them
+        // and led its term on would give their ids to other entries, and let reads pass that miss what it once
+        // committed. So whoever comes back stands for election anew.
+        enable_leader_restore: Some(false),
         // A follower whose disk was put back to an older state is sent what it lacks. Otherwise openraft's leader
         // panics at it, and so does the next.
         allow_log_reversion: Some(true),
