@@ -5,6 +5,7 @@ mod codec;
 mod digest;
 mod edits;
 mod exhaustive;
+mod extremes;
 mod formats;
 mod history;
 mod model;

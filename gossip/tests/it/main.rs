@@ -1,6 +1,7 @@
 //! How gossip spreads and heals, told in stories.
 
 mod chance;
+mod lattice;
 mod link;
 mod metadata;
 mod network;
