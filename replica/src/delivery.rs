@@ -11,10 +11,13 @@ use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::{Link, Range};
 use trine_placement::rendezvous;
 
+use crate::delta_log::DeltaRow;
 use crate::input::{BatchId, Peer};
-use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, UNPERSISTED_BYTES_MAX};
+use crate::limits::{
+    INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, LINK_BATCHES_MAX, TRIM_LOGS_MAX, UNPERSISTED_BYTES_MAX,
+};
 use crate::message::{Interval, PeerMessage};
-use crate::objects::{DeltaRow, Objects, latest_stamp, read_interval};
+use crate::objects::{Objects, latest_stamp};
 use crate::replica::Replica;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -105,14 +108,22 @@ impl Replica {
         bytes_max: usize,
     ) -> Result<bool, StoreError> {
         let (mut intervals, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut paged = BTreeSet::new();
+        let (mut paged, mut spared) = (BTreeSet::new(), false);
         for Range { partition, writer, after, upto } in ranges.iter().take(INTERVALS_PER_MESSAGE_MAX) {
             if bytes >= bytes_max {
                 break;
             }
             let row = (partition, *writer);
+            // It may have come to it by another way meanwhile, and need not be kept any more.
+            let after = (*after).max(self.objects.holder(partition, *writer, node));
+            if after >= *upto {
+                self.links.get_mut(&node).expect("a link is pushed to").has(partition, *writer, after);
+                spared = true;
+                continue;
+            }
+            let left = bytes_max - bytes;
             let Some((deltas, begins, ends, size)) =
-                read_interval(&mut self.buffer, turn, row, (*after, *upto), bytes_max - bytes)?
+                self.objects.read_interval(&mut self.buffer, turn, row, (after, *upto), left)?
             else {
                 self.links.get_mut(&node).expect("a link is pushed to").forget(partition, *writer);
                 if paged.insert(partition) {
@@ -128,7 +139,7 @@ impl Replica {
             intervals.push(Interval { partition, writer, after: begins, upto: ends, deltas });
         }
         if intervals.is_empty() {
-            return Ok(false);
+            return Ok(spared);
         }
         let link = self.links.get_mut(&node).expect("a link is pushed to");
         let batch = link.sent(turn.now.monotonic_ns, &sent, bytes);
@@ -237,6 +248,7 @@ impl Replica {
             }
         }
         for (partition, writer, seq) in upto {
+            self.objects.note_holder(partition, *writer, from, *seq);
             if *writer == self.config.writer {
                 self.note_held(turn, from, partition, *seq);
             }
@@ -262,25 +274,29 @@ impl Replica {
 
     /// Makes a link for a peer that came up; its first act is to compare vectors.
     pub(crate) fn open_link(&mut self, node: NodeId) {
-        let link = self.links.entry(node).or_insert_with(|| Link::new(trine_gossip::link::Config::default()));
+        let link = self.links.entry(node).or_insert_with(|| {
+            Link::new(trine_gossip::link::Config { batches_max: LINK_BATCHES_MAX, ..Default::default() })
+        });
         link.reset();
     }
 
-    /// Drops delta rows that are beyond the bound, a few at each tick.
+    /// Drops delta rows that every node has, and what is beyond the bound, some at each tick.
     pub(crate) fn trim_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let over: Vec<(PartitionId, WriterId)> = self
-            .objects
-            .logs()
-            .filter(|(_, _, log)| log.rows > self.config.delta_rows_max)
-            .map(|(partition, writer, _)| (partition.clone(), writer))
-            .take(16)
-            .collect();
-        for (partition, writer) in over {
-            let excess = self.objects.log(&partition, writer).rows - self.config.delta_rows_max / 2;
-            let count = usize::try_from(excess).unwrap_or(usize::MAX).min(1024);
-            self.objects.trim(&mut self.buffer, turn, (&partition, writer), count)?;
-        }
+        let (others, rows_max) = (self.all_others(), self.config.delta_rows_max);
+        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_ref(), rows_max, TRIM_LOGS_MAX)?;
+        self.counters.delta_rows_trimmed += dropped as u64;
         Ok(())
+    }
+
+    /// All other nodes that stand on any region's roster now; none while some region's is not known.
+    fn all_others(&self) -> Option<BTreeSet<NodeId>> {
+        let mut all = BTreeSet::new();
+        for region in &self.config.genesis.regions {
+            let registry = self.registry(&region.id).filter(|registry| !registry.roster.is_empty())?;
+            all.extend(registry.roster.keys().copied());
+        }
+        all.remove(&self.config.node);
+        Some(all)
     }
 }
 

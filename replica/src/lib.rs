@@ -13,6 +13,7 @@
 mod buffer;
 pub mod config;
 mod delivery;
+pub mod delta_log;
 pub mod effect;
 mod held;
 pub mod input;

@@ -26,8 +26,17 @@ pub const INTERVALS_PER_MESSAGE_MAX: usize = 512;
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most bytes of whole objects in one page of a partition; one large object may exceed it alone.
 pub const PAGE_BYTES_TARGET: usize = 256 * 1024;
-/// The most delta rows kept per partition and writer; older ones are served as whole objects.
+/// The most delta rows kept per partition and writer while some node lacks them; older ones are served as whole objects.
 pub const DELTA_ROWS_MAX: u64 = 4096;
+/// Delta rows that all nodes have are dropped when there are so many numbers of them, or when they are the last.
+pub const TRIM_STRIDE: u64 = 32;
+/// The most delta rows dropped at one tick; twice as many when the last part looked at is large.
+pub const TRIM_ROWS_MAX: usize = 2048;
+/// How many partitions and writers are looked at, at one tick, for delta rows to be dropped.
+pub const TRIM_LOGS_MAX: usize = 1024;
+/// How many batches of deltas may be under way on one link. Each sync of a busy disk makes one, so there must be room
+/// for those of one round trip: while there is none, a write waits for an acknowledgement from across the ocean.
+pub const LINK_BATCHES_MAX: usize = 512;
 /// The most partitions' vectors in one message.
 pub const VECTORS_PER_MESSAGE_MAX: usize = 128;
 /// The most bytes of ledger records in one `Tail`; one large record may exceed it alone.

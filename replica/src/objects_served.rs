@@ -7,8 +7,9 @@ use trine_protocol::request::NamespaceKind;
 use trine_protocol::session::{Position, SessionToken};
 use trine_protocol::{Consistency, Durability, Reply, Request, RequestError};
 
+use crate::delta_log::DeltaRow;
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::objects::{DeltaRow, Objects, digest_of};
+use crate::objects::{Objects, digest_of};
 use crate::replica::Replica;
 use crate::requests::{Served, too_large};
 use crate::store::StoreError;

@@ -169,11 +169,19 @@ impl Replica {
             .vectors()
             .map(|(partition, vector)| (partition.clone(), vectors::vector_hash(vector)))
             .collect();
-        // Where both are equal the peer's disk has all of this node's writes.
-        let equal = theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash));
-        for (partition, _) in equal.filter(|(partition, _)| self.waiting.wants(partition)).cloned().collect::<Vec<_>>()
-        {
-            self.note_held(turn, from, &partition, self.objects.held(&partition, self.config.writer));
+        // Where both are equal the peer's disk has all that is held here.
+        for (partition, _) in theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash)) {
+            for writer in self.objects.logged(partition) {
+                let held = self.objects.held(partition, writer);
+                self.objects.note_holder(partition, writer, from, held);
+                // From whomever it has it: it need not be sent to it any more.
+                if let Some(link) = self.links.get_mut(&from) {
+                    link.has(partition, writer, held);
+                }
+            }
+            if self.waiting.wants(partition) {
+                self.note_held(turn, from, partition, self.objects.held(partition, self.config.writer));
+            }
         }
         let known = |_: &trine_crdt::NamespaceId| true;
         let vectors: Vec<_> = vectors::differing(&own, theirs, known)
@@ -204,6 +212,9 @@ impl Replica {
         for (partition, vector) in theirs {
             if self.rolled_back(turn, partition, vector) {
                 return;
+            }
+            for writer in self.objects.logged(partition) {
+                self.objects.set_holder(partition, writer, from, vector.get(&writer));
             }
             self.note_held(turn, from, partition, vector.get(&self.config.writer));
             let missing = vectors::missing(&self.objects.vector(partition), vector);
@@ -349,8 +360,7 @@ impl Replica {
         self.rounds.pulls.remove(partition);
         for (writer, seq) in &vector.dots {
             if *seq > self.objects.held(partition, *writer) {
-                self.objects.skip(partition, *writer, *seq);
-                self.objects.advance(&mut self.buffer, partition, *writer, *seq);
+                self.objects.skip(&mut self.buffer, turn, partition, *writer, *seq)?;
                 self.wake_position(turn, partition, *writer);
             }
         }

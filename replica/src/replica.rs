@@ -71,6 +71,8 @@ pub struct Counters {
     pub deltas_dropped: u64,
     /// Messages held back because their stamps are too far ahead.
     pub stamps_held: u64,
+    /// Rows of the delta log dropped, because all nodes have them or there are too many.
+    pub delta_rows_trimmed: u64,
     /// Rounds of repair begun.
     pub repair_rounds: u64,
     /// Messages that made no sense or came from no member.

@@ -11,7 +11,8 @@
 //! synced   c                                   clock: high-water mark, u64
 //!          w writer                            an incarnation that this disk has written under
 //!          o partition key                     object, canonical bytes
-//!          v partition writer                  last sequence number held of the writer, u64
+//!          v partition writer                  last sequence number held of the writer, u64; where the delta log has
+//!                                              rows of it: up to where they were dropped, and how many, u64 each
 //!          d partition writer upto             delta log: after u64, then keys and deltas
 //!          g partition                         sum of the partition's object digests, and their count
 //! derived  a                                   own ledger: state after the last applied entry

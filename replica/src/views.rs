@@ -46,7 +46,8 @@ impl Replica {
         Ok(self.plain(reply))
     }
 
-    fn registry(&self, region: &RegionId) -> Option<&Registry> {
+    /// What is known of a region's roster and namespaces.
+    pub(crate) fn registry(&self, region: &RegionId) -> Option<&Registry> {
         if *region == self.config.region {
             return Some(self.ledger.state.registry());
         }

@@ -42,6 +42,20 @@ pub fn converged(world: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether no node keeps deltas any longer, because all nodes have them.
+///
+/// # Errors
+/// Who keeps some.
+pub fn trimmed(world: &World) -> Result<(), String> {
+    for (number, node) in world.nodes.iter().enumerate() {
+        let kept = node.disk.synced.range(Bytes::from_static(b"d")..Bytes::from_static(b"e")).count();
+        if kept > 0 {
+            return Err(format!("{} keeps {kept} rows of deltas that all nodes have", world.name(number)));
+        }
+    }
+    Ok(())
+}
+
 /// Everything about a run that is over. The history and what happened on the way are the world's own.
 #[must_use]
 pub fn gather(world: &World) -> Evidence {

@@ -24,6 +24,8 @@ use crate::sim::world::World;
 const MS: u64 = 1_000_000;
 /// How often a healed world is looked at, in simulated milliseconds.
 const LOOK_EVERY_MS: u64 = 500;
+/// How long nodes that hold the same may take to know it of each other, in simulated milliseconds.
+const TRIM_MS_MAX: u64 = 30_000;
 /// How long clients' last calls may take, in simulated milliseconds.
 const LAST_CALLS_MS: u64 = 3_500;
 
@@ -70,6 +72,9 @@ pub fn run_plan(seed: u64, plan: Plan) -> (Outcome, Evidence) {
     {
         failures.push(format!("no convergence: {why}"));
     }
+    if world.converged_ns.is_some() {
+        failures.extend(wait_for_trim(&mut world));
+    }
     let (done, failed, unknown) = evidence.history.counts();
     let has = |kind: &str| world.happened.iter().any(|fault| fault.kind == kind);
     let healed_ns = world.healed_ns.unwrap_or(world.now_ns);
@@ -85,6 +90,18 @@ pub fn run_plan(seed: u64, plan: Plan) -> (Outcome, Evidence) {
         failures,
     };
     (outcome, evidence)
+}
+
+/// Lets nodes that hold the same find that out of each other, so that they keep no deltas; the finding when they do.
+fn wait_for_trim(world: &mut World) -> Option<String> {
+    let until_ns = world.now_ns + TRIM_MS_MAX * MS;
+    loop {
+        match evidence::trimmed(world) {
+            Ok(()) => return None,
+            Err(error) if world.now_ns >= until_ns => return Some(format!("{TRIM_MS_MAX} ms later {error}")),
+            Err(_) => world.run_until(world.now_ns + LOOK_EVERY_MS * MS, |_| {}),
+        }
+    }
 }
 
 /// Ends all faults, sees whether all regions answer again, and waits until all nodes hold the same.

@@ -241,6 +241,7 @@ fn publish(counters: &Counters) {
         ("trine_delta_received_total", counters.deltas_received),
         ("trine_delta_duplicate_total", counters.deltas_duplicate),
         ("trine_delta_dropped_total", counters.deltas_dropped),
+        ("trine_delta_rows_trimmed_total", counters.delta_rows_trimmed),
         ("trine_stamps_held_total", counters.stamps_held),
         ("trine_antientropy_rounds_total", counters.repair_rounds),
         ("trine_messages_refused_total", counters.messages_refused),

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use trine_crdt::{VersionVector, WriterId};
-use trine_protocol::Durability;
+use trine_protocol::request::Options;
+use trine_protocol::{Durability, Request};
 use trine_replica::limits::DELTA_ROWS_MAX;
 use trine_replica::message::Interval;
 use trine_replica::{Input, PeerMessage};
@@ -147,4 +148,75 @@ fn three_nodes_in_two_regions_come_to_the_same() {
         let totals: Vec<_> = (0..4).map(|node| world.counter(node, &format!("key {key}"))).collect();
         assert!(totals.iter().all(|total| *total == totals[0] && total.is_some()), "{totals:?}");
     }
+}
+
+/// How many pages of whole objects nodes send while the world settles.
+fn pages_while_settling(world: &mut World) -> usize {
+    let mut pages = 0;
+    for _ in 0..80 {
+        pages += world
+            .nodes
+            .iter()
+            .flat_map(|node| &node.sent)
+            .filter(|(_, message)| matches!(message, PeerMessage::PartitionPage { .. }))
+            .count();
+        world.pass(50);
+    }
+    pages
+}
+
+#[test]
+fn deltas_are_kept_until_every_node_has_them() {
+    let mut world = World::new(&[2, 2]);
+    for round in 0..60 {
+        world.increment(round % 4, &format!("key {}", round % 3), Durability::Local);
+    }
+    world.settle();
+    world.settle();
+    assert!((0..4).all(|node| world.nodes[node].disk.delta_rows() == 0), "everybody has all");
+    world.loses = |_, from, to, _| from == 3 || to == 3;
+    for _ in 0..40 {
+        world.increment(0, "visits", Durability::Local);
+    }
+    world.settle();
+    world.settle();
+    assert!((0..3).all(|node| world.nodes[node].disk.delta_rows() > 0), "one lacks them");
+    // A restart forgets who has what, not what is kept.
+    world.restart(0, None);
+    world.settle();
+    assert_eq!(world.nodes[0].disk.delta_rows(), 40);
+    world.loses = |_, _, _, _| false;
+    assert_eq!(pages_while_settling(&mut world), 0, "it was served from what was kept");
+    assert_eq!(world.counter(3, "visits"), Some(40));
+    world.settle();
+    world.settle();
+    assert!((0..4).all(|node| world.nodes[node].disk.delta_rows() == 0), "now it has them, too");
+}
+
+#[test]
+fn who_left_is_not_waited_for_and_who_joins_later_pulls_whole_objects() {
+    let mut world = World::new(&[3]);
+    let (gone, here) = (world.nodes[2].id, world.nodes[2].name.clone());
+    world.loses = |_, from, to, _| from == 2 || to == 2;
+    for _ in 0..40 {
+        world.increment(0, "visits", Durability::Local);
+    }
+    world.settle();
+    world.settle();
+    assert!(world.nodes[0].disk.delta_rows() > 0, "{here} lacks them");
+    let id = world.ask(0, Options::default(), Request::NodeReplace { node: gone });
+    world.settle();
+    assert!(world.answered(0, id).is_ok());
+    world.settle();
+    assert!((0..2).all(|node| world.nodes[node].disk.delta_rows() == 0), "it left");
+    world.loses = |_, from, to, _| from == 2 || to == 2;
+    let joined = world.add(0, &here);
+    world.connect(joined);
+    world.tell_leader(joined, 0);
+    world.settle();
+    world.settle();
+    assert_eq!(world.counter(joined, "visits"), Some(40));
+    world.increment(0, "visits", Durability::Local);
+    world.settle();
+    assert_eq!(world.counter(joined, "visits"), Some(41));
 }

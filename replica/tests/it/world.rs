@@ -46,6 +46,11 @@ impl Disk {
         }
     }
 
+    /// How many rows the delta log has.
+    pub fn delta_rows(&self) -> usize {
+        self.synced.keys().filter(|key| key.starts_with(b"d")).count()
+    }
+
     fn write(&mut self, batch: Batch) {
         let rows = match batch.persistence {
             Persistence::Synced => &mut self.synced,
