@@ -41,7 +41,18 @@ impl Replica {
             PeerMessage::Followed { ledger, from: next } => self.take_followed(from, ledger, next),
             PeerMessage::Forward { number, role, options, request, hops } => {
                 let origin = Origin::Peer { node: from, number };
-                self.forwarded_request(turn, Asked { origin, role, options, request, hops, tried: false });
+                self.forwarded_request(
+                    turn,
+                    Asked {
+                        origin,
+                        role,
+                        options,
+                        request,
+                        hops,
+                        tried: false,
+                        passed: std::collections::BTreeSet::new(),
+                    },
+                );
             }
             PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),

@@ -92,6 +92,9 @@ impl Replica {
         if asked.options.consistency == Consistency::Session
             && let Some(until) = self.lacks_writes(&asked.options.session)
         {
+            if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {
+                return Ok(served);
+            }
             return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
         let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;

@@ -38,13 +38,18 @@ impl Replica {
             return Ok(Served::Waits(Cause::Barrier { ticket, index: None, asked }));
         }
         if !self.mirrors_here() && needs_mirrors(&asked.request, &self.config.region) {
-            let own = self.config.node;
-            let holder = self.mirror_nodes().into_iter().find(|node| *node != own && self.peers.contains_key(node));
-            return Ok(self.hand_on(holder, asked));
+            return Ok(self.hand_on_to_one_of(&self.mirror_nodes(), asked));
         }
         if asked.options.consistency == Consistency::Session
             && let Some(until) = self.lacks_records(asked)
         {
+            let others = match needs_mirrors(&asked.request, &self.config.region) {
+                true => self.mirror_nodes(),
+                false => self.region_peers(),
+            };
+            if let Some(served) = self.pass_while_full(&others, asked) {
+                return Ok(served);
+            }
             return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
         self.read(turn, asked).map(Served::Now)

@@ -220,7 +220,7 @@ impl Replica {
         self.counters
     }
 
-    /// Whether this node serves reads and writes; the reason when it does not.
+    /// Whether this node serves; the reason when it does not. On a full disk it serves reads: see [`Self::writes`].
     ///
     /// # Errors
     /// The reason.
@@ -231,10 +231,16 @@ impl Replica {
         if self.leadership.leader.is_none() {
             return Err("the region has no leader".to_owned());
         }
-        if !self.writable {
-            return Err("the disk is full".to_owned());
-        }
         Ok(())
+    }
+
+    /// Whether this node takes writes; the reason when it does not.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn writes(&self) -> Result<(), String> {
+        self.ready()?;
+        if self.writable { Ok(()) } else { Err("the disk is full: writes are refused, reads go on".to_owned()) }
     }
 
     /// A stamp above all that this node has issued or seen. Its high-water mark goes to disk with the batch of this

@@ -1,6 +1,6 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use trine_crdt::{NamespaceId, NodeId};
@@ -50,7 +50,8 @@ impl Replica {
         request: Request,
     ) {
         let origin = Origin::Client(id);
-        self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false });
+        let passed = BTreeSet::new();
+        self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false, passed });
     }
 
     /// Another node hands a request on.
@@ -191,11 +192,34 @@ impl Replica {
     }
 
     /// Hands a request on to a node, or keeps it until one can be reached.
-    pub(crate) fn hand_on(&mut self, to: Option<NodeId>, asked: &Asked) -> Served {
+    pub(crate) fn hand_on(&self, to: Option<NodeId>, asked: &Asked) -> Served {
         match to.filter(|to| self.peers.contains_key(to)) {
             Some(to) => Served::Waits(Cause::Elsewhere { to, asked: Box::new(asked.clone()) }),
             None => Served::Waits(Cause::Route(Box::new(asked.clone()))),
         }
+    }
+
+    /// Hands a read on to the first of these nodes that can be reached and has not passed on it. When none is left,
+    /// it waits and is then offered to all of them again.
+    pub(crate) fn hand_on_to_one_of(&self, nodes: &[NodeId], asked: &Asked) -> Served {
+        let open = |node: &&NodeId| self.peers.contains_key(*node) && !asked.passed.contains(*node);
+        if let Some(to) = nodes.iter().find(open) {
+            return self.hand_on(Some(*to), asked);
+        }
+        Served::Waits(Cause::Route(Box::new(Asked { passed: BTreeSet::new(), ..asked.clone() })))
+    }
+
+    /// A read that needs what is not here yet, on a full disk, which takes nothing in: one of these nodes may have it.
+    /// Who handed it on to this node is told to ask another. None: it comes, and can be waited for.
+    pub(crate) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
+        if self.writable {
+            return None;
+        }
+        if asked.hops == 0 {
+            return Some(self.hand_on_to_one_of(nodes, asked));
+        }
+        let what = "the disk is full, and what the session has seen is not here".to_owned();
+        Some(RequestError::Unavailable { what }.into())
     }
 
     fn draft(&self, request: &Request) -> Result<DraftCommand, RequestError> {
@@ -289,8 +313,9 @@ impl Replica {
     fn route_again(&mut self, number: u64, tried: bool) {
         let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
         let cause = match cause {
-            Cause::Elsewhere { mut asked, .. } => {
+            Cause::Elsewhere { mut asked, to } => {
                 asked.tried |= tried;
+                asked.passed.insert(to);
                 Cause::Route(asked)
             }
             cause => cause,

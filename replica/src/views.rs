@@ -143,7 +143,7 @@ impl Replica {
     }
 
     fn status_view(&mut self) -> StatusView {
-        let ready = self.ready();
+        let (ready, writes) = (self.ready(), self.writes());
         let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         let ledgers: BTreeMap<RegionId, LedgerHead> =
             regions.into_iter().map(|region| (region.clone(), self.ledger_head(&region))).collect();
@@ -160,7 +160,7 @@ impl Replica {
             cluster: self.config.genesis.cluster.clone(),
             node: self.own_view(),
             ready: ready.is_ok(),
-            reason: ready.err(),
+            reason: writes.err(),
             leader: self.leadership.leader,
             term: self.leadership.term,
             ledgers,

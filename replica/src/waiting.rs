@@ -48,6 +48,8 @@ pub struct Asked {
     pub hops: u8,
     /// It was tried before, and that try may have been done or may yet be.
     pub tried: bool,
+    /// Nodes that it was handed on to and that could not serve it.
+    pub passed: BTreeSet<NodeId>,
 }
 
 /// What a request waits for.

@@ -103,11 +103,16 @@ fn summed(nodes: Vec<NodeStatus>) -> ClusterStatus {
     let objects: BTreeSet<String> = known.iter().map(|status| object_digest(status)).collect();
     ClusterStatus {
         cluster: known.first().map(|status| status.cluster.clone()).unwrap_or_default(),
-        healthy: known.len() == nodes.len() && known.iter().all(|status| status.ready),
+        healthy: known.len() == nodes.len() && known.iter().all(|status| serves(status)),
         objects_agree: objects.len() <= 1,
         ledgers_agree: ledgers_agree(&known),
         nodes,
     }
+}
+
+/// Whether a node serves reads and writes: on a full disk it is ready, with a reason why writes are refused.
+fn serves(status: &Status) -> bool {
+    status.ready && status.reason.is_none()
 }
 
 /// A region's own nodes must hold its ledger; elsewhere only the mirrors do, and the others hold nothing of it.
@@ -168,7 +173,7 @@ fn node(status: &Status) -> Output {
         ("cluster", status.cluster.clone()),
         ("node", format!("{} ({})", status.node.name, status.node.id)),
         ("region", status.node.region.clone()),
-        ("ready", if status.ready { "yes".to_owned() } else { status.reason.clone().unwrap_or_default() }),
+        ("ready", status.reason.clone().unwrap_or_else(|| if status.ready { "yes" } else { "no" }.to_owned())),
         ("raft", format!("{} in term {}", status.node.raft, status.term)),
         ("leader", status.leader.clone().unwrap_or_else(|| "(not known)".to_owned())),
         ("connected", format!("{} nodes", status.connected.len())),
@@ -181,6 +186,6 @@ fn node(status: &Status) -> Output {
     for (namespace, sum) in &status.objects {
         lines.push(("objects", format!("{namespace}: {}, digest {}", sum.count, sum.digest)));
     }
-    let exit = if status.ready { Exit::Done } else { Exit::Unhealthy };
+    let exit = if serves(status) { Exit::Done } else { Exit::Unhealthy };
     Output::new(status, pairs(&lines)).ids([&status.node.id]).exit(exit)
 }

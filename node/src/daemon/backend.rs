@@ -31,6 +31,11 @@ impl Backend for NodeBackend {
         self.readiness.get()
     }
 
+    fn writes(&self) -> Result<(), String> {
+        self.ready()?;
+        self.readiness.writes()
+    }
+
     fn region(&self) -> RegionId {
         self.region.clone()
     }

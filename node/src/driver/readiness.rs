@@ -1,4 +1,4 @@
-//! Whether the node serves, as the core said last, and how long ago that was.
+//! Whether the node serves and takes writes, as the core said last, and how long ago that was.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,12 @@ use std::time::{Duration, Instant};
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// When the core spoke, and what it said.
-type Said = (Instant, Result<(), String>);
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    serves: Result<(), String>,
+    writes: Result<(), String>,
+}
 
 /// Shared by the driver, which sets it, and `/readyz`, which asks.
 #[derive(Debug, Clone, Default)]
@@ -15,19 +20,34 @@ pub struct Readiness(Arc<Mutex<Option<Said>>>);
 
 impl Readiness {
     /// What the core says now.
-    pub fn set(&self, ready: Result<(), String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), ready));
+    pub fn set(&self, serves: Result<(), String>, writes: Result<(), String>) {
+        let said = Said { at: Instant::now(), serves, writes };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
     }
 
-    /// What it said last.
+    /// Whether it serves, as it said last.
     ///
     /// # Errors
     /// Why it does not serve.
     pub fn get(&self) -> Result<(), String> {
+        self.said(|said| &said.serves)
+    }
+
+    /// Whether it takes writes, as it said last.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn writes(&self) -> Result<(), String> {
+        self.said(|said| &said.writes)
+    }
+
+    fn said(&self, of: fn(&Said) -> &Result<(), String>) -> Result<(), String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Err("the node is starting".to_owned()),
-            Some((at, _)) if at.elapsed() > SILENCE_MAX => Err(format!("the core is stuck for {:?}", at.elapsed())),
-            Some((_, ready)) => ready.clone(),
+            Some(said) if said.at.elapsed() > SILENCE_MAX => {
+                Err(format!("the core is stuck for {:?}", said.at.elapsed()))
+            }
+            Some(said) => of(said).clone(),
         }
     }
 }

@@ -109,7 +109,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         while !self.halted {
             self.burst();
             self.tick_when_due();
-            self.readiness.set(self.core.ready());
+            self.readiness.set(self.core.ready(), self.core.writes());
             self.sweep();
             if self.halted || !self.sleep().await {
                 return;

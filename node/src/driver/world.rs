@@ -19,6 +19,14 @@ pub trait Core: Send {
     /// Why not.
     fn ready(&self) -> Result<(), String>;
 
+    /// Whether it takes writes.
+    ///
+    /// # Errors
+    /// Why not.
+    fn writes(&self) -> Result<(), String> {
+        self.ready()
+    }
+
     /// What it counts.
     fn counters(&self) -> Counters;
 }
@@ -34,6 +42,10 @@ impl Core for Replica {
 
     fn ready(&self) -> Result<(), String> {
         Self::ready(self)
+    }
+
+    fn writes(&self) -> Result<(), String> {
+        Self::writes(self)
     }
 
     fn counters(&self) -> Counters {

@@ -18,6 +18,14 @@ pub trait Backend: Send + Sync + 'static {
     /// The reason, for people.
     fn ready(&self) -> Result<(), String>;
 
+    /// Whether the node takes writes, and if not, why.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    fn writes(&self) -> Result<(), String> {
+        self.ready()
+    }
+
     /// The node's region.
     fn region(&self) -> RegionId;
 }

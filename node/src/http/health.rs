@@ -1,9 +1,14 @@
 //! Whether the node lives, whether it serves, and what it counts.
 
+#![expect(unused_qualifications, reason = "utoipa names parameter types by path")]
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::ask::Parameters;
 use super::limits::RETRY_AFTER;
 use super::problem::Problem;
 use super::server::Api;
@@ -14,17 +19,34 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// What a prober needs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Needs {
+    /// Present, with any value or none: the node must take writes as well, not only serve reads
+    write: Option<String>,
+}
+
 /// The node serves
-#[utoipa::path(get, path = "/readyz", tag = "health", responses(
-    (status = 200, description = "It does", body = String),
+///
+/// On a full disk reads go on: it answers 200 and names the refused writes. With `?write` that is 503.
+#[utoipa::path(get, path = "/readyz", tag = "health", params(Needs), responses(
+    (status = 200, description = "It does, and whether it takes writes", body = String),
     (status = 503, description = "It does not, and why", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    api.backend.ready().map(|()| "ready\n").map_err(|reason| {
+pub async fn readyz(State(api): State<Api>, Parameters(needs): Parameters<Needs>) -> Result<String, Problem> {
+    let not_ready = |reason: String| {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason);
         problem.retry_after = Some(RETRY_AFTER.as_secs());
         problem
-    })
+    };
+    api.backend.ready().map_err(not_ready)?;
+    match api.backend.writes() {
+        Ok(()) => Ok("ready\n".to_owned()),
+        Err(reason) if needs.write.is_some() => Err(not_ready(reason)),
+        Err(reason) => Ok(format!("ready to read; {reason}\n")),
+    }
 }
 
 /// What the node counts, for Prometheus

@@ -198,7 +198,11 @@ fn a_full_disk_refuses_writes_and_loses_nothing() {
         refuses(&region, at, "below the reserve");
         acknowledged.check_while_full(&region, at, "below the reserve");
         let readiness = region.http(at, "GET", "/readyz", "");
-        assert_eq!((readiness.status, readiness.detail().as_str()), (503, "the disk is full"));
+        assert_eq!(readiness.status, 200, "reads go on");
+        assert!(readiness.body.contains("the disk is full: writes are refused"), "{}", readiness.body);
+        let readiness = region.http(at, "GET", "/readyz?write", "");
+        assert_eq!(readiness.status, 503);
+        assert!(readiness.detail().contains("the disk is full"), "{}", readiness.body);
     });
 
     // Somebody else fills the rest.

@@ -25,6 +25,7 @@ struct Held {
     asked: Vec<Asked>,
     refuse: Option<RequestError>,
     unready: Option<String>,
+    full: Option<String>,
 }
 
 /// The node.
@@ -81,6 +82,11 @@ impl FakeNode {
         self.0.lock().expect("held").refuse = Some(error);
     }
 
+    /// Takes no writes, for this reason.
+    pub fn full(&self, reason: &str) {
+        self.0.lock().expect("held").full = Some(reason.to_owned());
+    }
+
     /// Does not serve, for this reason.
     pub fn unready(&self, reason: &str) {
         self.0.lock().expect("held").unready = Some(reason.to_owned());
@@ -105,6 +111,11 @@ impl Backend for FakeNode {
 
     fn ready(&self) -> Result<(), String> {
         self.0.lock().expect("held").unready.clone().map_or(Ok(()), Err)
+    }
+
+    fn writes(&self) -> Result<(), String> {
+        self.ready()?;
+        self.0.lock().expect("held").full.clone().map_or(Ok(()), Err)
     }
 
     fn region(&self) -> RegionId {

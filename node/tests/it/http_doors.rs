@@ -65,7 +65,15 @@ async fn a_foreign_host_or_origin_is_refused() {
 #[tokio::test]
 async fn health_and_readiness_are_two_things() {
     let api = serve().await;
-    assert_eq!(get(api.address, "/readyz").await.status, 200);
+    for path in ["/readyz", "/readyz?write"] {
+        assert_eq!(get(api.address, path).await.body, b"ready\n");
+    }
+    api.node.full("the disk is full");
+    let answer = get(api.address, "/readyz").await;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"ready to read; the disk is full\n"[..]), "reads go on");
+    for path in ["/readyz?write", "/readyz?write=1"] {
+        assert_eq!(get(api.address, path).await.problem(), (503, "not_ready".into()), "{path}");
+    }
     api.node.unready("no leader yet");
     let answer = get(api.address, "/readyz").await;
     assert_eq!(answer.problem(), (503, "not_ready".into()));

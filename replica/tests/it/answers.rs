@@ -262,3 +262,32 @@ fn a_reader_writes_nothing_and_nobody_removes_a_node_that_is_not_there() {
     let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5) });
     assert!(matches!(world.answered(0, id), Err(RequestError::NotFound { .. })));
 }
+
+#[test]
+fn a_read_at_a_node_without_room_is_answered_by_one_that_has_what_it_needs() {
+    let mut world = World::new(&[3]);
+    for full in [0, 1] {
+        world.input(full, Input::Disk { writable: false });
+        assert_eq!(world.nodes[full].core.ready(), Ok(()), "reads go on");
+        assert!(world.nodes[full].core.writes().is_err());
+    }
+    let written = world.increment(2, "visits", Durability::Local);
+    let token = world.answered(2, written).as_ref().expect("a write").session.clone();
+    world.run();
+    assert_eq!(world.counter(1, "visits"), None, "it takes nothing in");
+    let get = || Request::ObjectGet { namespace: "objects".into(), key: "visits".into() };
+    let reads = [0, 1].map(|full| world.ask(full, session(token.clone()), get()));
+    world.pass(1_000);
+    for (full, read) in [0, 1].into_iter().zip(reads) {
+        assert!(world.answered(full, read).is_ok(), "node {full} asks on, past the other that is full as well");
+    }
+    // Nobody has it who can be reached: the read waits, and is answered when somebody can be.
+    let writer = world.nodes[2].id;
+    [0, 1].into_iter().for_each(|full| world.input(full, Input::PeerDown(writer)));
+    let read = world.ask(1, session(token), get());
+    world.pass(1_000);
+    assert!(world.answer(1, read).is_none());
+    world.connect(2);
+    world.pass(1_000);
+    assert!(world.answered(1, read).is_ok());
+}
