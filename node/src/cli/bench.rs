@@ -5,6 +5,7 @@
 //! others until the write is seen there; what it reports includes the reader's own request, so it is an upper bound.
 
 mod figures;
+mod fill;
 mod lag;
 mod load;
 
@@ -23,8 +24,33 @@ pub enum BenchCommand {
     Append(LoadArgs),
     /// Writes to objects
     Object(LoadArgs),
+    /// Writes so many objects, each once, so that a full node can be measured
+    Load(FillArgs),
     /// How long a write takes until the other regions show it
     Lag(LagArgs),
+}
+
+/// `trine bench load`.
+#[derive(Debug, Clone, Args)]
+pub struct FillArgs {
+    /// How many objects
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub objects: u64,
+    /// How large a value is
+    #[arg(long, default_value = "64B", value_parser = parse_bytes, value_name = "SIZE")]
+    pub value: u64,
+    /// How many clients at once
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub clients: u32,
+    /// How many connections the clients share
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub connections: u32,
+    /// What a write must survive
+    #[arg(long, default_value = "local", value_name = "LEVEL")]
+    pub durability: Durability,
+    /// The objects namespace
+    #[arg(short, long, default_value = "objects")]
+    pub namespace: String,
 }
 
 /// `trine bench append|object`.
@@ -81,6 +107,7 @@ pub async fn run(globals: &Globals, command: &BenchCommand) -> Result<Output, Fa
     match command {
         BenchCommand::Append(args) => load::run(globals, args, load::Kind::Append).await,
         BenchCommand::Object(args) => load::run(globals, args, load::Kind::Object).await,
+        BenchCommand::Load(args) => fill::run(globals, args).await,
         BenchCommand::Lag(args) => lag::run(globals, args).await,
     }
 }

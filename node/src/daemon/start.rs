@@ -47,7 +47,9 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let identity = Identity::open(config)?;
     check_ports(config)?;
     let directory = DataDir::open(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
+    let opening = std::time::Instant::now();
     let databases = Databases::open(directory.path(), &config.storage)?;
+    let databases_ms = opening.elapsed().as_millis();
     let room = DiskRoom::new(directory.path(), config.limits.disk_reserve).context("the disk cannot be measured")?;
     let figures = telemetry::figures()?;
     let clock = Clock::default();
@@ -56,8 +58,10 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let log = Arc::new(OnceLock::new());
     let store = databases.rows(Box::new(LateLog(Arc::clone(&log))));
     let mut outbox = Outbox::default();
+    let opening = std::time::Instant::now();
     let replica = Replica::open(core_config(config, &identity, &directory)?, &store, &mut outbox)
         .with_context(|| format!("cannot start from the rows in {}", directory.path().display()))?;
+    tracing::info!(databases_ms, core_ms = opening.elapsed().as_millis(), "opened what the disk holds");
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
