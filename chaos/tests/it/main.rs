@@ -1,5 +1,7 @@
 //! The arenas, in the short form that every build runs.
 
+mod arena;
 mod disk;
 mod power;
+mod rounds;
 mod sim;
