@@ -1,5 +1,7 @@
 //! What the core wants done, and the outbox it is written to.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId};
 use trine_protocol::RequestError;
@@ -44,8 +46,8 @@ pub enum Effect {
     },
     /// The nodes to be connected with, all of them; replaces the last list.
     Peers(Vec<PeerAddress>),
-    /// The nodes of this region's roster; the leader's driver makes Raft membership follow it.
-    Roster(Vec<RosterNode>),
+    /// This region's roster; the leader's driver makes Raft membership follow it.
+    Roster(Roster),
     /// This node may not go on (its identity was retired, its disk is older than what it acknowledged): stop.
     Halt {
         /// Why, for the log and the operator.
@@ -62,6 +64,15 @@ pub struct PeerAddress {
     pub region: RegionId,
     /// Its libp2p addresses.
     pub addresses: Vec<String>,
+}
+
+/// This region's roster, as far as Raft membership follows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// The nodes that registered.
+    pub nodes: Vec<RosterNode>,
+    /// The nodes that were retired. Who is in neither list has yet to register.
+    pub retired: BTreeSet<NodeId>,
 }
 
 /// A node of this region's roster.

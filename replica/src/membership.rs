@@ -9,7 +9,7 @@ use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
 
-use crate::effect::{Effect, PeerAddress, RosterNode};
+use crate::effect::{Effect, PeerAddress, Roster, RosterNode};
 use crate::input::{Leadership, Peer};
 use crate::message::{PeerMessage, Registration};
 use crate::replica::Replica;
@@ -162,13 +162,14 @@ impl Replica {
         }
         peers.remove(&self.config.peer);
         turn.effects.push(Effect::Peers(peers.into_values().collect()));
-        let roster: Vec<RosterNode> = self
+        let nodes: Vec<RosterNode> = self
             .ledger
             .roster()
             .map(|record| RosterNode { node: record.node, name: record.name.clone(), raft: record.raft.clone() })
             .collect();
-        if !roster.is_empty() {
-            turn.effects.push(Effect::Roster(roster));
+        if !nodes.is_empty() {
+            let retired = self.ledger.state.registry().retired.clone();
+            turn.effects.push(Effect::Roster(Roster { nodes, retired }));
         }
         let gone: Vec<NodeId> = self.peers.keys().copied().filter(|node| self.retired(*node)).collect();
         for node in gone {

@@ -179,7 +179,9 @@ impl Replica {
     /// Queues what the region's log decides, or hands it on to who leads.
     fn serve_at_leader(&mut self, number: u64, asked: Box<Asked>) -> Served {
         if !self.leadership.serving {
-            return self.hand_on(self.leadership.leader, &asked);
+            // Who does not belong yet hears of no leader, but others of the region do.
+            let neighbour = || if self.registered { None } else { self.region_peers().first().copied() };
+            return self.hand_on(self.leadership.leader.or_else(neighbour), &asked);
         }
         let draft = match self.draft(&asked.request) {
             Ok(command) => command,

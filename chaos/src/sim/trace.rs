@@ -53,7 +53,7 @@ impl Trace {
             Effect::ReadIndex { .. } => 7,
             Effect::Reply { request, answer } => (*request << 1) ^ u64::from(answer.is_ok()),
             Effect::Peers(peers) => 5_000 + peers.len() as u64,
-            Effect::Roster(nodes) => 6_000 + nodes.len() as u64,
+            Effect::Roster(roster) => 6_000 + roster.nodes.len() as u64,
             Effect::Halt { .. } => 8,
         };
         self.fold(kind);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use trine_crdt::NodeId;
-use trine_replica::effect::{PeerAddress, RosterNode};
+use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::{Batch, Input, PeerMessage};
 
 use super::signals::End;
@@ -60,7 +60,7 @@ impl World for NodeWorld {
         });
     }
 
-    fn roster(&mut self, roster: Vec<RosterNode>) {
+    fn roster(&mut self, roster: Roster) {
         self.group.reconcile(roster);
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
-use trine_replica::effect::{PeerAddress, RosterNode};
+use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::{Batch, Counters, Input, Outbox, PeerMessage, Replica, Store};
 
 /// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
@@ -75,7 +75,7 @@ pub trait World: Send {
     fn read_index(&mut self, ticket: u64);
 
     /// Replaces the list of nodes that the region's Raft membership follows.
-    fn roster(&mut self, roster: Vec<RosterNode>);
+    fn roster(&mut self, roster: Roster);
 
     /// The node may not go on.
     fn halt(&mut self, reason: String);

@@ -1,7 +1,7 @@
 //! While this node leads, Raft's membership follows the roster, one step of `trine_placement::voters` at a time.
 //!
-//! The roster fills while nodes register, so a voter that it does not name is not yet a retired one. It counts as
-//! retired when a roster named it before, or names another id under its name (its disk was wiped).
+//! The roster fills while nodes register, so a voter that it does not name is not yet a retired one: only those go that
+//! the ledger retired. It keeps them for ever, so that a leader that has just started knows them too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use openraft::{ChangeMembers, Instant as _, RaftMetrics};
 use tokio::sync::watch;
 use trine_crdt::NodeId;
 use trine_placement::voters::{self, Health, MembershipStep, VOTERS_MAX};
-use trine_replica::effect::RosterNode;
+use trine_replica::effect::{Roster, RosterNode};
 
 use super::net::peer::Network;
 use super::types::{Member, Raft, TypeConfig};
@@ -34,13 +34,12 @@ pub struct Follower {
     /// Reaches nodes that are no members yet.
     pub network: Network,
     /// The roster.
-    pub roster: watch::Receiver<Vec<RosterNode>>,
+    pub roster: watch::Receiver<Roster>,
 }
 
 impl Follower {
     /// Runs until the roster's sender is gone.
     pub async fn run(mut self) {
-        let mut seen = BTreeSet::new();
         let mut round = tokio::time::interval(ROUND);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -49,12 +48,11 @@ impl Follower {
                 changed = self.roster.changed() => if changed.is_err() { return },
             }
             let roster = self.roster.borrow_and_update().clone();
-            seen.extend(roster.iter().map(|node| node.node));
             let metrics = self.raft.metrics().borrow_watched().clone();
-            if roster.is_empty() || !metrics.state.is_leader() {
+            if roster.nodes.is_empty() || !metrics.state.is_leader() {
                 continue;
             }
-            let step = self.step(&metrics, &roster, &seen);
+            let step = self.step(&metrics, &roster);
             match tokio::time::timeout(STEP, step).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::info!(error, "a change of Raft membership did not happen"),
@@ -66,8 +64,7 @@ impl Follower {
     async fn step(
         &self,
         metrics: &RaftMetrics<TypeConfig>,
-        roster: &[RosterNode],
-        seen: &BTreeSet<NodeId>,
+        Roster { nodes: roster, retired }: &Roster,
     ) -> Result<(), String> {
         let membership = metrics.membership_config.membership();
         let known: BTreeMap<u64, &Member> = membership.nodes().map(|(node, member)| (*node, member)).collect();
@@ -80,13 +77,7 @@ impl Follower {
             learners: membership.learner_ids().map(NodeId).collect(),
         };
         let mut wanted: BTreeSet<NodeId> = roster.iter().map(|node| node.node).collect();
-        for (node, member) in &known {
-            let node = NodeId(*node);
-            let replaced = roster.iter().any(|on| on.name == member.name && on.node != node);
-            if !seen.contains(&node) && !replaced {
-                wanted.insert(node);
-            }
-        }
+        wanted.extend(known.keys().map(|node| NodeId(*node)).filter(|node| !retired.contains(node)));
         let mut health = health(metrics, self.node);
         for new in roster.iter().filter(|on| !known.contains_key(&on.node.0)) {
             let there = self.network.ask_empty(&member(new), ROUND).await;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use trine_crdt::RegionId;
 use trine_ledger::certificate::{CertificateRole, Claims};
-use trine_replica::effect::RosterNode;
+use trine_replica::effect::Roster;
 use trine_replica::input::{Leadership, ProposeOutcome};
 
 use super::barrier::Barrier;
@@ -103,7 +103,7 @@ pub struct Group {
     raft: Raft,
     log: LogStore,
     leadership: watch::Receiver<Leadership>,
-    roster: Arc<watch::Sender<Vec<RosterNode>>>,
+    roster: Arc<watch::Sender<Roster>>,
     proposer: Proposer,
     barrier: Barrier,
     tasks: Arc<Mutex<JoinSet<()>>>,
@@ -147,7 +147,7 @@ impl Group {
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());
         tasks.spawn(reading);
-        let (roster, rosters) = watch::channel(Vec::new());
+        let (roster, rosters) = watch::channel(Roster::default());
         tasks.spawn(Follower { node, raft: raft.clone(), network: network.clone(), roster: rosters }.run());
         let GroupConfig { name, founders, .. } = config;
         tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
@@ -176,8 +176,8 @@ impl Group {
         self.leadership.clone()
     }
 
-    /// Tells which nodes the roster has. While this node leads, membership is made to follow, in the background.
-    pub fn reconcile(&self, roster: Vec<RosterNode>) {
+    /// Tells who is on the roster and who was retired. While this node leads, membership is made to follow, in the background.
+    pub fn reconcile(&self, roster: Roster) {
         self.roster.send_replace(roster);
     }
 

@@ -9,7 +9,7 @@ use trine_node::driver::{Clock, Core, Driver, DriverHandle, Readiness, Stop, Wor
 use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::request::{Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
-use trine_replica::effect::{PeerAddress, RosterNode};
+use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::input::Leadership;
 use trine_replica::store::Store;
 use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence, StoreError};
@@ -109,7 +109,7 @@ impl World for Notes {
 
     fn read_index(&mut self, _ticket: u64) {}
 
-    fn roster(&mut self, _roster: Vec<RosterNode>) {}
+    fn roster(&mut self, _roster: Roster) {}
 
     fn halt(&mut self, reason: String) {
         let _ = self.0.send(format!("halt: {reason}"));

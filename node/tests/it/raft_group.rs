@@ -16,7 +16,7 @@ use trine_ledger::LogPosition;
 use trine_node::identity::{Bundle, Ca};
 use trine_node::raft::config::Fatal;
 use trine_node::raft::{Applied, Founder, Group, GroupConfig, LogConfig, StartError, Timing};
-use trine_replica::effect::RosterNode;
+use trine_replica::effect::{Roster, RosterNode};
 use trine_replica::input::{CommittedEntry, Payload, ProposeOutcome};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,10 +169,25 @@ impl Region {
         }
     }
 
-    fn roster(&self) -> Vec<RosterNode> {
+    fn roster(&self, retired: &[NodeId]) -> Roster {
         let raft = |name: &str| self.founders.iter().find(|founder| founder.name == name).expect("known").raft.clone();
         let on = |(name, node): (&String, &Node)| RosterNode { node: node.id, name: name.clone(), raft: raft(name) };
-        self.nodes.iter().map(on).collect()
+        Roster { nodes: self.nodes.iter().map(on).collect(), retired: retired.iter().copied().collect() }
+    }
+
+    /// Waits until the group has so many voters and no learners.
+    async fn settled(&self, voters: usize) {
+        let (leader, _) = self.leader().await;
+        let settled = async {
+            loop {
+                let metrics = self.nodes[&leader].group.metrics();
+                if metrics.voters.len() == voters && metrics.learners.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, settled).await.unwrap_or_else(|_| panic!("{:?}", self.nodes[&leader].group.metrics()));
     }
 
     pub async fn stop(self) {
@@ -323,23 +338,44 @@ async fn a_wiped_voter_comes_back_as_a_learner_under_a_new_id() {
     assert_eq!(region.nodes["c"].core.positions(), [], "nobody talks to the new id");
 
     for node in region.nodes.values() {
-        node.group.reconcile(region.roster());
+        node.group.reconcile(region.roster(&[lost.id]));
     }
-    let (leader, _) = region.leader().await;
     let began = Instant::now();
-    let settled = async {
-        loop {
-            let metrics = region.nodes[&leader].group.metrics();
-            if metrics.voters.len() == 3 && metrics.learners.is_empty() && region.nodes["c"].core.texts().len() >= 201 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, settled).await.unwrap_or_else(|_| panic!("{:?}", region.nodes[&leader].group.metrics()));
+    region.settled(3).await;
     println!("back as a voter after {:?}", began.elapsed());
     assert_eq!(region.append("together again").await, ProposeOutcome::Committed);
     region.level().await;
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_never_saw_a_retired_founder_on_the_roster_lets_it_go() {
+    let mut region = Region::founded(&["a", "b", "c"]).await;
+    let lost = region.nodes.remove("c").expect("c");
+    lost.group.halt().await;
+    // As after a restart of everybody: the first roster heard of has no `c` any more.
+    for node in region.nodes.values() {
+        node.group.reconcile(region.roster(&[lost.id]));
+    }
+    region.settled(2).await;
+    assert_eq!(region.append("two are enough").await, ProposeOutcome::Committed);
+    region.level().await;
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founder_that_has_yet_to_register_keeps_its_vote() {
+    let region = Region::founded(&["a", "b", "c"]).await;
+    let (leader, _) = region.leader().await;
+    let mut roster = region.roster(&[]);
+    roster.nodes.retain(|node| node.name != "b");
+    for node in region.nodes.values() {
+        node.group.reconcile(roster.clone());
+    }
+    for number in 0..20 {
+        assert_eq!(region.append(&format!("{number}")).await, ProposeOutcome::Committed);
+    }
+    assert_eq!(region.nodes[&leader].group.metrics().voters.len(), 3);
     region.stop().await;
 }
 
