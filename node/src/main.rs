@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use trine_node::cli::{NodeArgs, Programs, run};
-use trine_node::{config, daemon, up};
+use trine_node::{daemon, up};
 
 /// A node makes and drops many small values on one thread and frees them on another, where the system's allocator
 /// spends a quarter of the core's time.
@@ -15,6 +15,6 @@ fn main() -> ExitCode {
 }
 
 fn node(args: &NodeArgs) -> anyhow::Result<()> {
-    let loaded = config::load(std::slice::from_ref(&args.config), &[])?;
+    let loaded = args.layers.load(&args.config)?;
     daemon::run(&loaded.config)
 }

@@ -8,6 +8,7 @@ use trine_crdt::RegionId;
 use trine_protocol::{Consistency, Durability};
 
 use super::{bench, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
+use crate::config::Layers;
 use crate::config::units::parse_duration;
 
 /// A geo-replicated store: ledgers that prove themselves and objects that merge.
@@ -157,7 +158,10 @@ pub struct UpArgs {
 /// `trine node`.
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
-    /// The node's configuration
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    /// The node's configuration; several override each other in their order
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Vec<PathBuf>,
+    /// What comes before and after it.
+    #[command(flatten)]
+    pub layers: Layers,
 }

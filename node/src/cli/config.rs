@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::Failure;
 use super::output::{Output, table};
-use crate::config::{Loaded, check_ports, load};
+use crate::config::{Layers, Loaded, check_ports};
 
 /// A node's configuration.
 #[derive(Debug, Subcommand)]
@@ -20,9 +20,12 @@ pub enum ConfigCommand {
 /// The layers.
 #[derive(Debug, Args)]
 pub struct FilesArgs {
-    /// The files, each overriding those before it: global.toml us-east-1.toml …
+    /// The node's own files, each overriding those before it
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// What comes before and after them.
+    #[command(flatten)]
+    layers: Layers,
 }
 
 /// Does it.
@@ -30,7 +33,7 @@ pub struct FilesArgs {
 /// # Errors
 /// When the configuration is wrong.
 pub fn run(command: &ConfigCommand) -> Result<Output, Failure> {
-    let loaded = |args: &FilesArgs| load(&args.files, &[]).map_err(|error| Failure::usage(error.to_string()));
+    let loaded = |args: &FilesArgs| args.layers.load(&args.files).map_err(|error| Failure::usage(error.to_string()));
     match command {
         ConfigCommand::Validate(args) => {
             let Loaded { config, .. } = loaded(args)?;

@@ -27,6 +27,8 @@ log_key_file = "log.key"
 http = "127.0.0.1:7420"
 libp2p = "0.0.0.0:7421"
 raft = "0.0.0.0:7422"
+[http]
+hosts = []
 [advertise]
 http = ""
 libp2p = []
@@ -54,6 +56,17 @@ pub enum ConfigError {
         /// Why.
         error: std::io::Error,
     },
+    /// The directory of shared files has none for this node.
+    #[error("{} has no file for this node; it could have {expected}", directory.display())]
+    NothingShared {
+        /// The directory.
+        directory: PathBuf,
+        /// The files that are looked for.
+        expected: String,
+    },
+    /// A flag that sets nothing.
+    #[error("`{0}` sets nothing: use section.field=value")]
+    Flag(String),
     /// A key that nobody knows.
     #[error("unknown key `{key}` in {place}{}", hint(.nearest))]
     UnknownKey {
@@ -108,27 +121,38 @@ pub struct Sourced {
     pub source: String,
 }
 
-/// Reads the layers: defaults, `files` in order, the process's environment, `flags` (`("node.name", "us-east-1-a")`).
+/// Reads the layers: defaults, `files` in order, environment, `flags` (`("node.name", "us-east-1-a")`).
 ///
 /// # Errors
 /// [`ConfigError`], which names the key and the place.
-pub fn load(files: &[PathBuf], flags: &[(String, String)]) -> Result<Loaded, ConfigError> {
-    load_from(
-        files,
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        flags,
-    )
-}
-
-/// As [`load`] with the environment as an argument.
-///
-/// # Errors
-/// As [`load`].
 pub fn load_from(
     files: &[PathBuf],
     environment: impl IntoIterator<Item = (String, String)>,
     flags: &[(String, String)],
 ) -> Result<Loaded, ConfigError> {
+    let figment = layered(files, environment, flags)?;
+    let mut config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
+    resolve_paths(&figment, files, &mut config);
+    Ok(Loaded { values: sourced(&figment), config })
+}
+
+/// The region that these layers name, if they do; nothing else is judged.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn region(
+    files: &[PathBuf],
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(String, String)],
+) -> Result<Option<String>, ConfigError> {
+    Ok(layered(files, environment, flags)?.extract_inner("node.region").ok())
+}
+
+fn layered(
+    files: &[PathBuf],
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(String, String)],
+) -> Result<Figment, ConfigError> {
     let mut figment = Figment::from(Layer::of_toml("the defaults", DEFAULTS));
     for path in files {
         std::fs::metadata(path).map_err(|error| ConfigError::File { path: path.clone(), error })?;
@@ -144,11 +168,9 @@ pub fn load_from(
         figment = figment.merge(Layer::of_value(format!("the variable {name}"), &parts[1..].join("."), value));
     }
     for (key, value) in flags {
-        figment = figment.merge(Layer::of_value("a flag".to_owned(), key, value));
+        figment = figment.merge(Layer::of_value("a flag (--set)".to_owned(), key, value));
     }
-    let mut config: Config = figment.extract().map_err(|error| explain(&figment, error))?;
-    resolve_paths(&figment, files, &mut config);
-    Ok(Loaded { values: sourced(&figment), config })
+    Ok(figment)
 }
 
 /// `TRINE_SECTION__FIELD` as its lower-case parts. Names without `__` belong to the command line, not to a node.
@@ -225,13 +247,13 @@ fn place_of(metadata: &Metadata) -> String {
     }
 }
 
-/// A path of a file's is relative to that file's folder; one of the defaults to the first file's.
+/// A path of a file's is relative to that file's folder; one of the defaults to the last file's, the node's own.
 fn resolve_paths(figment: &Figment, files: &[PathBuf], config: &mut Config) {
-    let first = files.first().and_then(|file| file.parent()).map(Path::to_path_buf);
+    let own = files.last().and_then(|file| file.parent()).map(Path::to_path_buf);
     let base_of = |key: &str| match figment.find_metadata(key) {
         Some(metadata) => match &metadata.source {
             Some(Source::File(path)) => path.parent().map(Path::to_path_buf),
-            _ if metadata.name == "the defaults" => first.clone(),
+            _ if metadata.name == "the defaults" => own.clone(),
             _ => None,
         },
         None => None,

@@ -1,9 +1,22 @@
 //! What a node is told before it starts.
 //!
-//! Defaults, then files in the order given, then `TRINE_SECTION__FIELD` (and `TRINE_US_EAST_1__SECTION__FIELD` for the
-//! node's own region), then flags; each overrides what came before it. A key that nobody knows is an error which names
-//! the nearest known one, because a setting that is silently ignored is worse than none. Sizes and durations bear units.
+//! Layers, each overriding those before it:
+//!
+//! ```text
+//! defaults
+//! SHARED/global.toml                      files that many nodes share (`--shared DIR`); what is not there is passed over
+//! SHARED/REGION.toml
+//! SHARED/REGION/ENVIRONMENT.toml          with `--environment`
+//! FILE …                                  the node's own (`--config FILE`), in the order given
+//! TRINE_SECTION__FIELD                    the environment
+//! TRINE_US_EAST_1__SECTION__FIELD         the environment, for the node's own region
+//! --set section.field=value               flags
+//! ```
+//!
+//! A key that nobody knows is an error which names the nearest known one and the layer in which it stands, because a
+//! setting that is silently ignored is worse than none. Sizes and durations bear units.
 
+pub mod chain;
 pub mod check;
 pub mod load;
 mod nearest;
@@ -16,8 +29,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trine_crdt::RegionId;
 
+pub use chain::Layers;
 pub use check::{CheckError, check_free, check_ports};
-pub use load::{ConfigError, Loaded, Sourced, load, load_from};
+pub use load::{ConfigError, Loaded, Sourced, load_from};
 
 /// One node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +45,8 @@ pub struct Config {
     pub tls: TlsSection,
     /// Where it listens.
     pub listen: ListenSection,
+    /// The HTTP API.
+    pub http: HttpSection,
     /// Where the others find it.
     pub advertise: AdvertiseSection,
     /// What it takes.
@@ -91,6 +107,14 @@ pub struct ListenSection {
     pub libp2p: SocketAddr,
     /// The region's Raft group, over mutual TLS.
     pub raft: SocketAddr,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSection {
+    /// Names under which it may be asked, besides its addresses, `localhost` and the node's own name.
+    pub hosts: Vec<String>,
 }
 
 /// Where the others find the node.

@@ -155,7 +155,8 @@ impl Interrupts {
 }
 
 fn addresses(node: &ClusterNode) -> anyhow::Result<(&str, [SocketAddr; 3])> {
-    let config = crate::config::load(std::slice::from_ref(&node.config), &[])
+    let config = crate::config::Layers::default()
+        .load(std::slice::from_ref(&node.config))
         .with_context(|| format!("the configuration of {}", node.name))?
         .config;
     Ok((&node.name, [config.listen.http, config.listen.libp2p, config.listen.raft]))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use trine_node::config::{Loaded, check_free, load_from};
+use trine_node::config::{Layers, Loaded, check_free, load_from};
 
 const MINIMAL: &str = "[node]\nname = \"us-east-1-a\"\nregion = \"us-east-1\"\n";
 
@@ -70,11 +70,84 @@ fn later_layers_win_and_say_so() {
         limits.disk_reserve = "2GiB" from DIR/us-east-1.toml
         limits.value_max = "1MiB" from DIR/global.toml
         log.filter = "warn" from the variable TRINE_LOG__FILTER
-        node.data_dir = "/elsewhere" from a flag
+        node.data_dir = "/elsewhere" from a flag (--set)
         node.name = "us-east-1-a" from DIR/global.toml
         node.region = "us-east-1" from DIR/global.toml
     "#]]
     .assert_eq(&told);
+}
+
+/// Shared files of two regions and a node's own, and what the layers come to.
+fn chained(environment: Option<&str>, set: &[&str]) -> Result<String, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = directory.path().join("shared");
+    std::fs::create_dir_all(shared.join("us-east-1")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(shared.join(name), text).unwrap();
+    write("global.toml", "[limits]\nvalue_max = \"1MiB\"\ndisk_reserve = \"1GiB\"\n[cluster]\nmdns = true\n");
+    write("us-east-1.toml", "[limits]\ndisk_reserve = \"2GiB\"\n[log]\nformat = \"json\"\n");
+    write("eu-west-1.toml", "[limits]\ndisk_reserve = \"9GiB\"\n");
+    write("us-east-1/production.toml", "[log]\nfilter = \"warn\"\n");
+    write("us-east-1/test.toml", "[log]\nfilter = \"debug\"\nfromat = \"text\"\n");
+    let own = file(&directory, "node.toml", &format!("{MINIMAL}[cluster]\nmdns = false\n"));
+    let layers = Layers {
+        shared: Some(shared),
+        environment: environment.map(str::to_owned),
+        set: set.iter().map(|flag| (*flag).to_owned()).collect(),
+    };
+    let dir = directory.path().display().to_string();
+    let loaded = layers.load_from(&[own], variables(&[("TRINE_LIMITS__VALUE_MAX", "3MiB")]));
+    let told = |loaded: Loaded| {
+        let set = loaded.values.into_iter().filter(|value| !value.source.contains("defaults"));
+        set.map(|value| format!("{} = {} from {}\n", value.key, value.value, value.source)).collect::<String>()
+    };
+    loaded
+        .map(told)
+        .map_err(|error| error.to_string())
+        .map(|text| text.replace(&dir, "DIR"))
+        .map_err(|text| text.replace(&dir, "DIR"))
+}
+
+#[test]
+fn shared_files_come_before_the_nodes_own_and_flags_last() {
+    expect![[r#"
+        cluster.mdns = false from DIR/node.toml
+        limits.disk_reserve = "4GiB" from a flag (--set)
+        limits.value_max = "3MiB" from the variable TRINE_LIMITS__VALUE_MAX
+        log.filter = "warn" from DIR/shared/us-east-1/production.toml
+        log.format = "json" from DIR/shared/us-east-1.toml
+        node.name = "us-east-1-a" from DIR/node.toml
+        node.region = "us-east-1" from DIR/node.toml
+    "#]]
+    .assert_eq(&chained(Some("production"), &["limits.disk_reserve=4GiB"]).unwrap());
+}
+
+#[test]
+fn a_layer_that_is_wrong_or_not_there_is_named() {
+    let refused =
+        |environment, set: &[&str], expected: Expect| expected.assert_eq(&chained(environment, set).unwrap_err());
+    refused(
+        Some("test"),
+        &[],
+        expect!["unknown key `log.fromat` in DIR/shared/us-east-1/test.toml; did you mean `log.format`?"],
+    );
+    refused(
+        Some("staging"),
+        &[],
+        expect![
+            "cannot read the configuration file DIR/shared/us-east-1/staging.toml: No such file or directory (os error 2)"
+        ],
+    );
+    refused(None, &["limits.disk"], expect!["`limits.disk` sets nothing: use section.field=value"]);
+    refused(
+        None,
+        &["limits.disk_reserv=1GiB"],
+        expect!["unknown key `limits.disk_reserv` in a flag (--set); did you mean `limits.disk_reserve`?"],
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let own = file(&directory, "node.toml", MINIMAL);
+    let layers = Layers { shared: Some(directory.path().to_owned()), ..Layers::default() };
+    let error = layers.load_from(&[own], []).unwrap_err().to_string();
+    assert!(error.contains("has no file for this node; it could have global.toml, us-east-1.toml"), "{error}");
 }
 
 #[test]
