@@ -75,14 +75,19 @@ async fn change(
     question: &str,
     request: fn(NodeId) -> Request,
 ) -> Result<Output, Failure> {
-    let view = find(connection, &args.node).await?;
-    let json = serde_json::json!({ "node": view.id.to_string(), "name": view.name, "dry_run": args.dry_run });
+    // A node that was removed is listed no more, but its name can be given to another by its id.
+    let (id, name) = match (find(connection, &args.node).await, args.node.parse::<NodeId>()) {
+        (Ok(view), _) => (view.id, view.name),
+        (Err(_), Ok(id)) => (id, "a node that is off the roster".to_owned()),
+        (Err(failure), Err(_)) => return Err(failure),
+    };
+    let json = serde_json::json!({ "node": id.to_string(), "name": name, "dry_run": args.dry_run });
     if args.dry_run {
-        return Ok(Output::new(&json, format!("would change the roster of {} by {}", view.region, view.name)));
+        return Ok(Output::new(&json, format!("would change the roster by {name} ({id})")));
     }
-    confirm(globals, &format!("{question} {} ({})?", view.name, view.id))?;
-    connection.plain(request(view.id)).await?;
-    Ok(Output::new(&json, format!("done: {} ({})", view.name, view.id)).ids([view.id.to_string()]))
+    confirm(globals, &format!("{question} {name} ({id})?"))?;
+    connection.plain(request(id)).await?;
+    Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]))
 }
 
 /// The nodes, as the cluster lists them.

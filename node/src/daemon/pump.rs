@@ -1,7 +1,10 @@
 //! What links and the log say, on its way to the driver.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use metrics::gauge;
 use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
 use trine_replica::Input;
@@ -9,7 +12,10 @@ use trine_replica::input::{CommittedEntry, Leadership, Payload};
 
 use crate::driver::DriverHandle;
 use crate::net::NetEvent;
-use crate::raft::Applied;
+use crate::raft::{Applied, Group};
+
+/// How often the group's figures are taken.
+const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.
 pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle) {
@@ -46,6 +52,21 @@ pub(super) async fn leadership(mut watched: watch::Receiver<Leadership>, driver:
         if driver.deliver(Input::Leadership(now), 0).await.is_err() || watched.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Takes the group's figures, again and again, as long as the node runs.
+pub(super) async fn figures(group: Group) {
+    let mut interval = tokio::time::interval(FIGURES_INTERVAL);
+    loop {
+        interval.tick().await;
+        let now = group.metrics();
+        gauge!("trine_raft_term").set(now.term as f64);
+        gauge!("trine_raft_leader").set(f64::from(group.leadership().borrow().serving));
+        gauge!("trine_raft_commit_index").set(now.committed_index.unwrap_or(0) as f64);
+        gauge!("trine_raft_applied_index").set(now.applied_index.unwrap_or(0) as f64);
+        gauge!("trine_raft_voters").set(now.voters.len() as f64);
+        gauge!("trine_raft_learners").set(now.learners.len() as f64);
     }
 }
 

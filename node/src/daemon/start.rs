@@ -107,6 +107,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     })?;
     tokio::spawn(pump::leadership(group.leadership(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
+    tokio::spawn(pump::figures(group.clone()));
     let (stop_http, stopped_http) = tokio::sync::oneshot::channel::<()>();
     let http = tokio::spawn(http.serve(async move { drop(stopped_http.await) }));
     let core = tokio::task::spawn_blocking(move || core.join());
@@ -237,7 +238,7 @@ fn http_config(
     let listen = config.listen.http;
     HttpConfig {
         tls: (!listen.ip().is_loopback()).then(|| identity.bundle.clone()),
-        hosts: vec![identity.name.clone()],
+        hosts: std::iter::once(&identity.name).chain(&config.http.hosts).cloned().collect(),
         value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
         genesis: Some(Arc::new(identity.genesis.clone())),
         metrics: Some(figures),

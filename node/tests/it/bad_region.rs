@@ -23,7 +23,7 @@ pub struct Region {
     pub directory: PathBuf,
     settings: Vec<(&'static str, String)>,
     logs: tempfile::TempDir,
-    processes: [Option<Child>; NODES as usize],
+    processes: Vec<Option<Child>>,
 }
 
 /// What a node answered over HTTP.
@@ -54,7 +54,7 @@ impl Region {
         let planned = plan(1, NODES, free_ports(3 * NODES), &[]).unwrap();
         let cluster = prepare(directory, &planned).unwrap();
         let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let (logs, processes) = (tempfile::tempdir().unwrap(), [const { None }; NODES as usize]);
+        let (logs, processes) = (tempfile::tempdir().unwrap(), planned.iter().map(|_| None).collect());
         Self { cluster, directory: directory.to_owned(), settings, logs, processes }
     }
 
@@ -64,6 +64,13 @@ impl Region {
         (0..region.processes.len()).for_each(|at| region.start(at));
         (0..region.processes.len()).for_each(|at| region.ready(at));
         region
+    }
+
+    /// Takes a node into the care of this; its number. Its files are there already.
+    pub fn adopt(&mut self, node: ClusterNode) -> usize {
+        self.cluster.nodes.push(node);
+        self.processes.push(None);
+        self.processes.len() - 1
     }
 
     pub fn node(&self, at: usize) -> &ClusterNode {

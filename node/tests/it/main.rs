@@ -21,6 +21,7 @@ mod http_doors;
 mod http_ledger;
 mod http_objects;
 mod identity;
+mod membership;
 mod net_admission;
 mod net_client;
 mod net_frames;

@@ -87,7 +87,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets a device's largest packet and the length of its queue.
+    /// Sets a device's largest packet and, where the kernel lets us, the length of its queue: within a user namespace
+    /// it does not, and the queue stays as short as the kernel makes it.
     ///
     /// # Errors
     /// What the kernel says.
@@ -95,9 +96,13 @@ impl Settings {
         let mtu = request(name, libc::__c_anonymous_ifr_ifru { ifru_mtu: mtu_bytes.into() });
         // The kernel reads the union's integer, which `libc` names only as an interface's number.
         let queue = request(name, libc::__c_anonymous_ifr_ifru { ifru_ifindex: queue_packets.into() });
-        // SAFETY: the socket is open and both requests are initialised and outlive the calls.
-        unsafe { call::set_mtu(self.0.as_raw_fd(), &mtu).and_then(|_| call::set_queue(self.0.as_raw_fd(), &queue)) }
-            .with_context(|| format!("set the sizes of {name}"))?;
+        // SAFETY: the socket is open and the request is initialised and outlives the call.
+        unsafe { call::set_mtu(self.0.as_raw_fd(), &mtu) }.with_context(|| format!("set the packet size of {name}"))?;
+        // SAFETY: as above.
+        match unsafe { call::set_queue(self.0.as_raw_fd(), &queue) } {
+            Err(nix::errno::Errno::EPERM) => tracing::debug!("{name} keeps the kernel's own queue"),
+            done => drop(done.with_context(|| format!("set the queue of {name}"))?),
+        }
         Ok(())
     }
 
