@@ -126,6 +126,20 @@ pub struct RegionView {
     pub ledger_root: [u8; 32],
     /// How many records its latest checkpoint known here signs.
     pub checkpoint_size: u64,
+    /// Evidence that its log key signed two histories, when this node has met such.
+    pub fork: Option<ForkView>,
+}
+
+/// Two signed checkpoints of one ledger that cannot both be true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForkView {
+    /// The one that was held.
+    pub first: Bytes,
+    /// The one that came.
+    pub second: Bytes,
+    /// Whether nothing more of that ledger is taken in; an operator may have released it.
+    pub quarantined: bool,
 }
 
 /// What a node is in its Raft group.

@@ -1,5 +1,7 @@
 //! What a core is told when it is made.
 
+use std::collections::BTreeSet;
+
 use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::Genesis;
 
@@ -35,6 +37,8 @@ pub struct Config {
     /// Stamps further ahead of the wall clock than this are held, in milliseconds; see
     /// [`CLOCK_DRIFT_MS_MAX`] for what it must exceed.
     pub clock_drift_ms_max: u64,
+    /// Regions whose ledgers are followed on although evidence of a fork was found; see [`crate::forks`].
+    pub forks_released: BTreeSet<RegionId>,
     /// How often a round of repair is started, in milliseconds.
     pub repair_interval_ms: u64,
     /// How many nodes of a region mirror the other regions' ledgers.
@@ -65,6 +69,7 @@ impl Config {
             salt_seed: [0; 32],
             value_bytes_max: trine_protocol::limits::VALUE_BYTES_MAX,
             clock_drift_ms_max: CLOCK_DRIFT_MS_MAX,
+            forks_released: BTreeSet::new(),
             repair_interval_ms: 500,
             mirrors_per_region: 2,
             segment_bytes: 64 * 1024 * 1024,

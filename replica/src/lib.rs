@@ -10,11 +10,13 @@
 //! 4. Never retry, reorder or drop on the core's behalf where order is promised (persisting, proposing,
 //!    committing); messages between nodes may be dropped, repeated, reordered and late.
 
+mod authored;
 mod buffer;
 pub mod config;
 mod delivery;
 pub mod delta_log;
 pub mod effect;
+pub mod forks;
 mod held;
 pub mod input;
 mod ledger;

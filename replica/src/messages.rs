@@ -21,7 +21,7 @@ impl Replica {
             return Ok(());
         }
         match message {
-            PeerMessage::Metadata(bytes) => self.metadata_message(turn, from, &bytes),
+            PeerMessage::Metadata(bytes) => self.metadata_message(turn, from, &bytes)?,
             PeerMessage::Intervals { batch, intervals } => self.take_intervals(turn, from, batch, intervals)?,
             PeerMessage::Have { batch, upto } => self.take_have(turn, from, batch, &upto),
             PeerMessage::Vectors(hashes) => self.take_hashes(turn, from, &hashes),

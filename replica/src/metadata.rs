@@ -11,19 +11,24 @@
 //! head/REGION                the latest signed checkpoint
 //! segment/REGION/NUMBER      one sealed segment
 //! ```
+//!
+//! Every entry is signed by its region's log key (`authored`); a head is so by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use ed25519_dalek::SigningKey;
 use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_gossip::entry::{Entry, Version};
 use trine_gossip::repair::{Proximity, Repair, RepairMessage};
 use trine_gossip::rumor::{self, Rumors};
 use trine_gossip::versioned::Versioned;
 use trine_ledger::checkpoint::{self, Checkpoint};
+use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::registry::Registry;
 use trine_ledger::segment::SegmentInfo;
 
+use crate::authored;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
@@ -46,6 +51,7 @@ pub struct Metadata {
     rumors: Rumors,
     /// The registries of all regions, decoded.
     pub(crate) registries: BTreeMap<RegionId, Registry>,
+    signing: Option<SigningKey>,
     next_head_ns: u64,
 }
 
@@ -55,7 +61,7 @@ fn registry_key(region: &RegionId) -> Bytes {
 }
 
 /// The key of a region's head.
-fn head_key(region: &RegionId) -> Bytes {
+pub(crate) fn head_key(region: &RegionId) -> Bytes {
     format!("head/{region}").into()
 }
 
@@ -80,6 +86,7 @@ impl Metadata {
             repair: Repair::new(config.node, trine_gossip::repair::Config::default()),
             rumors: Rumors::new(rumor::Config::default()),
             registries,
+            signing: config.log_key.map(|seed| SigningKey::from_bytes(&seed)),
             next_head_ns: 0,
         })
     }
@@ -97,7 +104,7 @@ impl Metadata {
         let read = |(key, value): (&Bytes, &trine_gossip::versioned::Value)| {
             let text = std::str::from_utf8(key.strip_prefix(b"segment/")?).ok()?;
             let (region, _) = text.split_once('/')?;
-            Some((region.parse().ok()?, segment_from_bytes(&value.bytes)?))
+            Some((region.parse().ok()?, segment_from_bytes(&authored::said_in(&value.bytes)?)?))
         };
         self.state.range(b"segment/").filter_map(read).collect()
     }
@@ -130,30 +137,50 @@ impl Replica {
     }
 
     /// A repair message of a peer.
-    pub(crate) fn metadata_message(&mut self, turn: &mut Turn<'_>, from: NodeId, bytes: &[u8]) {
+    pub(crate) fn metadata_message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
         let Ok(message) = RepairMessage::from_bytes(bytes) else {
             self.counters.messages_refused += 1;
-            return;
+            return Ok(());
         };
+        if let RepairMessage::Entries(entries) = &message {
+            self.compare_heads(turn, entries)?;
+        }
+        let barred = self.barred_heads();
         let config = &self.config;
         let outcome =
             self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
-                admit(config, entry)
+                !barred.contains(&entry.key) && admit(config, entry)
             });
         self.counters.messages_refused += outcome.turned_away.len() as u64;
         send_all(turn, outcome.send);
         self.metadata_changed(turn, outcome.applied.changed, false);
+        Ok(())
+    }
+
+    /// The keys of heads that are not taken in.
+    fn barred_heads(&self) -> BTreeSet<Bytes> {
+        let regions = self.config.genesis.regions.iter().map(|region| &region.id);
+        regions.filter(|region| self.quarantined(region)).map(head_key).collect()
     }
 
     /// A rumor, told by an admitted node.
-    pub(crate) fn rumor(&mut self, turn: &mut Turn<'_>, _from: NodeId, bytes: &[u8]) {
+    pub(crate) fn rumor(&mut self, turn: &mut Turn<'_>, _from: NodeId, bytes: &[u8]) -> Result<(), StoreError> {
         let Ok(entries) = rumor::decode(bytes) else {
             self.counters.messages_refused += 1;
-            return;
+            return Ok(());
         };
-        let entries: Vec<Entry> = entries.into_iter().filter(|entry| admit(&self.config, entry)).collect();
+        self.compare_heads(turn, &entries)?;
+        let barred = self.barred_heads();
+        let admitted = |entry: &Entry| !barred.contains(&entry.key) && admit(&self.config, entry);
+        let entries: Vec<Entry> = entries.into_iter().filter(admitted).collect();
         let applied = self.metadata.state.apply(entries);
         self.metadata_changed(turn, applied.changed, false);
+        Ok(())
     }
 
     /// Tells a node that it was retired, by the registry that says so.
@@ -184,16 +211,16 @@ impl Replica {
             .collect();
         // The epoch counts from 1, so that even the first log entry's registry is above nothing at all.
         let epoch = self.ledger.registry_epoch + 1;
-        self.publish(turn, registry_key(&region), epoch, registry_bytes(&without));
+        self.publish_signed(turn, registry_key(&region), epoch, &registry_bytes(&without));
         for (number, (count, part)) in parts.into_iter().enumerate() {
             let key = format!("namespaces/{region}/{number:08}").into();
-            self.publish(turn, key, count, registry_bytes(&part));
+            self.publish_signed(turn, key, count, &registry_bytes(&part));
         }
     }
 
     pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, region: &RegionId, segment: &SegmentInfo) {
         let key = format!("segment/{region}/{:016}", segment.number).into();
-        self.publish(turn, key, 1, segment_to_bytes(segment));
+        self.publish_signed(turn, key, 1, &segment_to_bytes(segment));
     }
 
     fn publish_head(&mut self, turn: &mut Turn<'_>) {
@@ -202,6 +229,15 @@ impl Replica {
             && let Some(note) = self.ledger.note()
         {
             self.publish(turn, head_key(&region), size, note);
+        }
+    }
+
+    /// Publishes what the own region's ledger says. Whoever lacks the log key hears it from the others.
+    fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
+        let known = self.metadata.state.get(&key).is_some_and(|held| held.version.epoch >= epoch);
+        if !known && let Some(signing) = &self.metadata.signing {
+            let value = authored::sign(signing, &self.config.genesis.cluster, &key, epoch, said);
+            self.publish(turn, key, epoch, value);
         }
     }
 
@@ -243,7 +279,7 @@ fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option
     let mut key = std::str::from_utf8(&entry.key).ok()?.split('/');
     let whole = key.next()? == "registry";
     let region = key.next()?.parse().ok()?;
-    let told = Registry::from_bytes(&entry.value).ok()?;
+    let told = Registry::from_bytes(&authored::said_in(&entry.value)?).ok()?;
     let known = registries.entry(region).or_default();
     if whole {
         let Registry { epoch, roster, retired, closed_names, .. } = told;
@@ -254,27 +290,31 @@ fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option
     Some(())
 }
 
-/// Whether an entry may stand: its key is one of ours, and its value is what the key says.
+/// Whether an entry may stand: its key is one of ours, its value is what the key says, and its region said so.
 fn admit(config: &Config, entry: &Entry) -> bool {
     let known = |name: &str| config.genesis.regions.iter().find(|region| region.id.as_str() == name);
     let Ok(key) = std::str::from_utf8(&entry.key) else { return false };
+    // What authors say is ordered by their logs; a stamp would let anybody put a copy above its original.
+    if entry.version.stamp != Timestamp::ZERO {
+        return false;
+    }
+    let said = |region: &GenesisRegion| authored::verify(&region.log_key, &config.genesis.cluster, entry);
     match key.split('/').collect::<Vec<_>>()[..] {
-        ["registry", region] => known(region).is_some() && Registry::from_bytes(&entry.value).is_ok(),
+        ["registry", region] => known(region).and_then(said).is_some_and(|said| Registry::from_bytes(&said).is_ok()),
         ["head", region] => known(region).is_some_and(|region| {
             let origin = checkpoint::origin(&config.genesis.cluster, &region.id);
             let opened = open_note(&entry.value, &region.log_key, &origin);
             opened.is_some_and(|checkpoint| checkpoint.size == entry.version.epoch)
         }),
         ["namespaces", region, number] => known(region).is_some_and(|region| {
-            let told = Registry::from_bytes(&entry.value);
+            let told = said(region).and_then(|said| Registry::from_bytes(&said).ok());
             let created = told
-                .as_ref()
-                .is_ok_and(|told| told.roster.is_empty() && told.namespaces.keys().all(|id| id.region == region.id));
+                .is_some_and(|told| told.roster.is_empty() && told.namespaces.keys().all(|id| id.region == region.id));
             created && is_number(number, 8)
         }),
         ["segment", region, number] => {
-            let told = segment_from_bytes(&entry.value).map(|segment| segment.number);
-            known(region).is_some() && is_number(number, 16) && number.parse().ok() == told
+            let told = known(region).and_then(said).and_then(|said| segment_from_bytes(&said));
+            told.is_some_and(|told| is_number(number, 16) && number.parse() == Ok(told.number))
         }
         _ => false,
     }

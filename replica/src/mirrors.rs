@@ -129,6 +129,9 @@ impl Replica {
         let now_ns = turn.now.monotonic_ns;
         let regions: Vec<RegionId> = self.mirrors.mirrors.keys().cloned().collect();
         for region in regions {
+            if self.quarantined(&region) {
+                continue;
+            }
             let known = self.metadata.head(&region).map_or(0, |(_, head)| head.size);
             let choices = self.sources(&region, &holders);
             let mirror = self.mirrors.mirrors.get_mut(&region).expect("its key was just listed");
@@ -183,6 +186,7 @@ impl Replica {
             return;
         }
         let known = ledger == self.config.region || self.mirrors.mirrors.contains_key(&ledger);
+        let known = known && !self.quarantined(&ledger);
         if known && self.peers.contains_key(&from) {
             self.mirrors.followers.insert((from, ledger), Follower { next, window_bytes, under_way: VecDeque::new() });
         }
@@ -297,6 +301,9 @@ impl Replica {
         records: Vec<Bytes>,
         note: Bytes,
     ) -> Result<(), StoreError> {
+        if self.quarantined(ledger) {
+            return Ok(());
+        }
         let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
         let size = mirror.frontier.size();
         let Some(end) = first.checked_add(records.len() as u64) else {
@@ -316,6 +323,9 @@ impl Replica {
         }
         let skip = usize::try_from(size - first).unwrap_or(usize::MAX);
         let mut frontier = mirror.frontier.clone();
+        let head = self.metadata.head(ledger);
+        // The root where the latest head known ends, once these leaves reach it.
+        let mut root_at_head = None;
         let (mut nodes, mut taken) = (Vec::new(), Vec::new());
         for bytes in records.into_iter().skip(skip) {
             let verified = Record::from_bytes(&bytes).ok().and_then(|record| Some((record.verify().ok()?, record)));
@@ -323,14 +333,24 @@ impl Replica {
             let leaf = record.leaf();
             frontier.push(leaf, |node| nodes.push(node));
             taken.push((bytes, header, record, leaf));
+            if head.as_ref().is_some_and(|(_, head)| head.size == frontier.size()) {
+                root_at_head = Some(frontier.root());
+            }
         }
         let genesis = self.config.genesis.regions.iter().find(|region| region.id == *ledger);
         let log_key = genesis.expect("mirrors are made of the genesis's regions").log_key;
         let origin = checkpoint::origin(&self.config.genesis.cluster, ledger);
-        let agrees = open_note(&note, &log_key, &origin)
-            .is_some_and(|checkpoint| checkpoint.size == frontier.size() && checkpoint.root == frontier.root());
-        if !agrees {
+        let Some(told) = open_note(&note, &log_key, &origin) else { return self.distrust(turn, from, ledger) };
+        if told.size != frontier.size() || told.root != frontier.root() {
+            // Either the source made the records up, or the region's key signed another history.
+            self.compare(turn, ledger, &note, &told)?;
             return self.distrust(turn, from, ledger);
+        }
+        if let (Some((known, head)), Some(root)) = (&head, root_at_head)
+            && head.root != root
+        {
+            self.keep_evidence(ledger, known, &note);
+            return Ok(());
         }
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
         if self.observe(turn, &latest).is_err() {

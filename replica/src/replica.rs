@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::delivery::Fresh;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox};
+use crate::forks::Forks;
 use crate::held::Held;
 use crate::input::{Input, Leadership, Payload, Peer};
 use crate::ledger::OwnLedger;
@@ -44,6 +45,7 @@ pub struct Replica {
     pub(crate) ledger: OwnLedger,
     pub(crate) mirrors: Mirrors,
     pub(crate) metadata: Metadata,
+    pub(crate) forks: Forks,
     pub(crate) rounds: Rounds,
     pub(crate) leadership: Leadership,
     /// Incarnations that this disk has written under, this one included.
@@ -79,6 +81,8 @@ pub struct Counters {
     pub messages_refused: u64,
     /// Records of other regions taken into mirrors.
     pub records_mirrored: u64,
+    /// Checkpoints that cannot be true beside what is held, although their region's key signed them.
+    pub fork_evidence: u64,
 }
 
 impl Replica {
@@ -111,6 +115,7 @@ impl Replica {
             ledger: OwnLedger::open(&config, store)?,
             mirrors: Mirrors::open(&config, store)?,
             metadata: Metadata::open(&config, store)?,
+            forks: Forks::open(store)?,
             rounds: Rounds::new(&config),
             leadership: Leadership::default(),
             own_writers,
@@ -140,8 +145,7 @@ impl Replica {
                 self.message(&mut turn, from, message).or_else(|error| self.refuse_message(from, &error))
             }
             Input::Rumor { from, bytes } => {
-                self.rumor(&mut turn, from, &bytes);
-                Ok(())
+                self.rumor(&mut turn, from, &bytes).or_else(|error| self.refuse_message(from, &error))
             }
             Input::PeerUp(peer) => {
                 self.peer_up(&mut turn, peer);

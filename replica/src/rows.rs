@@ -15,6 +15,7 @@
 //!                                              rows of it: up to where they were dropped, and how many, u64 each
 //!          d partition writer upto             delta log: after u64, then keys and deltas
 //!          g partition                         sum of the partition's object digests, and their count
+//!          q region                            evidence of a fork: two checkpoints that cannot both be true
 //! derived  a                                   own ledger: state after the last applied entry
 //!          b                                   own region's registry, after the log index of its last change
 //!          e                                   own region: latest Raft membership
@@ -72,6 +73,12 @@ pub fn delta(partition: &PartitionId, writer: WriterId, upto: u64) -> Bytes {
 #[must_use]
 pub fn digest(partition: &PartitionId) -> Bytes {
     Key::new(b'g').partition(partition).done()
+}
+
+/// Evidence of a region's fork.
+#[must_use]
+pub fn fork(region: &RegionId) -> Bytes {
+    Key::new(b'q').region(region).done()
 }
 
 /// Where the own records from `index` on stand in the log.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::registry::{NodeRecord, Registry};
 use trine_protocol::reply::{
-    Answer, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RegionView, SegmentView, StatusView,
+    Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RegionView, SegmentView, StatusView,
 };
 use trine_protocol::{Reply, Request, RequestError};
 
@@ -79,6 +79,11 @@ impl Replica {
             ledger_size: head.size,
             ledger_root: head.root,
             checkpoint_size: signed,
+            fork: self.forks.evidence(region).map(|evidence| ForkView {
+                first: evidence.first.clone(),
+                second: evidence.second.clone(),
+                quarantined: self.quarantined(region),
+            }),
         }
     }
 

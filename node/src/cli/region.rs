@@ -35,9 +35,14 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
             region.ledger_size.to_string(),
             short(&region.ledger_root),
             region.checkpoint_size.to_string(),
+            match &region.fork {
+                Some(fork) if fork.quarantined => "found, quarantined".to_owned(),
+                Some(_) => "found, released".to_owned(),
+                None => String::new(),
+            },
         ]
     });
-    let people = table(&["region", "health", "nodes", "records", "root", "signed"], rows);
+    let people = table(&["region", "health", "nodes", "records", "root", "signed", "fork"], rows);
     let ids: Vec<String> = regions.iter().map(|region| region.id.clone()).collect();
     Ok(Output::new(&Regions { regions }, people).ids(ids))
 }

@@ -16,6 +16,7 @@ data_dir = "data"
 [cluster]
 genesis_file = "genesis"
 seeds = []
+forks_released = []
 mdns = false
 gossip = true
 [tls]

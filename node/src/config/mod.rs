@@ -77,6 +77,9 @@ pub struct ClusterSection {
     pub genesis_file: PathBuf,
     /// Libp2p addresses, with peer ids, of nodes to ask first, besides those of the genesis.
     pub seeds: Vec<String>,
+    /// Regions whose ledgers are followed on, although two checkpoints of theirs were found that cannot both be true:
+    /// an operator has looked at the evidence.
+    pub forks_released: Vec<RegionId>,
     /// Whether nodes on the same local network are found by multicast DNS.
     pub mdns: bool,
     /// Whether rumors travel by gossipsub. Without it everything still arrives, only later.

@@ -180,6 +180,7 @@ fn core_config(config: &Config, identity: &Identity, directory: &DataDir) -> any
         salt_seed,
         value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
         gossip: config.cluster.gossip,
+        forks_released: config.cluster.forks_released.iter().cloned().collect(),
         ..base
     })
 }

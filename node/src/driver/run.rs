@@ -246,6 +246,7 @@ fn publish(counters: &Counters) {
         ("trine_antientropy_rounds_total", counters.repair_rounds),
         ("trine_messages_refused_total", counters.messages_refused),
         ("trine_records_mirrored_total", counters.records_mirrored),
+        ("trine_fork_evidence_total", counters.fork_evidence),
     ];
     for (name, value) in figures {
         counter!(name).absolute(value);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trine_protocol::reply::{Health, NamespaceView, NodeView, RaftRole, RegionView, SegmentView, StatusView};
+use trine_protocol::reply::{ForkView, Health, NamespaceView, NodeView, RaftRole, RegionView, SegmentView, StatusView};
 use trine_protocol::request::NamespaceKind;
 use utoipa::ToSchema;
 
@@ -57,6 +57,27 @@ pub struct Region {
     pub ledger_root: String,
     /// How many records its latest checkpoint known here signs.
     pub checkpoint_size: u64,
+    /// Evidence that its key signed two histories, when the answering node has met such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
+}
+
+/// Two signed checkpoints of one ledger that cannot both be true. Keep them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fork {
+    /// The checkpoint that was held, as signed.
+    pub first: String,
+    /// The checkpoint that came, as signed.
+    pub second: String,
+    /// Whether nothing more of that ledger is taken in.
+    pub quarantined: bool,
+}
+
+impl From<&ForkView> for Fork {
+    fn from(view: &ForkView) -> Self {
+        let text = |note: &[u8]| String::from_utf8_lossy(note).into_owned();
+        Self { first: text(&view.first), second: text(&view.second), quarantined: view.quarantined }
+    }
 }
 
 impl From<&RegionView> for Region {
@@ -69,6 +90,7 @@ impl From<&RegionView> for Region {
             ledger_size: view.ledger_size,
             ledger_root: hex(&view.ledger_root),
             checkpoint_size: view.checkpoint_size,
+            fork: view.fork.as_ref().map(Fork::from),
         }
     }
 }

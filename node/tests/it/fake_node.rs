@@ -198,6 +198,7 @@ impl Held {
                 ledger_size: self.records.len() as u64,
                 ledger_root: [2; 32],
                 checkpoint_size: 0,
+                fork: None,
             }]),
             Request::NodeList => Reply::Nodes(vec![this_node()]),
             Request::Status => Reply::Status(Box::new(StatusView {

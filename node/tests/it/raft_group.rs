@@ -351,6 +351,8 @@ async fn a_wiped_voter_comes_back_as_a_learner_under_a_new_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_never_saw_a_retired_founder_on_the_roster_lets_it_go() {
     let mut region = Region::founded(&["a", "b", "c"]).await;
+    assert_eq!(region.append("three").await, ProposeOutcome::Committed);
+    region.level().await;
     let lost = region.nodes.remove("c").expect("c");
     lost.group.halt().await;
     // As after a restart of everybody: the first roster heard of has no `c` any more.

@@ -4,6 +4,7 @@ mod answers;
 mod clock;
 mod deltas;
 mod durable;
+mod forks;
 mod mirrors;
 mod restart;
 mod world;

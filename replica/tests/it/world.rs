@@ -98,7 +98,7 @@ pub struct Node {
     pub name: String,
     pub core: Replica,
     pub disk: Disk,
-    config: Config,
+    pub config: Config,
     /// Whether synced batches wait for [`World::sync`].
     pub slow_disk: bool,
     unsynced: VecDeque<Batch>,

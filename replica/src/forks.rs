@@ -1,0 +1,139 @@
+//! Two checkpoints of one region that cannot both be true: its log key signed two histories.
+//!
+//! One of size n with another root than the records held here have at n is enough, where these were verified against
+//! a checkpoint, too. Both notes are kept for ever, on disk, because together they convict whoever holds the key,
+//! before anybody. From then on nothing more of that region's ledger is taken in, until an operator has looked at the
+//! evidence and releases the region (`Config::forks_released`): this node then follows the history that it holds. Who
+//! finds that the other history is the right one starts this node with an empty directory.
+//!
+//! Of its own region a node keeps the evidence as well, and goes on: its ledger is what its log says.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use trine_crdt::RegionId;
+use trine_gossip::entry::Entry;
+use trine_ledger::checkpoint::{self, Checkpoint};
+
+use crate::effect::Persistence::{Derived, Synced};
+use crate::metadata::{head_key, open_note};
+use crate::replica::Replica;
+use crate::rows;
+use crate::store::{Store, StoreError};
+use crate::turn::Turn;
+
+/// The evidence found so far, by region: the first of each.
+#[derive(Debug, Default)]
+pub struct Forks {
+    found: BTreeMap<RegionId, Evidence>,
+}
+
+/// Two signed checkpoints, byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// What was held.
+    pub first: Bytes,
+    /// What came.
+    pub second: Bytes,
+}
+
+impl Forks {
+    /// Reads the evidence from the store.
+    ///
+    /// # Errors
+    /// What the store says, and rows that cannot be read.
+    pub fn open(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut found = BTreeMap::new();
+        for (key, value) in store.scan(Synced, b"q", &rows::after_prefix(b"q"), usize::MAX, false)? {
+            let damaged = || StoreError::Damaged("evidence of a fork".to_owned());
+            let (region, first, second): (RegionId, Bytes, Bytes) =
+                trine_crdt::codec::decode(&value).map_err(|_| damaged())?;
+            if key != rows::fork(&region) {
+                return Err(damaged());
+            }
+            found.insert(region, Evidence { first, second });
+        }
+        Ok(Self { found })
+    }
+
+    /// What was found of a region.
+    #[must_use]
+    pub fn evidence(&self, region: &RegionId) -> Option<&Evidence> {
+        self.found.get(region)
+    }
+}
+
+impl Replica {
+    /// Whether nothing more of another region's ledger is to be taken in.
+    pub(crate) fn quarantined(&self, region: &RegionId) -> bool {
+        *region != self.config.region
+            && self.forks.found.contains_key(region)
+            && !self.config.forks_released.contains(region)
+    }
+
+    /// Looks at the heads among entries that came, before they count.
+    pub(crate) fn compare_heads(&mut self, turn: &Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
+        let regions: Vec<(RegionId, [u8; 32])> =
+            self.config.genesis.regions.iter().map(|region| (region.id.clone(), region.log_key)).collect();
+        for (region, log_key) in regions {
+            let key = head_key(&region);
+            for entry in entries.iter().filter(|entry| entry.key == key) {
+                if self.metadata.state.get(&key).is_some_and(|held| held.bytes == entry.value) {
+                    continue;
+                }
+                let origin = checkpoint::origin(&self.config.genesis.cluster, &region);
+                if let Some(told) = open_note(&entry.value, &log_key, &origin) {
+                    self.compare(turn, &region, &entry.value, &told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares a checkpoint that the region's key signed with what is held of its ledger; keeps both when they
+    /// cannot both be true. Whether they can, as far as is known here.
+    pub(crate) fn compare(
+        &mut self,
+        turn: &Turn<'_>,
+        region: &RegionId,
+        note: &Bytes,
+        told: &Checkpoint,
+    ) -> Result<bool, StoreError> {
+        let own = *region == self.config.region;
+        let held = self.held_records(region);
+        let known = if (1..=held).contains(&told.size) {
+            let root = self.root_at(turn, region, told.size)?;
+            let note = if own { self.ledger.sign(told.size, root) } else { self.note_from(turn, region, told.size)? };
+            note.map(|note| (root, note))
+        } else {
+            let head = self.metadata.head(region).filter(|(_, head)| head.size == told.size);
+            head.map(|(note, head)| (head.root, note))
+        };
+        match known {
+            Some((root, known)) if root != told.root => {
+                self.keep_evidence(region, &known, note);
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Keeps the first evidence of a region; counts all.
+    pub(crate) fn keep_evidence(&mut self, region: &RegionId, first: &Bytes, second: &Bytes) {
+        self.counters.fork_evidence += 1;
+        if self.forks.found.contains_key(region) {
+            return;
+        }
+        let row = trine_crdt::codec::encode(&(region, first, second));
+        self.buffer.put(Synced, rows::fork(region), Some(row.into()));
+        let evidence = Evidence { first: first.clone(), second: second.clone() };
+        self.forks.found.insert(region.clone(), evidence);
+    }
+
+    /// The first checkpoint at or above `size` that a mirror was verified against.
+    fn note_from(&mut self, turn: &Turn<'_>, region: &RegionId, size: u64) -> Result<Option<Bytes>, StoreError> {
+        let (first, last) = (rows::note(region, size), rows::note(region, u64::MAX));
+        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 1, false)?;
+        Ok(notes.into_iter().next().map(|(_, note)| note).or_else(|| self.mirrors.note(region)))
+    }
+}
