@@ -34,6 +34,7 @@ use std::time::Duration;
 use uhlc::NTP64;
 
 use crate::limits::CLOCK_MARK_AHEAD_NS;
+use crate::mutants::{self, Mutant};
 use crate::{Timestamp, WriterId};
 
 /// The bits at the low end that count stamps within one reading of the wall, as `uhlc` has them.
@@ -96,7 +97,7 @@ impl Clock {
     /// [`Drift`] for a stamp more than `drift_max_ns` ahead of our wall. The clock does not move: hold what bears it.
     pub fn observe(&mut self, wall_ns: u64, stamp: &Timestamp, drift_max_ns: u64) -> Result<(), Drift> {
         let ahead = stamp.time.saturating_sub(ntp_of_ns(wall_ns));
-        if ahead > ntp_of_ns(drift_max_ns) {
+        if ahead > ntp_of_ns(drift_max_ns) && !mutants::is(Mutant::AcceptAnyDrift) {
             return Err(Drift { ahead_ns: NTP64(ahead).as_nanos() });
         }
         self.last = self.last.max(stamp.time);
@@ -141,6 +142,9 @@ impl Clock {
     /// The wall's time if it is ahead of the last stamp, else the one after that.
     fn next(&self, wall_ns: u64) -> Option<u64> {
         let wall = ntp_of_ns(wall_ns) & !COUNT_MASK;
+        if mutants::is(Mutant::StampByWallAlone) {
+            return Some(wall);
+        }
         Some(wall.max(self.last.checked_add(1)?))
     }
 }

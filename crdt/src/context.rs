@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::CmRDT;
 
+use crate::mutants::{self, Mutant};
 use crate::{Dot, VersionVector, WriterId};
 
 /// A set of dots, by writer. No writer has an empty set.
@@ -115,7 +116,7 @@ impl Context {
 
     /// One dot was removed, whether or not its edit was seen.
     pub(crate) fn cover(&mut self, writer: WriterId, seq: u64) {
-        if seq > self.last(&writer) {
+        if seq > self.last(&writer) && !mutants::is(Mutant::ForgetRemovalsAhead) {
             self.ahead.insert(writer, seq);
         }
     }

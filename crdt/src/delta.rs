@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::DotSet;
 use crate::entry::{Entry, Value};
+use crate::mutants::{self, Mutant};
 use crate::{Timestamp, WriterId};
 
 /// One writer's effect on one object in an interval. Which writer and which interval stand beside it.
@@ -45,6 +46,9 @@ impl Delta {
         mut gone: DotSet,
     ) -> Self {
         let removed_own = gone.take(&writer);
+        if mutants::is(Mutant::RemoveForgetsDots) {
+            gone = DotSet::default();
+        }
         let entries = entry.map(|entry| (seq, entry)).into_iter().collect();
         Self { last: seq, stamp, entries, removed_own, removed: gone }
     }
@@ -70,7 +74,7 @@ impl Delta {
     /// Takes in the delta of an interval that begins after dot `after`, inside or at the end of this one: `(a, b]`
     /// then `(after, c]`, with `a <= after <= b <= c`, gives that of `(a, c]`. What both cover the later one knows best.
     pub fn then_overlapping(&mut self, after: u64, later: Self) {
-        self.entries.retain(|seq, _| *seq <= after);
+        self.entries.retain(|seq, _| *seq <= after || mutants::is(Mutant::CoalesceResurrects));
         self.then(later);
     }
 

@@ -4,7 +4,8 @@
 //! hold the same deltas hold the same state, to the byte of its canonical encoding.
 //!
 //! Reading order: [`context`] says what removal means without tombstones, [`object`] why objects converge, [`delta`]
-//! what travels; then one file a kind, [`mod@format`] for the bytes, and [`clock`] for time.
+//! what travels; then one file a kind, [`mod@format`] for the bytes, and [`clock`] for time. [`mutants`] is for testing the
+//! tests.
 
 pub mod identity;
 pub mod timestamp;
@@ -34,6 +35,7 @@ pub mod format;
 pub mod codec;
 pub mod frame;
 pub mod limits;
+pub mod mutants;
 
 pub use clock::{Clock, Drift, TickError};
 pub use context::Context;

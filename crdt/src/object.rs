@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::delta::Delta;
 use crate::entry::{Entry, Kind, Value};
 use crate::limits::WRITER_OVERHEAD_BYTES;
+use crate::mutants::{self, Mutant};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
 use crate::view::{self, View};
@@ -115,13 +116,20 @@ impl Object {
             self.take(&other, seq);
         }
         for (seq, entry) in &delta.entries {
-            if !self.context.covers(&writer, *seq) && !delta.removed.contains(&writer, *seq) {
+            let known = self.context.covers(&writer, *seq) && !mutants::is(Mutant::ApplyDeltaTwice);
+            if !known && !delta.removed.contains(&writer, *seq) {
+                if entry.value.kind() == Kind::Register && mutants::is(Mutant::RegisterByArrival) {
+                    self.entries.clear();
+                }
                 self.entries.entry(writer).or_default().insert(*seq, entry.clone());
             }
         }
         self.context.reach(writer, delta.last);
         for (other, seq) in delta.removed.iter() {
             self.context.cover(other, seq);
+        }
+        if self.entries.is_empty() && mutants::is(Mutant::CollectTombstonesEarly) {
+            self.context = Context::default();
         }
         self.latest = self.latest.max(delta.stamp);
     }
@@ -132,7 +140,8 @@ impl Object {
         let mine: Vec<_> = self.entries.keys().copied().collect();
         for writer in mine {
             let theirs = other.entries.get(&writer).unwrap_or(&none);
-            self.retain(&writer, |seq| theirs.contains_key(&seq) || !other.context.covers(&writer, seq));
+            let removed = |seq| other.context.covers(&writer, seq) && !mutants::is(Mutant::JoinResurrects);
+            self.retain(&writer, |seq| theirs.contains_key(&seq) || !removed(seq));
         }
         for (writer, seq, entry) in other.entries() {
             if !self.context.covers(&writer, seq) {

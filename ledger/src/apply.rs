@@ -23,6 +23,7 @@
 
 use std::collections::BTreeMap;
 
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
 use crate::LogPosition;
@@ -215,6 +216,7 @@ impl Run<'_> {
         if let Some(key) = &append.idempotency
             && let Some(row) = self.rows.remembered.get(key)
             && !expired(row.stamp, header.stamp)
+            && !mutants::is(Mutant::ForgetIdempotency)
         {
             let Remembered { index, stamp, leaf, .. } = *row;
             return Ok(Applied::Duplicate { index, stamp, leaf });
@@ -227,7 +229,7 @@ impl Run<'_> {
                 Condition::Absent => actual.is_none(),
                 Condition::Index(index) => actual == Some(index),
             };
-            if !holds {
+            if !holds && !mutants::is(Mutant::ConditionIgnored) {
                 return Ok(Applied::ConditionFailed { actual });
             }
         }
@@ -236,7 +238,8 @@ impl Run<'_> {
             return Err(Refusal::IdempotencyFull);
         }
         let (digest, bytes) = digest(&append.header, &append.body);
-        let (index, leaf) = (self.state.size(), leaf_hash(&append.header));
+        let (mut index, leaf) = (self.state.size(), leaf_hash(&append.header));
+        index += u64::from(mutants::is(Mutant::GapInIndex));
         let nodes = &mut self.outcome.nodes;
         self.state.frontier.push(leaf, |node| nodes.push(node));
         self.state.segment.push_digest(digest, bytes);

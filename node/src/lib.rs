@@ -21,3 +21,5 @@ pub mod net;
 pub mod http;
 
 pub mod cli;
+
+pub mod mutants;

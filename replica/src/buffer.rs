@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
+use trine_crdt::mutants::{self, Mutant};
 
 use crate::effect::{Batch, Persistence};
 use crate::input::BatchId;
@@ -134,13 +135,17 @@ impl Buffer {
             if rows.is_empty() {
                 continue;
             }
-            let bytes = rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum();
-            overlay.in_flight.push_back((id, rows.iter().map(|(key, _)| key.clone()).collect(), bytes));
-            overlay.in_flight_bytes += bytes;
-            batches.push(Batch { id, persistence: kind, rows });
+            let (rows, late) = atomic(kind, rows);
+            for (id, rows) in [(id, rows), (id + 2, late)].into_iter().filter(|(_, rows)| !rows.is_empty()) {
+                let bytes = rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len)).sum();
+                overlay.in_flight.push_back((id, rows.iter().map(|(key, _)| key.clone()).collect(), bytes));
+                overlay.in_flight_bytes += bytes;
+                batches.push(Batch { id, persistence: kind, rows });
+            }
         }
-        if !batches.is_empty() {
-            self.last_batch = first + 1;
+        if let Some(last) = batches.iter().map(|batch| batch.id).max() {
+            // A turn's batches have an odd and an even number, whether or not it has both.
+            self.last_batch = last + last % 2;
         }
         let depends_on = std::mem::take(&mut self.depends_on);
         let waits = self.synced.in_flight.front().is_some_and(|(oldest, ..)| *oldest <= depends_on);
@@ -182,6 +187,22 @@ impl Buffer {
             self.depends_on = self.depends_on.max(batch);
         }
     }
+}
+
+type Rows = Vec<(Bytes, Option<Bytes>)>;
+
+/// The rows of a turn reach the disk together: what is held of a writer with its deltas, a position with what was applied.
+/// The second part is for mutants, and empty.
+fn atomic(kind: Persistence, rows: Rows) -> (Rows, Rows) {
+    let (mutant, letter) = match kind {
+        Persistence::Synced => (Mutant::VectorBeforeDelta, b'v'),
+        Persistence::Derived => (Mutant::PositionBeforeRows, b'a'),
+    };
+    let early = |(key, _): &(Bytes, Option<Bytes>)| key.first() == Some(&letter);
+    if rows.iter().any(early) && mutants::is(mutant) {
+        return rows.into_iter().partition(early);
+    }
+    (rows, Vec::new())
 }
 
 /// Merges a page of the store with the overlay's rows of the same span, both in the same order, behind what was found

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::{Link, Range};
 use trine_placement::rendezvous;
@@ -206,7 +207,7 @@ impl Replica {
             self.counters.deltas_dropped += deltas.len() as u64;
             return Ok(Taken::Refused);
         };
-        if after > held {
+        if after > held && !mutants::is(Mutant::AcceptGap) {
             self.counters.deltas_dropped += deltas.len() as u64;
             return Ok(Taken::Gap);
         }
@@ -221,7 +222,10 @@ impl Replica {
         let mut changed = Vec::with_capacity(decoded.len());
         for (key, delta) in &decoded {
             let mut stored = Objects::read(&mut self.buffer, turn, &partition, key)?;
-            stored.object.apply(writer, after, delta);
+            let dropped = delta.stamp.time % 1000 == 0 && mutants::is(Mutant::DropDelta);
+            if !dropped {
+                stored.object.apply(writer, after, delta);
+            }
             changed.push((key, stored.bytes, stored.object.to_bytes()));
         }
         for (key, before, bytes) in changed {
@@ -269,6 +273,9 @@ impl Replica {
 
     /// How many other nodes make a majority of the region together with this one.
     pub(crate) fn majority_others(&self) -> usize {
+        if mutants::is(Mutant::RegionMajorityOfOne) {
+            return 0;
+        }
         self.ledger.roster().count() / 2
     }
 

@@ -14,6 +14,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
 use crate::buffer::Buffer;
@@ -258,7 +259,7 @@ impl Objects {
             for (key, value) in page {
                 let damaged = || StoreError::Damaged(format!("delta log of {partition}, writer {writer}"));
                 let row: DeltaRow = trine_crdt::codec::decode(&value).map_err(|_| damaged())?;
-                if row.after > ends {
+                if row.after > ends && !mutants::is(Mutant::CollectDeltasEarly) {
                     return Ok(None);
                 }
                 if begins.is_some() && (bytes + value.len() > bytes_max || ends >= upto) {
@@ -266,7 +267,7 @@ impl Objects {
                 }
                 // Rows may overlap, because a peer coalesced what had come in part before; a later one may even begin
                 // before an earlier one, and what it says by leaving things out holds from there on.
-                begins = Some(begins.map_or(row.after, |begins: u64| begins.min(row.after)));
+                begins = Some(begins.map_or(row.after.min(ends), |begins: u64| begins.min(row.after)));
                 bytes += value.len();
                 ends = u64::from_be_bytes(*key.last_chunk().ok_or_else(damaged)?);
                 for (key, delta) in row.deltas {

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use trine_crdt::mutants::{self, Mutant};
+
 use crate::effect::Effect;
 use crate::input::BatchId;
 
@@ -22,7 +24,7 @@ impl Held {
     pub fn admit(&mut self, batch: BatchId, effects: Vec<Effect>, out: &mut Vec<Effect>) {
         let proposes = effects.iter().any(|effect| matches!(effect, Effect::Propose { .. }));
         let batch = if proposes { batch.max(self.last_proposal) } else { batch };
-        if batch == 0 {
+        if batch == 0 || mutants::is(Mutant::SpeakBeforePersisting) {
             out.extend(effects);
             return;
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 use trine_ledger::apply::{Applied, ApplyError};
 use trine_ledger::checkpoint::{self, Checkpoint};
@@ -320,7 +321,8 @@ impl Replica {
                 continue;
             };
             // What may be in the log goes on waiting, unless its idempotency key makes a second try harmless.
-            let again = asked.filter(|asked| outcome == ProposeOutcome::Refused || asked.idempotent());
+            let surely_not = outcome == ProposeOutcome::Refused || mutants::is(Mutant::ProposeAgainAfterUnknown);
+            let again = asked.filter(|asked| surely_not || asked.idempotent());
             match again {
                 Some(mut asked) => {
                     asked.tried |= outcome == ProposeOutcome::Unknown;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use trine_crdt::digest::SumDigest;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NamespaceId, Object, PartitionId, Timestamp, VersionVector, WriterId};
 
 use crate::buffer::Buffer;
@@ -140,6 +141,7 @@ impl Objects {
         }
         let sum = self.sums.entry(partition.clone()).or_default();
         match before {
+            Some(_) if mutants::is(Mutant::DigestNotUpdated) => {}
             Some(bytes) => sum.digest.sub(key, &digest_of(bytes)),
             None => sum.count += 1,
         }

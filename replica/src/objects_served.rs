@@ -1,5 +1,6 @@
 //! Object requests: an edit becomes one dot, a read waits until the session's writes are here.
 
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Dot, Operation, PartitionId};
 use trine_protocol::object::{Edit, ObjectView, View};
 use trine_protocol::reply::Answer;
@@ -90,6 +91,7 @@ impl Replica {
         };
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         if asked.options.consistency == Consistency::Session
+            && !mutants::is(Mutant::IgnoreSession)
             && let Some(until) = self.lacks_writes(&asked.options.session)
         {
             if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {

@@ -1,6 +1,7 @@
 //! Ledger reads: from this node's own ledger and mirrors, verified, or from the node of the region that has them.
 
 use bytes::Bytes;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, RegionId, Timestamp, WriterId};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::{Command, Entry};
@@ -29,6 +30,9 @@ impl Replica {
             if !self.leadership.serving {
                 return Ok(self.hand_on(self.leadership.leader, asked));
             }
+            if mutants::is(Mutant::ReadWithoutBarrier) {
+                return self.read(turn, asked).map(Served::Now);
+            }
             self.last_barrier += 1;
             let ticket = self.last_barrier;
             turn.effects.push(Effect::ReadIndex { ticket });
@@ -41,6 +45,7 @@ impl Replica {
             return Ok(self.hand_on_to_one_of(&self.mirror_nodes(), asked));
         }
         if asked.options.consistency == Consistency::Session
+            && !mutants::is(Mutant::IgnoreSession)
             && let Some(until) = self.lacks_records(asked)
         {
             let others = match needs_mirrors(&asked.request, &self.config.region) {

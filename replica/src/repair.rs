@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
 use trine_gossip::link::Link;
 use trine_gossip::vectors;
@@ -246,7 +247,7 @@ impl Replica {
             lacked.clear();
         }
         let before = lacked.insert((partition.clone(), writer), after);
-        if !round || before == Some(after) {
+        if (!round || before == Some(after)) && !mutants::is(Mutant::NeverRepair) {
             self.mark(&[from], partition, writer, after, upto);
         }
     }
@@ -259,6 +260,9 @@ impl Replica {
             .iter()
             .find(|(writer, seq)| self.own_writers.contains(*writer) && self.objects.held(partition, **writer) < **seq);
         let Some((writer, seq)) = lost else { return false };
+        if mutants::is(Mutant::RollbackUnnoticed) || mutants::is(Mutant::ReuseWriter) {
+            return false;
+        }
         turn.effects.push(Effect::Halt {
             reason: format!(
                 "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {seq}, \

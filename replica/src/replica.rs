@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use trine_crdt::clock::Drift;
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
 use trine_gossip::link::Link;
 
@@ -90,8 +91,12 @@ impl Replica {
     ///
     /// # Errors
     /// What the store says, and rows that cannot be read.
-    pub fn open(config: Config, store: &dyn Store, out: &mut Outbox) -> Result<Self, StoreError> {
+    pub fn open(mut config: Config, store: &dyn Store, out: &mut Outbox) -> Result<Self, StoreError> {
+        if mutants::is(Mutant::ReuseWriter) {
+            config.writer = WriterId(u128::from(config.node.0).to_be_bytes());
+        }
         let mark = match store.get(Synced, rows::CLOCK)? {
+            Some(_) if mutants::is(Mutant::ForgetClockMark) => 0,
             Some(bytes) => u64::from_be_bytes(
                 bytes.as_ref().try_into().map_err(|_| StoreError::Damaged("the clock's mark".to_owned()))?,
             ),

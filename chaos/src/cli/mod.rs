@@ -3,6 +3,8 @@
 mod check;
 mod command;
 mod digest;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod probe;
 mod program;
 mod sim;
@@ -35,6 +37,9 @@ enum Command {
     Partition(program::Partition),
     /// Run the core in a simulated world, from a seed or many
     Sim(sim::Sim),
+    /// Break the core on purpose, one defect after the other, and see which checker sees it
+    #[cfg(feature = "mutants")]
+    Mutants(mutants::Mutants),
     /// Judge a recorded history
     Check(check::Check),
     /// Recompute what stopped nodes hold, and compare it
@@ -68,6 +73,8 @@ pub fn run() -> ExitCode {
         Command::Rounds(rounds) => rounds.run(),
         Command::Partition(partition) => partition.run(),
         Command::Sim(sim) => sim.run(),
+        #[cfg(feature = "mutants")]
+        Command::Mutants(mutants) => mutants.run(),
         Command::Check(check) => check.run(),
         Command::Digest(digest) => digest.run(),
         Command::Enter { network, die_with, program } => {

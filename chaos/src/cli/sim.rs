@@ -23,6 +23,10 @@ pub struct Sim {
     /// How many seeds to run, one after the other, on all cores
     #[arg(long)]
     seeds: Option<u64>,
+    /// Break the core on purpose, by this defect
+    #[cfg(feature = "mutants")]
+    #[arg(long)]
+    mutant: Option<String>,
     /// Print JSON
     #[arg(short, long, value_parser = ["table", "json"], default_value = "table")]
     output: String,
@@ -43,6 +47,8 @@ struct Row<'a> {
 impl Sim {
     /// Runs what the arguments name.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        #[cfg(feature = "mutants")]
+        trine_crdt::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
         let (regions, nodes) = (usize::from(self.regions), usize::from(self.nodes));
         let failed = match self.seeds {
             None => self.one(&run(self.seed, regions, nodes))?,

@@ -9,7 +9,10 @@ pub mod disk;
 pub mod event;
 pub mod evidence;
 pub mod faults;
+pub mod hunt;
 pub mod ledger;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod sequencer;
 pub mod sweep;
 pub mod trace;

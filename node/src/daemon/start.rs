@@ -31,6 +31,8 @@ use crate::store::{Committers, DataDir, Databases, Entries};
 /// Why it did not start, or why it could not go on.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     telemetry::log(&config.log)?;
+    #[cfg(feature = "mutants")]
+    crate::mutants::choose()?;
     // A second node in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;

@@ -65,7 +65,9 @@ impl Machine {
 
     async fn hand_over(&mut self, entries: Vec<Entry>) -> io::Result<()> {
         let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(()) };
-        self.log.wait_durable(last).await?;
+        if !crate::mutants::is(crate::mutants::Mutant::ApplyBeforeDurable) {
+            self.log.wait_durable(last).await?;
+        }
         let mut batch = Vec::with_capacity(entries.len());
         for entry in entries {
             let position = types::position(&entry.log_id);

@@ -21,6 +21,7 @@ use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_BYTES_MAX};
 use super::row;
 use super::rows::{Databases, Table};
+use crate::mutants::{self, Mutant};
 
 /// Told the number of the last batch that is as durable as it asked for.
 pub type Report = Box<dyn Fn(BatchId) + Send>;
@@ -167,7 +168,8 @@ impl Writer {
         if let Kind::Synced { number, .. } = &mut self.kind {
             *number += 1;
             batch.insert(&self.table.keyspace, NUMBER_KEY, row::seal(NUMBER_KEY, &number.to_be_bytes()));
-            batch = batch.durability(Some(PersistMode::SyncData));
+            let unsynced = mutants::is(Mutant::StoreAnswersBeforeSync);
+            batch = batch.durability(Some(if unsynced { PersistMode::Buffer } else { PersistMode::SyncData }));
         }
         batch.commit().map_err(|error| error.to_string())?;
         histogram!("trine_fsync_seconds", "database" => self.table.name).record(started.elapsed());

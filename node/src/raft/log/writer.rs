@@ -25,6 +25,8 @@ use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader, Frame, FrameKind};
 
 use trine_crdt::NodeId;
 
+use crate::mutants::{self, Mutant};
+
 use super::convert;
 use super::error::LogError;
 use super::index::SegmentFile;
@@ -226,7 +228,10 @@ impl Writer {
             tracing::info!(directory = %self.shared.directory.display(), "the disk has room again");
         }
         let began = Instant::now();
-        file.file.sync_data().map_err(LogError::io("syncing", &file.path))?;
+        if !mutants::is(Mutant::LogAnswersBeforeSync) {
+            let synced = file.file.sync_data().map_err(LogError::io("syncing", &file.path));
+            synced.or_else(|error| if mutants::is(Mutant::SyncErrorIgnored) { Ok(()) } else { Err(error) })?;
+        }
         metrics::histogram!("trine_fsync_seconds").record(began.elapsed());
         if let Some((_, _, length)) = &mut self.active {
             *length = start + bytes.len() as u64;

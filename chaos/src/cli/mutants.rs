@@ -1,0 +1,61 @@
+//! `trine-chaos mutants`: breaks the product on purpose, one defect after the other, and says which checker saw it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use trine_chaos::sim::hunt::hunt;
+use trine_chaos::sim::mutants::shown_elsewhere;
+use trine_chaos::sim::run;
+use trine_crdt::mutants::{self, ALL};
+
+/// Runs the simulator under deliberate defects. Exit code 0: each was seen by a checker; 1: some were not.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    /// Which defects; none: all that the simulator can see
+    names: Vec<String>,
+    /// How many seeds to try each on
+    #[arg(long, default_value_t = 300)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Mutants {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        for name in &self.names {
+            mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
+        }
+        // A defect may make the core give up: that is told in the table.
+        std::panic::set_hook(Box::new(|_| {}));
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::NOTHING);
+        table.set_header(["MUTANT", "ARENA", "SEEN BY", "AFTER SEEDS", "REACHED"]);
+        let mut survivors = 0;
+        for (mutant, name, _) in ALL {
+            if !self.names.is_empty() && !self.names.iter().any(|wanted| wanted == name) {
+                continue;
+            }
+            if let Some(program) = shown_elsewhere(*mutant).filter(|_| self.names.is_empty()) {
+                table.add_row([*name, "elsewhere", program, "", ""]);
+                continue;
+            }
+            mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
+            let caught = hunt(self.seed, self.seeds, |seed| run(seed, 3, 3).failures);
+            let reached = mutants::reached().to_string();
+            let (seen, seeds) = match &caught {
+                Some(catch) => (catch.checkers().join(", "), (catch.seed - self.seed + 1).to_string()),
+                None => ("NOBODY".to_owned(), format!("more than {}", self.seeds)),
+            };
+            survivors += usize::from(caught.is_none());
+            eprintln!("{name}: {seen}, {seeds}");
+            for finding in caught.iter().flat_map(|catch| &catch.findings).take(3) {
+                eprintln!("    {finding:.300}");
+            }
+            table.add_row([*name, "simulated", &seen, &seeds, &reached]);
+        }
+        println!("{table}");
+        println!("{survivors} of them were seen by nobody");
+        Ok(if survivors > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+}
