@@ -12,9 +12,9 @@ fn nothing_acknowledged_is_lost_when_nodes_are_killed() {
     let summary = ground.json(&[&["rounds", "--data", &data, "-o", "json"][..], &size, &pace].concat());
     println!("{summary:#}");
     assert_eq!(summary["rounds"], 4);
-    assert_eq!(summary["all"], true, "all nodes were to be killed at once, too");
+    assert_eq!(summary["all_rounds"], 1, "all nodes were to be killed at once, too");
     assert_eq!(summary["violations"].as_array().map(Vec::len), Some(0), "{summary:#}");
     assert_eq!(summary["digests_equal"], true, "{summary:#}");
     // Or the promises would hold of nothing.
-    assert!(summary["acknowledged"].as_u64() > Some(100) && summary["appends"].as_u64() > Some(20), "{summary:#}");
+    assert!(summary["acknowledged"].as_u64() > Some(20) && summary["appends"].as_u64() > Some(5), "{summary:#}");
 }
