@@ -48,7 +48,6 @@ fn samples() -> Vec<Sample> {
         }
     }
     samples.extend([
-        Sample::hostile("synced-d-that-is-none", input(Persistence::Synced, b"d", &[])),
         Sample::hostile("synced-v-of-no-partition", input(Persistence::Synced, b"v_", &[0; 8])),
         Sample::hostile("synced-w-that-is-short", input(Persistence::Synced, b"wxyz", &[])),
     ]);

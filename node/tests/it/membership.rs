@@ -19,6 +19,13 @@ fn until(region: &Region, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Appends, again and again: while nodes look for a leader, nobody may know what became of one.
+fn append(region: &Region, at: usize, key: &str, value: &str) {
+    until(region, "an append", || {
+        region.http(at, "PUT", &format!("/api/v1/ledger/default/{key}"), value).status == 201
+    });
+}
+
 /// The id of the node of that name, as node `at` lists it.
 fn id(region: &Region, at: usize, name: &str) -> Option<String> {
     let listed: serde_json::Value = serde_json::from_str(&region.http(at, "GET", "/api/v1/nodes", "").body).unwrap();
@@ -103,7 +110,7 @@ fn a_wiped_founder_comes_back_under_a_new_id_and_votes_again() {
 
     // It votes: without it there is no majority any more.
     region.kill(1);
-    assert_eq!(region.http(0, "PUT", "/api/v1/ledger/default/after", "two of three").status, 201);
+    append(&region, 0, "after", "two of three");
     assert_eq!(region.http(0, "GET", "/api/v1/ledger/default/before", "").body, "kept");
     until(&region, "the object's repair", || {
         region.http(0, "GET", "/api/v1/objects/objects/visits", "").body.contains(r#""total":3"#)
@@ -138,7 +145,7 @@ fn a_removed_node_ends_and_stays_out_until_it_is_replaced() {
         super::bad_region::try_http(&region.node(2).http, "GET", "/readyz", &[], b"").is_some()
     });
     for number in 0..20 {
-        assert_eq!(region.http(0, "PUT", &format!("/api/v1/ledger/default/without-{number}"), "c").status, 201);
+        append(&region, 0, &format!("without-{number}"), "c");
     }
     assert_eq!(id(&region, 0, "us-east-1-c"), None);
     members(&region, 0, 2, 0);
@@ -184,14 +191,14 @@ fn a_newcomer_joins_by_one_seed_and_takes_a_lost_voters_place() {
     members(&region, 0, 3, 1);
     // The seed dies; who came by it stays connected with the others, and takes its place when it is given up.
     region.kill(1);
-    assert_eq!(region.http(new, "PUT", "/api/v1/ledger/default/without-the-seed", "kept").status, 201);
+    append(&region, new, "without-the-seed", "kept");
     let endpoint = format!("127.0.0.1:{}", ports[0]);
     let removed =
         region.trine(&["nodes", "remove", "us-east-1-b", "--yes", "--timeout", "30s", "--endpoint", &endpoint]);
     assert!(removed.status.success(), "{removed:?}");
     members(&region, 0, 3, 0);
     region.kill(2);
-    assert_eq!(region.http(new, "PUT", "/api/v1/ledger/default/as-a-voter", "kept").status, 201);
+    append(&region, new, "as-a-voter", "kept");
     assert_eq!(region.http(new, "GET", "/api/v1/ledger/default/without-the-seed", "").body, "kept");
 }
 
