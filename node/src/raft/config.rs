@@ -97,10 +97,17 @@ pub struct LogConfig {
     pub cache_bytes: usize,
     /// The least room that the disk must have left; appends wait while it has less.
     pub reserve_bytes: u64,
+    /// Zeros written ahead of the frames at a time, so that a sync seldom changes a file's length; 0 writes none.
+    pub room_bytes: usize,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 64 * 1024 * 1024, cache_bytes: 32 * 1024 * 1024, reserve_bytes: 256 * 1024 * 1024 }
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
+            reserve_bytes: 256 * 1024 * 1024,
+            room_bytes: 512 * 1024,
+        }
     }
 }

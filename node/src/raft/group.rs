@@ -18,7 +18,7 @@ use trine_replica::effect::Roster;
 use trine_replica::input::{Leadership, ProposeOutcome};
 
 use super::barrier::Barrier;
-use super::config::GroupConfig;
+use super::config::{GroupConfig, Timing};
 use super::ending;
 use super::follow::Follower;
 use super::found::Founding;
@@ -132,9 +132,15 @@ impl Group {
         check_applied(&config, &log, applied.as_ref())?;
         let network = Network::new(Dialer { node, tls: TlsConnector::from(client_tls), trust: trust.clone() });
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
-        let raft = Raft::new(node, Arc::new(raft_config(&config)?), network.clone(), log.clone(), machine)
-            .await
-            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let raft = Raft::new(
+            node,
+            Arc::new(raft_config(config.region.to_string(), config.timing)?),
+            network.clone(),
+            log.clone(),
+            machine,
+        )
+        .await
+        .map_err(|error| StartError::Raft(error.to_string()))?;
 
         let mut tasks = JoinSet::new();
         let directory = config.directory.clone();
@@ -269,11 +275,14 @@ fn same_region(region: RegionId) -> Admit {
     })
 }
 
-fn raft_config(config: &GroupConfig) -> Result<Config, StartError> {
+/// What openraft is told of time and sizes.
+///
+/// # Errors
+/// When the timing makes no sense.
+pub fn raft_config(cluster_name: String, timing: Timing) -> Result<Config, StartError> {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let timing = config.timing;
     let raft = Config {
-        cluster_name: config.region.to_string(),
+        cluster_name,
         heartbeat_interval: ms(timing.heartbeat),
         election_timeout_min: ms(timing.election_min),
         election_timeout_max: ms(timing.election_max),

@@ -19,10 +19,10 @@ use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use trine_ledger::LogPosition;
 use trine_replica::input::{CommittedEntry, Payload};
 
-use super::log::LogStore;
+use super::log::{Disk, FileSystem, LogStore};
 use super::membership;
 use super::prefix::Prefix;
-use super::types::{self, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{self, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Types};
 
 /// Who takes what the group commits: the driver, on behalf of the core.
 ///
@@ -44,20 +44,20 @@ const BATCH_ENTRIES: usize = 512;
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// openraft's state machine.
-pub struct Machine {
+pub struct Machine<D: Disk = FileSystem, C: Types = TypeConfig> {
     applied: Arc<dyn Applied>,
-    log: LogStore,
+    log: LogStore<D, C>,
     position: Option<LogId>,
     membership: StoredMembership,
     snapshot: Option<SnapshotMeta>,
 }
 
-impl Machine {
+impl<D: Disk, C: Types> Machine<D, C> {
     /// Starts where the core is.
     ///
     /// # Errors
     /// When the membership that the core kept does not decode.
-    pub fn new(applied: Arc<dyn Applied>, log: LogStore) -> Result<Self, String> {
+    pub fn new(applied: Arc<dyn Applied>, log: LogStore<D, C>) -> Result<Self, String> {
         let (position, membership) = applied.last_applied();
         let membership = membership.map(|bytes| membership::decode_stored(&bytes)).transpose()?.unwrap_or_default();
         Ok(Self { applied, log, position: position.map(types::log_id), membership, snapshot: None })
@@ -87,9 +87,9 @@ impl Machine {
     }
 }
 
-impl RaftStateMachine<TypeConfig> for Machine {
+impl<D: Disk, C: Types> RaftStateMachine<C> for Machine<D, C> {
     type SnapshotData = Prefix;
-    type SnapshotBuilder = Builder;
+    type SnapshotBuilder = Builder<D, C>;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
         Ok((self.position, self.membership.clone()))
@@ -97,7 +97,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
     where
-        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
+        S: Stream<Item = io::Result<EntryResponder<C>>> + Unpin + Send,
     {
         let (mut batch, mut responders, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(item) = entries.next().await {
@@ -116,7 +116,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Ok(())
     }
 
-    async fn get_snapshot_builder(&mut self) -> Builder {
+    async fn get_snapshot_builder(&mut self) -> Builder<D, C> {
         let meta = SnapshotMeta { last_log_id: self.position, last_membership: self.membership.clone() };
         self.snapshot = Some(meta.clone());
         Builder { meta, log: self.log.clone() }
@@ -148,22 +148,22 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let log = &self.log;
         Ok(self.snapshot.clone().map(|meta| {
             let upto = meta.last_log_id;
-            Snapshot { meta, snapshot: Prefix::of_log(log.clone(), upto) }
+            Snapshot { meta, snapshot: Prefix::of_log(log, upto) }
         }))
     }
 }
 
 /// Makes the snapshot that is the log's prefix: nothing is copied.
-pub struct Builder {
+pub struct Builder<D: Disk = FileSystem, C: Types = TypeConfig> {
     meta: SnapshotMeta,
-    log: LogStore,
+    log: LogStore<D, C>,
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for Builder {
+impl<D: Disk, C: Types> RaftSnapshotBuilder<C> for Builder<D, C> {
     type SnapshotData = Prefix;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let snapshot = Prefix::of_log(self.log.clone(), self.meta.last_log_id);
+        let snapshot = Prefix::of_log(&self.log, self.meta.last_log_id);
         Ok(Snapshot { meta: self.meta.clone(), snapshot })
     }
 }

@@ -9,57 +9,50 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use trine_ledger::frame::{FRAME_HEADER_BYTES, FileHeader};
 use trine_ledger::limits::FRAME_PAYLOAD_BYTES_MAX;
 
-use super::log::LogStore;
-use super::log::convert;
-use super::types::{Entry, LogId};
+use super::log::{Disk, LogStore, convert};
+use super::types::{Entry, LogId, Types};
 
-/// A prefix of a log.
-#[derive(Debug)]
-pub struct Prefix(Source);
+/// A prefix of a log: its entries, read piece by piece when they are asked for.
+pub struct Prefix(BoxStream<'static, io::Result<Entry>>);
 
-enum Source {
-    Log(LogStore, Option<LogId>),
-    Spool(File),
-}
-
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for Prefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Log(_, upto) => write!(f, "log up to {upto:?}"),
-            Self::Spool(_) => write!(f, "received file"),
-        }
+        f.debug_struct("Prefix").finish_non_exhaustive()
     }
 }
 
 impl Prefix {
     /// The entries of `log` up to `upto`.
     #[must_use]
-    pub fn of_log(log: LogStore, upto: Option<LogId>) -> Self {
-        Self(Source::Log(log, upto))
+    pub fn of_log<D: Disk, C: Types>(log: &LogStore<D, C>, upto: Option<LogId>) -> Self {
+        Self(log.entries(0..upto.map_or(0, |upto| upto.index + 1)).boxed())
     }
 
     /// The entries that were spooled.
     #[must_use]
     pub fn received(spool: Spool) -> Self {
-        Self(Source::Spool(spool.0))
+        let entries = stream::try_unfold(Some(spool.0), |file| async move {
+            let Some(mut file) = file else { return Ok(None) };
+            let step = tokio::task::spawn_blocking(move || {
+                let entry = next(&mut file)?;
+                Ok::<_, io::Error>((entry, file))
+            });
+            let (entry, file) = step.await.map_err(io::Error::other)??;
+            Ok(entry.map(|entry| (entry, Some(file))))
+        });
+        Self(entries.boxed())
     }
 
-    /// All entries, in order, read piece by piece.
+    /// Entries that are in memory.
+    #[must_use]
+    pub fn of_entries(entries: Vec<Entry>) -> Self {
+        Self(stream::iter(entries.into_iter().map(Ok)).boxed())
+    }
+
+    /// All entries, in order.
     #[must_use]
     pub fn entries(self) -> BoxStream<'static, io::Result<Entry>> {
-        match self.0 {
-            Source::Log(log, upto) => log.entries(upto.map_or(0, |upto| upto.index + 1)).boxed(),
-            Source::Spool(file) => stream::try_unfold(Some(file), |file| async move {
-                let Some(mut file) = file else { return Ok(None) };
-                let step = tokio::task::spawn_blocking(move || {
-                    let entry = next(&mut file)?;
-                    Ok::<_, io::Error>((entry, file))
-                });
-                let (entry, file) = step.await.map_err(io::Error::other)??;
-                Ok(entry.map(|entry| (entry, Some(file))))
-            })
-            .boxed(),
-        }
+        self.0
     }
 }
 

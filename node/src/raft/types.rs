@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use bytes::Bytes;
+use openraft::RaftTypeConfig;
 use openraft::vote::RaftLeaderId;
 use serde::{Deserialize, Serialize};
 use trine_crdt::NodeId;
@@ -24,6 +25,37 @@ openraft::declare_raft_types!(
         Term = u64,
         LeaderId = Leader,
 );
+
+/// Any configuration of openraft with our types: the daemon's [`TypeConfig`], or one on another runtime.
+pub trait Types:
+    RaftTypeConfig<
+        D = AppData,
+        R = (),
+        NodeId = u64,
+        Node = Member,
+        Term = u64,
+        LeaderId = Leader,
+        Vote = Vote,
+        Payload = Payload,
+        Entry = Entry,
+    >
+{
+}
+
+impl<C> Types for C where
+    C: RaftTypeConfig<
+            D = AppData,
+            R = (),
+            NodeId = u64,
+            Node = Member,
+            Term = u64,
+            LeaderId = Leader,
+            Vote = Vote,
+            Payload = Payload,
+            Entry = Entry,
+        >
+{
+}
 
 /// An application's entry: an encoded `trine_ledger::Entry`, opaque here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +166,8 @@ impl RaftLeaderId for Leader {
 pub type LogId = openraft::LogId<Led>;
 /// A log entry in openraft's form.
 pub type Entry = openraft::alias::EntryOf<TypeConfig>;
+/// What an entry holds.
+pub type Payload = openraft::EntryPayload<AppData, u64, Member>;
 /// A vote.
 pub type Vote = openraft::alias::VoteOf<TypeConfig>;
 /// A membership.

@@ -91,7 +91,8 @@ impl Region {
         let ca = Ca::create(&directory.path().join("ca")).expect("a CA");
         let founders = names.iter().map(|name| Founder { name: (*name).to_owned(), raft: free_address().to_string() });
         let founders = founders.collect();
-        let log = LogConfig { segment_bytes: 64 * 1024, cache_bytes: 64 * 1024, reserve_bytes: 0 };
+        let log =
+            LogConfig { segment_bytes: 64 * 1024, cache_bytes: 64 * 1024, reserve_bytes: 0, ..LogConfig::default() };
         Self {
             directory,
             ca,

@@ -53,7 +53,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, Guard> for Builder {
 
 fn config() -> LogConfig {
     // Small, so that the tests cross segments and read from files.
-    LogConfig { segment_bytes: 900, cache_bytes: 500, reserve_bytes: 0 }
+    LogConfig { segment_bytes: 900, cache_bytes: 500, reserve_bytes: 0, ..LogConfig::default() }
 }
 
 fn open(directory: &Path) -> Result<LogStore, LogError> {

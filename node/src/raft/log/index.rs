@@ -3,42 +3,43 @@
 //! The log is a sequence of *runs*: entries of consecutive indexes in one file, back to back. A new file starts a
 //! run, and so does the first entry after a truncation, whose index may have been used before.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use trine_ledger::frame::FileHeader;
 
+use super::disk::Disk;
+
 /// A segment file, open for as long as anybody reads it.
 #[derive(Debug)]
-pub struct SegmentFile {
+pub struct SegmentFile<D: Disk> {
     /// Its path, for errors.
     pub path: PathBuf,
     /// The open file.
-    pub file: File,
+    pub file: D::File,
     /// What it starts with.
     pub header: FileHeader,
 }
 
 #[derive(Debug)]
-struct Run {
-    file: Arc<SegmentFile>,
+struct Run<D: Disk> {
+    file: Arc<SegmentFile<D>>,
     first: u64,
     offsets: Vec<u32>,
     end: u32,
 }
 
-impl Run {
+impl<D: Disk> Run<D> {
     fn next(&self) -> u64 {
         self.first + self.offsets.len() as u64
     }
 }
 
 /// A piece of a file that holds consecutive entries.
-#[derive(Debug, Clone)]
-pub struct Extent {
+#[derive(Debug)]
+pub struct Extent<D: Disk> {
     /// The file.
-    pub file: Arc<SegmentFile>,
+    pub file: Arc<SegmentFile<D>>,
     /// The first entry's index.
     pub first: u64,
     /// Where it starts.
@@ -48,12 +49,18 @@ pub struct Extent {
 }
 
 /// Where the written entries stand.
-#[derive(Debug, Default)]
-pub struct Index {
-    runs: Vec<Run>,
+#[derive(Debug)]
+pub struct Index<D: Disk> {
+    runs: Vec<Run<D>>,
 }
 
-impl Index {
+impl<D: Disk> Default for Index<D> {
+    fn default() -> Self {
+        Self { runs: Vec::new() }
+    }
+}
+
+impl<D: Disk> Index<D> {
     /// The first index, when there is any entry.
     pub fn first(&self) -> Option<u64> {
         self.runs.first().map(|run| run.first)
@@ -65,7 +72,7 @@ impl Index {
     }
 
     /// Adds the entry `index`, which stands at `start..end` of `file`.
-    pub fn push(&mut self, file: &Arc<SegmentFile>, index: u64, start: u32, end: u32) {
+    pub fn push(&mut self, file: &Arc<SegmentFile<D>>, index: u64, start: u32, end: u32) {
         if let Some(run) = self.runs.last_mut()
             && Arc::ptr_eq(&run.file, file)
             && run.next() == index
@@ -94,7 +101,7 @@ impl Index {
 
     /// A piece that starts with the entry `from`, ends before `to`, and has at most `bytes_max` bytes unless a single
     /// entry has more; none when `from` is not there.
-    pub fn extent(&self, from: u64, to: u64, bytes_max: usize) -> Option<Extent> {
+    pub fn extent(&self, from: u64, to: u64, bytes_max: usize) -> Option<Extent<D>> {
         let at = self.runs.partition_point(|run| run.first <= from).checked_sub(1)?;
         let run = &self.runs[at];
         if from >= run.next() || from >= to {

@@ -5,6 +5,7 @@
 //! only as far as a bound allows; the rest is read from the files, where [`index`] says and [`read`] checks.
 
 pub mod convert;
+pub mod disk;
 pub mod error;
 pub mod index;
 pub mod queue;
@@ -17,6 +18,7 @@ pub mod state;
 pub mod store;
 pub mod writer;
 
+pub use disk::{Disk, DiskFile, FileSystem};
 pub use error::LogError;
 pub use reader::LogReader;
 pub use store::LogStore;

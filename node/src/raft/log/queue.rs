@@ -3,20 +3,21 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use openraft::storage::IOFlushed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
+use crate::raft::types::{Entry, LogId, Types, Vote};
 
 /// Jobs waiting or being done.
 const JOBS_MAX: usize = 1024;
 
 /// One thing for the writer to do.
-pub enum Job {
+pub enum Job<C: Types> {
     /// Write entries; call back when they are durable.
-    Append(Vec<Entry>, IOFlushed<TypeConfig>),
+    Append(Vec<Entry>, IOFlushed<C>),
     /// Void all entries from this index on.
     Truncate(u64, oneshot::Sender<io::Result<()>>),
     /// Keep a vote.
@@ -25,10 +26,13 @@ pub enum Job {
     Purge(LogId, oneshot::Sender<io::Result<()>>),
 }
 
+/// Jobs, in order, with the permits that bound them.
+pub type Jobs<C> = Vec<(Job<C>, OwnedSemaphorePermit)>;
+
 /// What the writer finds.
-pub enum Next {
-    /// Jobs, in order, with the permits that bound them.
-    Jobs(Vec<(Job, OwnedSemaphorePermit)>),
+pub enum Next<C: Types> {
+    /// Work.
+    Jobs(Jobs<C>),
     /// Nothing came in time.
     Idle,
     /// All handles are gone and everything is done.
@@ -36,34 +40,34 @@ pub enum Next {
 }
 
 /// The queue; one consumer.
-pub struct Queue {
+pub struct Queue<C: Types> {
     room: Arc<Semaphore>,
     never: Semaphore,
-    state: Mutex<State>,
+    state: Mutex<State<C>>,
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<(Job, OwnedSemaphorePermit)>,
+struct State<C: Types> {
+    jobs: VecDeque<(Job<C>, OwnedSemaphorePermit)>,
     closed: bool,
+    waiting: Option<Waker>,
 }
 
-impl Default for Queue {
+impl<C: Types> Default for Queue<C> {
     fn default() -> Self {
         Self {
             room: Arc::new(Semaphore::new(JOBS_MAX)),
             never: Semaphore::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { jobs: VecDeque::new(), closed: false, waiting: None }),
             changed: Condvar::new(),
         }
     }
 }
 
-impl Queue {
+impl<C: Types> Queue<C> {
     /// Adds a job; waits while the queue is full. Jobs are done in the order of the calls when each call is awaited
     /// before the next, as openraft does.
-    pub async fn push(&self, job: Job) -> io::Result<()> {
+    pub async fn push(&self, job: Job<C>) -> io::Result<()> {
         let closed = || io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed");
         let permit = self.room.clone().acquire_owned().await.map_err(|_| closed())?;
         let mut state = self.lock();
@@ -72,11 +76,12 @@ impl Queue {
         }
         state.jobs.push_back((job, permit));
         self.changed.notify_one();
+        state.waiting.take().into_iter().for_each(Waker::wake);
         Ok(())
     }
 
     /// Takes everything that waits; blocks for at most `patience` when there is nothing.
-    pub fn take(&self, patience: Duration) -> Next {
+    pub fn take(&self, patience: Duration) -> Next<C> {
         let state = self.lock();
         let (mut state, _) = self
             .changed
@@ -89,6 +94,19 @@ impl Queue {
         } else {
             Next::Idle
         }
+    }
+
+    /// Ready when there is something to take or the queue is closed: for a writer without a thread of its own.
+    pub async fn ready(&self) {
+        std::future::poll_fn(|context| {
+            let mut state = self.lock();
+            if state.closed || !state.jobs.is_empty() {
+                return Poll::Ready(());
+            }
+            state.waiting = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Waits until the queue closes, for at most `patience`; whether it did.
@@ -109,13 +127,18 @@ impl Queue {
 
     /// Takes no more jobs.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let waiting = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.waiting.take()
+        };
+        waiting.into_iter().for_each(Waker::wake);
         self.room.close();
         self.never.close();
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

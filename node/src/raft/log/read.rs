@@ -1,11 +1,10 @@
 //! Positional reads of entries, each checked against its checksums and its index.
 
-use std::os::unix::fs::FileExt as _;
-
 use bytes::Bytes;
 use trine_ledger::frame::FRAME_HEADER_BYTES;
 
 use super::convert;
+use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
 use super::index::Extent;
 use crate::raft::types::Entry;
@@ -14,7 +13,7 @@ use crate::raft::types::Entry;
 ///
 /// # Errors
 /// [`LogError`]: damage, named, or a disk that does not answer.
-pub fn entries(extent: &Extent) -> Result<Vec<Entry>, LogError> {
+pub fn entries<D: Disk>(extent: &Extent<D>) -> Result<Vec<Entry>, LogError> {
     let length = (extent.end - extent.start) as usize;
     let mut buffer = vec![0; length];
     extent

@@ -5,15 +5,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::disk::{Disk, FileSystem};
 use super::shared::Shared;
 
 /// Reads entries of the log, from any thread.
-#[derive(Debug, Clone)]
-pub struct LogReader {
-    pub(super) shared: Arc<Shared>,
+#[derive(Debug)]
+pub struct LogReader<D: Disk = FileSystem> {
+    pub(super) shared: Arc<Shared<D>>,
 }
 
-impl LogReader {
+impl<D: Disk> Clone for LogReader<D> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<D: Disk> LogReader<D> {
     /// The application's entry of this index; none for blank and membership entries and for what is not there.
     ///
     /// # Errors

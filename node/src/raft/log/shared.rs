@@ -7,6 +7,7 @@ use bytes::Bytes;
 use openraft::EntryPayload;
 use tokio::sync::watch;
 
+use super::disk::Disk;
 use super::error::LogError;
 use super::index::{Extent, Index};
 use super::read;
@@ -15,21 +16,21 @@ use crate::raft::types::{Entry, LogId, Vote};
 
 /// Shared by all handles on one log.
 #[derive(Debug)]
-pub struct Shared {
+pub struct Shared<D: Disk> {
     /// Where the files are.
     pub directory: PathBuf,
     /// The last durable entry; raised by the writer after each fsync, lowered by truncation.
     pub durable: watch::Sender<Option<LogId>>,
     /// Whether appends wait for room on the disk.
     pub full: watch::Sender<bool>,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<D>>,
 }
 
 /// What changes.
 #[derive(Debug)]
-pub struct Inner {
+pub struct Inner<D: Disk> {
     /// Where the written entries stand.
-    pub index: Index,
+    pub index: Index<D>,
     /// Entries in memory.
     pub recent: Recent,
     /// The last entry, written or not.
@@ -43,15 +44,15 @@ pub struct Inner {
 }
 
 /// One step of a read: from memory, or from a file, outside the lock.
-enum Piece {
+enum Piece<D: Disk> {
     Memory(Vec<Entry>),
-    File(Extent),
+    File(Extent<D>),
     End,
 }
 
-impl Shared {
+impl<D: Disk> Shared<D> {
     /// A log as found on disk.
-    pub fn new(directory: PathBuf, durable: Option<LogId>, inner: Inner) -> Self {
+    pub fn new(directory: PathBuf, durable: Option<LogId>, inner: Inner<D>) -> Self {
         Self {
             directory,
             durable: watch::Sender::new(durable),
@@ -61,7 +62,7 @@ impl Shared {
     }
 
     /// The lock. It is never held over IO or an await, and a panic under it leaves nothing half changed.
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub fn lock(&self) -> MutexGuard<'_, Inner<D>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,8 +104,8 @@ impl Shared {
     }
 }
 
-impl Inner {
-    fn piece(&self, from: u64, to: u64, bytes_max: usize) -> Piece {
+impl<D: Disk> Inner<D> {
+    fn piece(&self, from: u64, to: u64, bytes_max: usize) -> Piece<D> {
         if self.recent.get(from).is_some() {
             let mut found: Vec<Entry> = Vec::new();
             let mut bytes = 0;
@@ -127,7 +128,7 @@ impl Inner {
     }
 }
 
-impl Inner {
+impl<D: Disk> Inner<D> {
     /// The first entry that Raft may see.
     pub fn first(&self) -> Option<u64> {
         let stored = self.index.first().or_else(|| self.recent.first());

@@ -4,13 +4,12 @@
 //! exactly one and a bit that flips in it is seen. The *floor* is the last index known durable when the file was
 //! written: a log that ends before it has lost what this node may have acknowledged, and must not vote.
 
-use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use trine_crdt::codec;
 
+use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
 use crate::raft::types::{LogId, Vote};
 
@@ -26,7 +25,7 @@ pub struct State {
     pub vote: Option<Vote>,
     /// What it knew to be committed; may lag.
     pub committed: Option<LogId>,
-    /// Entries up to here do not count as present for Raft. Their bytes stay.
+    /// Entries up to here may be missing: the log began behind them.
     pub purged: Option<LogId>,
     /// The last entry known durable.
     pub floor: Option<LogId>,
@@ -34,9 +33,9 @@ pub struct State {
 
 impl State {
     /// Reads the file; none when there is none.
-    pub fn load(directory: &Path) -> Result<Option<Self>, LogError> {
+    pub fn load(disk: &impl Disk, directory: &Path) -> Result<Option<Self>, LogError> {
         let path = path(directory);
-        let bytes = match fs::read(&path) {
+        let bytes = match disk.read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LogError::Io { what: "reading", file: path, error }),
@@ -51,25 +50,20 @@ impl State {
     }
 
     /// Replaces the file; durable when it returns.
-    pub fn store(&self, directory: &Path) -> Result<(), LogError> {
+    pub fn store(&self, disk: &impl Disk, directory: &Path) -> Result<(), LogError> {
         let body = codec::encode(self);
+        let sum = blake3::hash(&body);
+        let bytes = [MAGIC, &sum.as_bytes()[..SUM_BYTES], &body].concat();
         let temporary = directory.join("state.new");
         let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&blake3::hash(&body).as_bytes()[..SUM_BYTES])?;
-            file.write_all(&body)?;
+            let file = disk.create(&temporary)?;
+            file.write_all_at(&bytes, 0)?;
             file.sync_all()?;
-            fs::rename(&temporary, path(directory))?;
-            sync_directory(directory)
+            disk.rename(&temporary, &path(directory))?;
+            disk.sync_directory(directory)
         };
         write().map_err(LogError::io("writing", path(directory)))
     }
-}
-
-/// Makes created, renamed and removed names of a directory durable.
-pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 fn path(directory: &Path) -> PathBuf {

@@ -1,9 +1,8 @@
 //! The log as openraft sees it.
 
 use std::fmt::Debug;
-use std::fs;
 use std::io;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,66 +12,95 @@ use openraft::errors::LeaderChanged;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use tokio::sync::{oneshot, watch};
 
+use super::disk::{Disk, FileSystem};
 use super::error::LogError;
 use super::queue::{Job, Queue};
 use super::reader::LogReader;
 use super::recent::Recent;
 use super::recover::{Recovered, recover};
 use super::shared::{Inner, Shared};
-use super::state::{State, sync_directory};
+use super::state::State;
 use super::writer::Writer;
 use crate::raft::config::{Fatal, LogConfig};
-use crate::raft::types::{Entry, Leader, LogId, TypeConfig, Vote};
+use crate::raft::types::{Entry, Leader, LogId, TypeConfig, Types, Vote};
 
 /// Bytes of entries in one answer to a reader that goes on by itself.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// An open log. Clones share it; the files close when [`LogStore::close`] has been called.
-#[derive(Clone)]
-pub struct LogStore {
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
-    thread: Arc<Running>,
+pub struct LogStore<D: Disk = FileSystem, C: Types = TypeConfig> {
+    shared: Arc<Shared<D>>,
+    queue: Arc<Queue<C>>,
+    running: Arc<Running<C>>,
+}
+
+impl<D: Disk, C: Types> Clone for LogStore<D, C> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), queue: self.queue.clone(), running: self.running.clone() }
+    }
 }
 
 /// The writer; it ends with the last handle, at the latest.
-struct Running {
-    queue: Arc<Queue>,
+struct Running<C: Types> {
+    queue: Arc<Queue<C>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Drop for Running {
+impl<C: Types> Drop for Running<C> {
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
 impl LogStore {
-    /// Opens the log of a directory, or makes an empty one.
+    /// Opens the log of a directory, or makes an empty one, and starts its writer.
     ///
     /// # Errors
     /// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
     pub fn open(directory: &Path, config: LogConfig, fatal: Fatal) -> Result<Self, LogError> {
-        fs::create_dir_all(directory).map_err(LogError::io("creating", directory))?;
+        let (log, writer) = Self::stopped(FileSystem, directory, config, fatal)?;
+        let thread = std::thread::Builder::new()
+            .name("raft-log".to_owned())
+            .spawn(move || writer.run())
+            .map_err(LogError::io("starting the writer of", directory))?;
+        *log.running.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(log)
+    }
+}
+
+impl<D: Disk, C: Types> LogStore<D, C> {
+    /// As [`LogStore::open`] on any disk, but nothing is written until the caller makes the writer work.
+    ///
+    /// # Errors
+    /// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
+    pub fn stopped(
+        disk: D,
+        directory: &Path,
+        config: LogConfig,
+        fatal: Fatal,
+    ) -> Result<(Self, Writer<D, C>), LogError> {
+        disk.create_directory(directory).map_err(LogError::io("creating", directory))?;
         let path = directory.join("lock");
-        let lock = fs::File::create(&path).map_err(LogError::io("creating", &path))?;
-        lock.try_lock().map_err(|_| LogError::InUse { directory: directory.to_owned() })?;
-        let state = match State::load(directory)? {
+        let lock = disk.lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => LogError::InUse { directory: directory.to_owned() },
+            _ => LogError::io("creating", &path)(error),
+        })?;
+        let state = match State::load(&disk, directory)? {
             Some(state) => state,
-            None if super::recover::segment_path(directory, 0).exists() => {
+            None if !super::recover::segments(&disk, directory)?.is_empty() => {
                 let reason = "the state file is missing, the log is there".to_owned();
                 return Err(LogError::Damaged { file: directory.join("state"), offset: 0, reason });
             }
             None => {
                 let state = State::default();
-                state.store(directory)?;
+                state.store(&disk, directory)?;
                 if let Some(parent) = directory.parent() {
-                    sync_directory(parent).map_err(LogError::io("syncing", parent))?;
+                    disk.sync_directory(parent).map_err(LogError::io("syncing", parent))?;
                 }
                 state
             }
         };
-        let mut found = recover(directory, &state)?;
+        let mut found = recover(&disk, directory, &state)?;
         let last = found.last.max(state.purged);
         let inner = Inner {
             index: std::mem::take(&mut found.index),
@@ -85,23 +113,16 @@ impl LogStore {
         let shared = Arc::new(Shared::new(directory.to_owned(), last, inner));
         let queue = Arc::new(Queue::default());
         let next = found.last.map_or(0, |last| last.index + 1);
-        let (shared_by_writer, queue_read) = (shared.clone(), queue.clone());
+        let running = Running { queue: queue.clone(), thread: Mutex::new(None) };
+        let (written, jobs) = (shared.clone(), queue.clone());
         let Recovered { active, room, .. } = found;
-        let writer = Writer { next, shared: shared_by_writer, queue: queue_read, active, room, state, config, fatal };
-        let thread = std::thread::Builder::new()
-            .name("raft-log".to_owned())
-            .spawn(move || {
-                writer.run();
-                drop(lock);
-            })
-            .map_err(LogError::io("starting the writer of", directory))?;
-        let thread = Arc::new(Running { queue: queue.clone(), thread: Mutex::new(Some(thread)) });
-        Ok(Self { shared, queue, thread })
+        let writer = Writer { disk, lock, next, shared: written, queue: jobs, active, room, state, config, fatal };
+        Ok((Self { shared, queue, running: Arc::new(running) }, writer))
     }
 
     /// The log as the core reads it.
     #[must_use]
-    pub fn reader(&self) -> LogReader {
+    pub fn reader(&self) -> LogReader<D> {
         LogReader { shared: self.shared.clone() }
     }
 
@@ -139,7 +160,7 @@ impl LogStore {
     /// Takes no more writes, finishes those that wait (unless the disk is full), and ends the writer. Blocks.
     pub fn close(&self) {
         self.queue.close();
-        let thread = self.thread.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.running.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -147,10 +168,10 @@ impl LogStore {
         }
     }
 
-    /// Entries from the first to before `to`, whatever Raft regards as purged.
-    pub fn entries(&self, to: u64) -> impl Stream<Item = io::Result<Entry>> + Send + Unpin + use<> {
+    /// Entries of a range, whatever Raft regards as purged.
+    pub fn entries(&self, range: Range<u64>) -> impl Stream<Item = io::Result<Entry>> + Send + Unpin + use<D, C> {
         let first = self.shared.lock().index.first().unwrap_or(0);
-        chunks(self.clone(), first, to)
+        chunks(self.clone(), range.start.max(first), range.end)
     }
 
     /// Waits until everything up to `id` is on this disk.
@@ -165,33 +186,37 @@ impl LogStore {
         let mut durable = self.durable();
         let reached = durable.wait_for(|durable| durable.is_some_and(|durable| durable.index >= id.index));
         tokio::select! {
+            biased;
             reached = reached => reached.map(|_| ()).map_err(io::Error::other),
             () = self.queue.closed() => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed")),
         }
     }
 
-    /// Appends an entry of a received prefix when the log ends right before it; entries that are there are passed over.
+    /// Puts an entry of a received prefix into its place. Where it stands already it is passed over; where another one
+    /// stands, that was never committed, and goes with all that follow it.
     ///
     /// # Errors
-    /// When the log closed.
+    /// When the log closed, or what is there cannot be read.
     pub async fn restore(&self, entry: &Entry) -> io::Result<()> {
-        let next = self.last().map(|last| last.index + 1);
-        if next.is_some_and(|next| entry.log_id.index < next) {
-            return Ok(());
+        let index = entry.log_id.index;
+        if self.last().is_some_and(|last| index <= last.index) {
+            let here = self.read(index, index + 1, 0).await?;
+            if here.first().is_some_and(|here| here.log_id == entry.log_id) {
+                return Ok(());
+            }
+            self.job(|done| Job::Truncate(index, done)).await?;
         }
         self.clone().append([entry.clone()], IOFlushed::noop()).await
     }
 
-    async fn job(&self, job: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Job) -> io::Result<()> {
+    async fn job(&self, job: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Job<C>) -> io::Result<()> {
         let (done, finished) = oneshot::channel();
         self.queue.push(job(done)).await?;
         finished.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed")))
     }
 
     async fn read(&self, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
-        let hidden = self.shared.lock().purged.map_or(0, |purged| purged.index + 1);
-        let from = from.max(hidden);
-        if from >= to || self.shared.in_memory(from, to) {
+        if from >= to || !D::BLOCKS || self.shared.in_memory(from, to) {
             return Ok(self.shared.read(from, to, bytes_max)?);
         }
         let shared = self.shared.clone();
@@ -200,7 +225,7 @@ impl LogStore {
     }
 }
 
-impl RaftLogReader<TypeConfig> for LogStore {
+impl<D: Disk, C: Types> RaftLogReader<C> for LogStore<D, C> {
     async fn try_get_log_entries<R>(&mut self, range: R) -> io::Result<Vec<Entry>>
     where
         R: RangeBounds<u64> + Clone + Debug + Send,
@@ -214,7 +239,8 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        self.read(start, end, CHUNK_BYTES).await
+        let (from, to) = self.bounds(&(start..end));
+        self.read(from, to, CHUNK_BYTES).await
     }
 
     async fn entries_stream<R>(&mut self, range: R) -> impl Stream<Item = io::Result<Entry>> + Send
@@ -229,7 +255,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
         &mut self,
         leader: Leader,
         range: R,
-    ) -> impl Stream<Item = Result<Entry, openraft::storage::LeaderBoundedStreamError<TypeConfig>>> + Send
+    ) -> impl Stream<Item = Result<Entry, openraft::storage::LeaderBoundedStreamError<C>>> + Send
     where
         R: RangeBounds<u64> + Clone + Debug + Send,
     {
@@ -253,7 +279,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
 }
 
 /// The entries of a range, read chunk by chunk, to the end of the range or of the log.
-fn chunks(store: LogStore, from: u64, to: u64) -> impl Stream<Item = io::Result<Entry>> + Send + Unpin {
+fn chunks<D: Disk, C: Types>(
+    store: LogStore<D, C>,
+    from: u64,
+    to: u64,
+) -> impl Stream<Item = io::Result<Entry>> + Send + Unpin {
     use futures::{StreamExt as _, TryStreamExt as _};
     let steps = futures::stream::try_unfold((store, from), move |(store, next)| async move {
         let found = if next < to { store.read(next, to, CHUNK_BYTES).await? } else { Vec::new() };
@@ -263,7 +293,7 @@ fn chunks(store: LogStore, from: u64, to: u64) -> impl Stream<Item = io::Result<
     steps.try_flatten().boxed()
 }
 
-impl LogStore {
+impl<D: Disk, C: Types> LogStore<D, C> {
     fn bounds(&self, range: &impl RangeBounds<u64>) -> (u64, u64) {
         let from = match range.start_bound() {
             Bound::Included(from) => *from,
@@ -282,10 +312,10 @@ impl LogStore {
     }
 }
 
-impl RaftLogStorage<TypeConfig> for LogStore {
+impl<D: Disk, C: Types> RaftLogStorage<C> for LogStore<D, C> {
     type LogReader = Self;
 
-    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+    async fn get_log_state(&mut self) -> io::Result<LogState<C>> {
         let inner = self.shared.lock();
         Ok(LogState { last_purged_log_id: inner.purged, last_log_id: inner.last.max(inner.purged) })
     }
@@ -308,7 +338,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(self.shared.lock().committed)
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<C>) -> io::Result<()>
     where
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
@@ -335,7 +365,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        self.job(|done| Job::Purge(upto, done)).await?;
+        // The entries stay, so there is nothing to keep: after a restart Raft may see them again, and needs to when the
+        // core lost what it had derived from them. Only of a log that lacks them it must be known.
+        if self.last().is_none_or(|last| last.index < upto.index) {
+            self.job(|done| Job::Purge(upto, done)).await?;
+        }
         let mut inner = self.shared.lock();
         inner.purged = inner.purged.max(Some(upto));
         inner.last = inner.last.max(Some(upto));

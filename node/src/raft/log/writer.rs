@@ -12,10 +12,10 @@
 //!    half. Zeros are no frames; a file is cut to its frames before the next one is begun, and when the log closes.
 //! 5. A write that finds the disk full waits and starts again at the same place. After any other error, and any error
 //!    of a sync, nobody knows what the disk holds: the process is told to end, and nothing is promised any more.
+//! 6. What a full disk keeps from being written until the log closes ends the writer's work: what comes behind it would
+//!    leave a gap.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,36 +28,37 @@ use trine_crdt::NodeId;
 use crate::mutants::{self, Mutant};
 
 use super::convert;
+use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
 use super::index::SegmentFile;
-use super::queue::{Job, Next, Queue};
+use super::queue::{Job, Jobs, Next, Queue};
 use super::recover::segment_path;
 use super::shared::Shared;
-use super::state::{State, sync_directory};
+use super::state::State;
 use crate::raft::config::{Fatal, LogConfig};
-use crate::raft::types::{Entry, LogId, TypeConfig};
+use crate::raft::types::{Entry, LogId, Types};
 
 /// Bytes written before one sync.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Zeros written ahead of the frames at a time.
-const ROOM_BYTES: usize = 512 * 1024;
-/// How often a full disk is looked at again.
-const FULL_RETRY: Duration = Duration::from_millis(250);
 /// Silence after which the floor is written.
 const FLOOR_IDLE: Duration = Duration::from_millis(100);
 /// The longest that the floor lags behind while entries keep coming.
 const FLOOR_LAG: Duration = Duration::from_secs(1);
 
 /// The writer's own state.
-pub struct Writer {
+pub struct Writer<D: Disk, C: Types> {
+    /// Where it writes.
+    pub disk: D,
+    /// Keeps others from writing there.
+    pub lock: D::Lock,
     /// What readers see.
-    pub shared: Arc<Shared>,
+    pub shared: Arc<Shared<D>>,
     /// Its jobs.
-    pub queue: Arc<Queue>,
+    pub queue: Arc<Queue<C>>,
     /// The index after the last written entry.
     pub next: u64,
     /// The file appended to, its number, its length.
-    pub active: Option<(Arc<SegmentFile>, u64, u64)>,
+    pub active: Option<(Arc<SegmentFile<D>>, u64, u64)>,
     /// Where the zeros behind the active file's frames end.
     pub room: u64,
     /// What the state file holds.
@@ -68,40 +69,83 @@ pub struct Writer {
     pub fatal: Fatal,
 }
 
-#[derive(Default)]
-struct Group {
+/// Whether the writer goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It does.
+    Done,
+    /// The log closed, or the disk failed.
+    Ended,
+}
+
+/// Why the writer does not go on.
+enum Stop {
+    /// The log closed while the disk was full.
+    Closed,
+    /// The disk failed.
+    Failed(LogError),
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+struct Group<C: Types> {
     entries: Vec<Entry>,
-    callbacks: Vec<IOFlushed<TypeConfig>>,
+    callbacks: Vec<IOFlushed<C>>,
     bytes: usize,
 }
 
-impl Writer {
+impl<C: Types> Default for Group<C> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), callbacks: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<D: Disk, C: Types> Writer<D, C> {
     /// Works until the queue closes.
     pub fn run(mut self) {
         let mut floor_written = Instant::now();
         loop {
-            let jobs = match self.queue.take(FLOOR_IDLE) {
-                Next::Jobs(jobs) => jobs,
-                Next::Idle => Vec::new(),
-                Next::Closed => break,
-            };
-            let idle = jobs.is_empty();
-            if let Err(error) = self.work(jobs) {
-                return self.fail(&error);
+            let next = self.queue.take(FLOOR_IDLE);
+            let floor_due = matches!(next, Next::Idle) || floor_written.elapsed() >= FLOOR_LAG;
+            if self.turn(next, floor_due) == Turn::Ended {
+                return;
             }
-            if idle || floor_written.elapsed() >= FLOOR_LAG {
-                if let Err(error) = self.write_floor() {
-                    return self.fail(&error);
-                }
+            if floor_due {
                 floor_written = Instant::now();
             }
         }
-        if let Err(error) = self.write_floor().and_then(|()| self.cut()) {
-            self.fail(&error);
-        }
     }
 
-    fn work(&mut self, jobs: Vec<(Job, tokio::sync::OwnedSemaphorePermit)>) -> Result<(), LogError> {
+    /// Does what waits, without waiting itself: for a writer without a thread of its own.
+    pub fn step(&mut self, floor_due: bool) -> Turn {
+        let next = self.queue.take(Duration::ZERO);
+        self.turn(next, floor_due)
+    }
+
+    fn turn(&mut self, next: Next<C>, floor_due: bool) -> Turn {
+        let (jobs, closed) = match next {
+            Next::Jobs(jobs) => (jobs, false),
+            Next::Idle => (Vec::new(), false),
+            Next::Closed => (Vec::new(), true),
+        };
+        let worked = match self.work(jobs) {
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Closed) => self.finish(),
+            Ok(()) if closed => self.finish(),
+            Ok(()) if floor_due => self.write_floor().map(|()| Turn::Done),
+            Ok(()) => Ok(Turn::Done),
+        };
+        worked.unwrap_or_else(|error| {
+            self.fail(&error);
+            Turn::Ended
+        })
+    }
+
+    fn work(&mut self, jobs: Jobs<C>) -> Result<(), Stop> {
         let mut group = Group::default();
         // Permits are held until the jobs are done: they are what bounds the queue.
         for (job, _permit) in jobs {
@@ -123,24 +167,22 @@ impl Writer {
                     self.commit(std::mem::take(&mut group))?;
                     self.state.vote = Some(vote);
                     // Not stored is not promised: whoever asked sees a closed channel.
-                    if self.store_state()? {
-                        self.shared.lock().vote = Some(vote);
-                        let _ = done.send(Ok(()));
-                    }
+                    self.store_state()?;
+                    self.shared.lock().vote = Some(vote);
+                    let _ = done.send(Ok(()));
                 }
                 Job::Purge(upto, done) => {
                     self.commit(std::mem::take(&mut group))?;
                     self.state.purged = Some(upto);
-                    if self.store_state()? {
-                        let _ = done.send(Ok(()));
-                    }
+                    self.store_state()?;
+                    let _ = done.send(Ok(()));
                 }
             }
         }
         self.commit(group)
     }
 
-    fn commit(&mut self, group: Group) -> Result<(), LogError> {
+    fn commit(&mut self, group: Group<C>) -> Result<(), Stop> {
         let Some(last) = group.entries.last().map(|entry| entry.log_id) else {
             group.callbacks.into_iter().for_each(|callback| callback.io_completed(Ok(())));
             return Ok(());
@@ -153,9 +195,7 @@ impl Writer {
             convert::write_entry(&mut bytes, &file.header, entry, start);
             ends.push(bytes.len());
         }
-        if !self.write(&file, start, &bytes)? {
-            return Ok(());
-        }
+        self.write(&file, start, &bytes)?;
         {
             let mut inner = self.shared.lock();
             let base = u32::try_from(start).expect("a segment file stays far below 4 GiB");
@@ -173,13 +213,11 @@ impl Writer {
         Ok(())
     }
 
-    fn truncate(&mut self, from: u64) -> Result<(), LogError> {
+    fn truncate(&mut self, from: u64) -> Result<(), Stop> {
         let kept = self.shared.lock().kept(from)?;
         if self.state.floor > kept {
             self.state.floor = kept;
-            if !self.store_state()? {
-                return Ok(());
-            }
+            self.store_state()?;
         }
         let next = self.next;
         let (file, start) = self.segment(next)?;
@@ -188,9 +226,7 @@ impl Writer {
         let marker = Frame { kind: FrameKind::Truncate, position, synced: start, payload: &[] };
         let mut bytes = Vec::new();
         file.header.write_frame(&marker, &mut bytes).expect("no payload is within bounds");
-        if !self.write(&file, start, &bytes)? {
-            return Ok(());
-        }
+        self.write(&file, start, &bytes)?;
         {
             let mut inner = self.shared.lock();
             inner.index.truncate(from);
@@ -202,12 +238,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes at the end of the active file and syncs; false when the log closed while the disk was full.
-    fn write(&mut self, file: &Arc<SegmentFile>, start: u64, bytes: &[u8]) -> Result<bool, LogError> {
+    /// Writes at the end of the active file and syncs.
+    fn write(&mut self, file: &Arc<SegmentFile<D>>, start: u64, bytes: &[u8]) -> Result<(), Stop> {
         loop {
             let result = if self.has_room(bytes.len()) {
-                self.make_room(file, start + bytes.len() as u64);
-                file.file.write_all_at(bytes, start)
+                self.make_room(file, start + bytes.len() as u64).and_then(|()| file.file.write_all_at(bytes, start))
             } else {
                 Err(io::ErrorKind::StorageFull.into())
             };
@@ -217,11 +252,11 @@ impl Writer {
                     if !self.shared.full.send_replace(true) {
                         tracing::error!(directory = %self.shared.directory.display(), "the disk is full: appends wait for room");
                     }
-                    if self.queue.wait_closed(FULL_RETRY) {
-                        return Ok(false);
+                    if self.queue.wait_closed(D::FULL_RETRY) {
+                        return Err(Stop::Closed);
                     }
                 }
-                Err(error) => return Err(LogError::Io { what: "writing", file: file.path.clone(), error }),
+                Err(error) => return Err(LogError::io("writing", &file.path)(error).into()),
             }
         }
         if self.shared.full.send_replace(false) {
@@ -236,32 +271,45 @@ impl Writer {
         if let Some((_, _, length)) = &mut self.active {
             *length = start + bytes.len() as u64;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Writes zeros behind what is about to be written, when what there is does not suffice. Without room on the disk
     /// it goes without: the write itself will tell.
-    fn make_room(&mut self, file: &Arc<SegmentFile>, end: u64) {
-        static ZEROS: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
-        if end > self.room && self.has_room(2 * ROOM_BYTES) && file.file.write_all_at(&ZEROS, end).is_ok() {
-            self.room = end + ROOM_BYTES as u64;
+    fn make_room(&mut self, file: &Arc<SegmentFile<D>>, end: u64) -> io::Result<()> {
+        let bytes = self.config.room_bytes;
+        if bytes == 0 || end <= self.room || !self.has_room(bytes.saturating_mul(2)) {
+            return Ok(());
         }
+        match file.file.write_all_at(&vec![0; bytes], end) {
+            Ok(()) => self.room = end + bytes as u64,
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Cuts the zeros behind the active file's frames off.
     fn cut(&mut self) -> Result<(), LogError> {
         let Some((file, _, length)) = &self.active else { return Ok(()) };
         if self.room > *length {
-            let cut = || file.file.set_len(*length).and_then(|()| file.file.sync_all());
+            let cut = || file.file.cut(*length).and_then(|()| file.file.sync_all());
             cut().map_err(LogError::io("cutting", &file.path))?;
         }
         self.room = *length;
         Ok(())
     }
 
+    /// What is done at the end: a floor that covers everything, and no zeros behind the frames.
+    fn finish(&mut self) -> Result<Turn, LogError> {
+        self.write_floor()?;
+        self.cut()?;
+        Ok(Turn::Ended)
+    }
+
     /// The file to append `first` to and its length; a new one when the last has grown to its size, or when `first`
     /// does not follow what it holds.
-    fn segment(&mut self, first: u64) -> Result<(Arc<SegmentFile>, u64), LogError> {
+    fn segment(&mut self, first: u64) -> Result<(Arc<SegmentFile<D>>, u64), Stop> {
         let number = match &self.active {
             Some((file, _, length)) if *length < self.config.segment_bytes && self.next == first => {
                 return Ok((file.clone(), *length));
@@ -279,17 +327,21 @@ impl Writer {
         })?;
         let header = FileHeader { first, salt };
         let create = || {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+            let file = self.disk.create(&path)?;
             file.write_all_at(&header.to_bytes(), 0)?;
             file.sync_all()?;
-            sync_directory(&self.shared.directory)?;
+            self.disk.sync_directory(&self.shared.directory)?;
             Ok::<_, io::Error>(file)
         };
         let file = loop {
             match create() {
                 Ok(file) => break file,
-                Err(error) if error.kind() == io::ErrorKind::StorageFull && !self.queue.wait_closed(FULL_RETRY) => {}
-                Err(error) => return Err(LogError::Io { what: "creating", file: path, error }),
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    if self.queue.wait_closed(D::FULL_RETRY) {
+                        return Err(Stop::Closed);
+                    }
+                }
+                Err(error) => return Err(LogError::io("creating", path)(error).into()),
             }
         };
         let segment = Arc::new(SegmentFile { path, file, header });
@@ -302,14 +354,9 @@ impl Writer {
         if self.config.reserve_bytes == 0 {
             return true;
         }
-        match nix::sys::statvfs::statvfs(&self.shared.directory) {
-            Ok(disk) => {
-                let free = disk.blocks_available().saturating_mul(disk.fragment_size());
-                free >= self.config.reserve_bytes.saturating_add(bytes as u64)
-            }
-            // Not knowing is no reason to stop: the write itself will tell.
-            Err(_) => true,
-        }
+        let wanted = self.config.reserve_bytes.saturating_add(bytes as u64);
+        // Not knowing is no reason to stop: the write itself will tell.
+        self.disk.free_bytes(&self.shared.directory).map_or(true, |free| free >= wanted)
     }
 
     fn write_floor(&mut self) -> Result<(), LogError> {
@@ -320,7 +367,7 @@ impl Writer {
         }
         let next = State { floor, committed, ..self.state.clone() };
         let before = std::mem::replace(&mut self.state, next);
-        match self.state.store(&self.shared.directory) {
+        match self.state.store(&self.disk, &self.shared.directory) {
             // A floor that lags is safe; without room for it, the old one stands.
             Err(error) if error.is_full() => {
                 self.state = before;
@@ -330,17 +377,17 @@ impl Writer {
         }
     }
 
-    /// Stores the state, waiting while the disk is full; false when the log closed meanwhile.
-    fn store_state(&mut self) -> Result<bool, LogError> {
+    /// Stores the state, waiting while the disk is full.
+    fn store_state(&mut self) -> Result<(), Stop> {
         self.state.committed = self.shared.lock().committed;
         loop {
-            match self.state.store(&self.shared.directory) {
+            match self.state.store(&self.disk, &self.shared.directory) {
                 Err(error) if error.is_full() => {
-                    if self.queue.wait_closed(FULL_RETRY) {
-                        return Ok(false);
+                    if self.queue.wait_closed(D::FULL_RETRY) {
+                        return Err(Stop::Closed);
                     }
                 }
-                stored => return stored.map(|()| true),
+                stored => return Ok(stored?),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::VoteRequest;
-use openraft::storage::Snapshot as OpenraftSnapshot;
+use openraft::storage::{RaftStateMachine, Snapshot as OpenraftSnapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,7 +21,7 @@ use super::limits::{
 use super::wire::{AppendForm, Appended, Call, Numbered, PrefixStep, Reply};
 use crate::raft::log::LogStore;
 use crate::raft::prefix::{Prefix, Spool};
-use crate::raft::types::{Entry, Raft, TypeConfig};
+use crate::raft::types::{Entry, Raft, TypeConfig, Types};
 
 /// Raft, as callers reach it.
 #[derive(Clone)]
@@ -130,10 +130,7 @@ impl Service {
         if request.vote.leader_id().term > metrics.current_term.saturating_add(TERM_JUMP_MAX) {
             return Some(format!("term {} is absurd", request.vote.leader_id().term));
         }
-        // A node that is not initialised knows no members and takes the vote of whoever founds the group.
-        let membership = metrics.membership_config;
-        let unknown = membership.nodes().next().is_some() && membership.get_node(&candidate).is_none();
-        unknown.then(|| format!("node {candidate:016x} is no member"))
+        stranger(&self.raft, request)
     }
 
     /// Serves an append connection: one stream into Raft for each session.
@@ -229,6 +226,18 @@ impl Service {
         let response = self.raft.install_full_snapshot(vote, snapshot).await.map_err(io::Error::other)?;
         frame::write(&mut writer, &response.vote).await
     }
+}
+
+/// Why a candidate is no member. A node that is not initialised knows no members and takes the vote of whoever founds
+/// the group.
+pub fn stranger<C: Types, M: RaftStateMachine<C>>(
+    raft: &openraft::Raft<C, M>,
+    request: &VoteRequest<C>,
+) -> Option<String> {
+    let membership = raft.metrics().borrow_watched().membership_config.clone();
+    let candidate = request.vote.leader_id().node;
+    let unknown = membership.nodes().next().is_some() && membership.get_node(&candidate).is_none();
+    unknown.then(|| format!("node {candidate:016x} is no member"))
 }
 
 async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, mut answers: mpsc::Receiver<Appended>) -> io::Result<()> {
