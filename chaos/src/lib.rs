@@ -12,6 +12,7 @@ pub mod chance;
 pub mod check;
 pub mod history;
 pub mod plan;
+pub mod report;
 pub mod sim;
 pub mod units;
 pub mod workload;

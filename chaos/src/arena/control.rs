@@ -46,7 +46,8 @@ pub struct Reshape {
 }
 
 impl Reshape {
-    fn apply(&self, shape: &mut Shape) {
+    /// Changes a shape.
+    pub fn apply(&self, shape: &mut Shape) {
         shape.delay = self.delay.unwrap_or(shape.delay);
         shape.jitter = self.jitter.unwrap_or(shape.jitter);
         shape.loss = self.loss.unwrap_or(shape.loss);
@@ -244,7 +245,7 @@ impl Arena {
 
     async fn try_obey(&mut self, command: Command) -> anyhow::Result<Response> {
         match command {
-            Command::Split(cut) => self.network.router().cut(cut)?,
+            Command::Split(cut) => drop(self.network.router().cut(cut)?),
             Command::Heal { region } => {
                 if let Some(region) = &region {
                     self.network.map().find(region)?;

@@ -6,16 +6,17 @@ pub mod digest;
 pub mod disk;
 pub mod network;
 pub mod program;
+pub mod run;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use cluster::{Cluster, Layout, layout};
+use cluster::{Cluster, Layout, NodeLayout, layout};
 use disk::Disks;
 use disk::loss::{Forgotten, Loss};
 use network::privilege::Privilege;
-use network::{Network, NetworkConfig};
+use network::{Network, NetworkConfig, RegionPlan};
 
 /// What the arena is to be.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct ArenaConfig {
     pub disk: DiskKind,
     /// Whether the nodes' clocks can be set wrong.
     pub clocks: bool,
+    /// For how many more nodes in each region there is to be room.
+    pub joins: usize,
 }
 
 /// What the nodes' data directories are on.
@@ -59,6 +62,7 @@ pub struct Arena {
     cluster: Cluster,
     disks: Disks,
     network: Network,
+    clocks: bool,
 }
 
 impl Arena {
@@ -69,8 +73,9 @@ impl Arena {
     pub fn new(config: &ArenaConfig, privilege: Privilege) -> anyhow::Result<Self> {
         let trine = layout::find_trine(config.trine.as_deref())?;
         let regions = layout::regions(config.regions, config.nodes);
+        let room = regions.iter().map(|region| RegionPlan { nodes: region.nodes + config.joins, ..region.clone() });
         let network = Network::start(&NetworkConfig {
-            regions: regions.clone(),
+            regions: room.collect(),
             seed: config.seed,
             mtu_bytes: config.mtu_bytes,
             ..NetworkConfig::default()
@@ -87,7 +92,15 @@ impl Arena {
         if config.clocks {
             cluster.own_clocks()?;
         }
-        Ok(Self { directory, privilege, cluster, disks, network })
+        Ok(Self { directory, privilege, cluster, disks, network, clocks: config.clocks })
+    }
+
+    /// Takes charge of one more node; does not start it. Its data are on the machine's own disk.
+    ///
+    /// # Errors
+    /// When there is one of that name.
+    pub fn adopt(&mut self, node: &NodeLayout) -> anyhow::Result<()> {
+        self.cluster.adopt(node, self.clocks)
     }
 
     /// Where the files are.

@@ -7,7 +7,9 @@ mod digest;
 mod mutants;
 mod probe;
 mod program;
+mod run;
 mod sim;
+mod table;
 mod up;
 
 use std::path::PathBuf;
@@ -35,6 +37,10 @@ enum Command {
     Rounds(program::Rounds),
     /// Cut a region off under load, heal, and measure how fast the regions agree
     Partition(program::Partition),
+    /// Carry plans out on real processes, and judge what survives
+    Run(run::Run),
+    /// Print what the runs of a report directory came to
+    Table(table::Table),
     /// Run the core in a simulated world, from a seed or many
     Sim(sim::Sim),
     /// Break the core on purpose, one defect after the other, and see which checker sees it
@@ -72,6 +78,8 @@ pub fn run() -> ExitCode {
         Command::Probe(probe) => probe.run(),
         Command::Rounds(rounds) => rounds.run(),
         Command::Partition(partition) => partition.run(),
+        Command::Run(run) => run.run(),
+        Command::Table(table) => table.run(),
         Command::Sim(sim) => sim.run(),
         #[cfg(feature = "mutants")]
         Command::Mutants(mutants) => mutants.run(),

@@ -68,6 +68,7 @@ impl ArenaArgs {
             mtu_bytes: self.mtu,
             disk: if self.disk == "forgetful" { DiskKind::Forgetful } else { DiskKind::Plain },
             clocks: self.clocks,
+            joins: 0,
         };
         Arena::new(&config, privilege::acquire()?)
     }

@@ -113,6 +113,17 @@ impl Clock {
         self.write()
     }
 
+    /// Sets it so much ahead of what it shows, or behind; its rate stays.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn shift(&mut self, by: Offset) -> anyhow::Result<()> {
+        let now = Instant::now();
+        self.offset = self.offset_at(now) + by.ns as f64 / 1e9;
+        self.since = now;
+        self.write()
+    }
+
     /// What it is off by, in seconds.
     #[must_use]
     pub fn offset(&self) -> f64 {

@@ -82,7 +82,8 @@ pub fn prepare(trine: &Path, directory: &Path, regions: &[RegionPlan], map: &Map
     command.args(["up", "--prepare", "--regions", &regions.len().to_string(), "--nodes", &nodes.to_string()]);
     command.arg("--data").arg(directory);
     for site in map.sites() {
-        for (address, letter) in site.addresses.iter().zip('a'..) {
+        // There may be addresses for nodes that join later.
+        for (address, letter) in site.addresses.iter().zip('a'..).take(nodes) {
             command.arg("--host").arg(format!("{}-{letter}={address}", site.name));
         }
     }

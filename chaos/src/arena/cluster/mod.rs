@@ -13,7 +13,7 @@ pub mod readiness;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 pub use layout::{Layout, NodeLayout};
 pub use process::{Process, State};
@@ -48,6 +48,27 @@ impl Cluster {
     /// When the library that it takes is not installed.
     pub fn own_clocks(&mut self) -> anyhow::Result<()> {
         self.nodes.iter_mut().try_for_each(Process::own_clock)
+    }
+
+    /// Takes charge of one more node; does not start it.
+    ///
+    /// # Errors
+    /// When there is one of that name, or no clock for it.
+    pub fn adopt(&mut self, node: &NodeLayout, own_clock: bool) -> anyhow::Result<()> {
+        ensure!(!self.names().contains(&node.name), "there is a {} already", node.name);
+        let mut process = Process::new(node.clone());
+        if own_clock {
+            process.own_clock()?;
+        }
+        self.nodes.push(process);
+        self.layout.nodes.push(node.clone());
+        Ok(())
+    }
+
+    /// The daemon's binary.
+    #[must_use]
+    pub fn trine(&self) -> &Path {
+        &self.trine
     }
 
     /// The files.

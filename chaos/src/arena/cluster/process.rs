@@ -189,6 +189,14 @@ impl Process {
         self.wait().await
     }
 
+    /// Waits until it is gone, having been sent a signal that ends it.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn kill_sent(&mut self) -> anyhow::Result<()> {
+        self.wait().await
+    }
+
     /// Stops the process in its tracks.
     ///
     /// # Errors

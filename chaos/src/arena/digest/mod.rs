@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::cluster::Layout;
 
 pub use ledgers::{LedgerReader, Standing};
-pub use objects::objects;
+pub use objects::{clock_mark, kept_sums, objects};
 
 /// One ledger's head.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

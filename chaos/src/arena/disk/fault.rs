@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::SLOW_SECONDS_MAX;
 use super::loss::Loss;
+use crate::chance::Chance;
 
 /// One change of what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,13 @@ pub enum Fault {
     FailSync(Option<u64>),
     /// The same of writes.
     FailWrite(Option<u64>),
+    /// A share of writes and syncs fails, drawn for each.
+    FailSome {
+        /// So many of a thousand.
+        per_mille: u64,
+        /// What chance starts from.
+        seed: u64,
+    },
     /// Writes are done in part.
     ShortWrites,
     /// How power is lost when it is.
@@ -73,9 +81,17 @@ struct State {
     slow_all: Duration,
     fail_sync: Failing,
     fail_write: Failing,
+    fail_some: Option<(u64, Chance)>,
     short_writes: bool,
     full: Option<(u64, bool)>,
     loss: Loss,
+}
+
+impl State {
+    /// Whether this operation is among the share that fails.
+    fn draw(&mut self) -> bool {
+        self.fail_some.as_mut().is_some_and(|(per_mille, chance)| chance.below(1_000) < *per_mille)
+    }
 }
 
 /// What a disk did and was spared.
@@ -107,6 +123,7 @@ impl Faults {
             Fault::SlowAll(time) => state.slow_all = time,
             Fault::FailSync(which) => state.fail_sync = Failing::new(which),
             Fault::FailWrite(which) => state.fail_write = Failing::new(which),
+            Fault::FailSome { per_mille, seed } => state.fail_some = Some((per_mille, Chance::new(seed))),
             Fault::ShortWrites => state.short_writes = true,
             Fault::Loss(loss) => state.loss = loss,
             Fault::Nothing => *state = State::default(),
@@ -138,7 +155,10 @@ impl Faults {
     pub fn sync(&self) -> Result<(), Errno> {
         self.dawdle(|state| state.slow_all + state.slow_sync);
         self.count(|counts| &mut counts.syncs);
-        if self.lock().fail_sync.next() {
+        let mut state = self.lock();
+        let fails = state.fail_sync.next() || state.draw();
+        drop(state);
+        if fails {
             self.count(|counts| &mut counts.failed);
             return Err(Errno::EIO);
         }
@@ -153,7 +173,7 @@ impl Faults {
         self.operation();
         self.count(|counts| &mut counts.writes);
         let mut state = self.lock();
-        let refused = if state.fail_write.next() {
+        let refused = if state.fail_write.next() || state.draw() {
             Some(Errno::EIO)
         } else {
             match &mut state.full {

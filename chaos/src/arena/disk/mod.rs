@@ -139,6 +139,17 @@ impl Disk {
         forgotten.with_context(|| format!("lose what was not synced at {}", self.path.display()))
     }
 
+    /// Takes the disk away and puts an empty one in its place. Nobody may use it.
+    ///
+    /// # Errors
+    /// When the real disk refuses.
+    pub fn wipe(&mut self) -> anyhow::Result<()> {
+        drop(self.take_tree());
+        self.detach();
+        empty(&self.path)?;
+        self.attach()
+    }
+
     fn take_tree(&self) -> Option<Tree> {
         let (shared, _) = self.mounted.as_ref()?;
         shared.tree.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -205,11 +216,32 @@ impl Disks {
             .with_context(|| format!("{node} has no forgetful disk (start the arena with --disk forgetful)"))
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.disks.is_empty()
+    }
+
     /// What a node's disk did, when it has one.
     #[must_use]
     pub fn counts(&self, node: &str) -> Option<DiskCounts> {
         self.disks.get(node).map(Disk::counts)
     }
+}
+
+/// Removes everything in a directory.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn empty(directory: &Path) -> anyhow::Result<()> {
+    let remove = || -> std::io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+        }
+        Ok(())
+    };
+    remove().with_context(|| format!("empty {}", directory.display()))
 }
 
 /// Gives this thread, and the threads and processes that it starts from now on, mounts of their own; and room for a descriptor

@@ -112,9 +112,14 @@ impl Router {
     ///
     /// # Errors
     /// When a place does not exist.
-    pub fn cut(&self, cut: Cut) -> anyhow::Result<()> {
+    pub fn cut(&self, cut: Cut) -> anyhow::Result<u64> {
         let now_ns = self.shared.now_ns();
         self.change(|map, rules| rules.cut(map, cut, now_ns))
+    }
+
+    /// Takes one cut back; see [`Rules::mend`].
+    pub fn mend(&self, number: u64) {
+        self.change(|map, rules| rules.mend(map, number));
     }
 
     /// Heals; see [`Rules::heal`].

@@ -82,7 +82,16 @@ pub struct Rules {
     shapes: Vec<Shape>,
     gates: Vec<Gate>,
     nodes: Vec<NodeCut>,
-    cuts: Vec<(Cut, u64)>,
+    cuts: Vec<Standing>,
+    next: u64,
+}
+
+/// A cut that stands.
+#[derive(Debug, Clone)]
+struct Standing {
+    number: u64,
+    cut: Cut,
+    since_ns: u64,
 }
 
 /// The one-way delay between two regions by default.
@@ -109,7 +118,7 @@ impl Rules {
             .flat_map(|a| names.iter().map(|b| Shape { delay: delay_between(a, b), ..Shape::default() }))
             .collect();
         let places = names.len();
-        Self { places, shapes, gates: vec![Gate::Open; places * places], nodes: Vec::new(), cuts: Vec::new() }
+        Self { places, shapes, gates: vec![Gate::Open; places * places], nodes: Vec::new(), cuts: Vec::new(), next: 0 }
     }
 
     /// How packets from one place to another behave.
@@ -135,36 +144,43 @@ impl Rules {
             })
     }
 
-    /// Cuts.
+    /// Cuts; the cut's number.
     ///
     /// # Errors
     /// When a place does not exist.
-    pub fn cut(&mut self, map: &Map, cut: Cut, now_ns: u64) -> anyhow::Result<()> {
+    pub fn cut(&mut self, map: &Map, cut: Cut, now_ns: u64) -> anyhow::Result<u64> {
         map.find(&cut.region)?;
         cut.from.iter().try_for_each(|name| map.find(name).map(drop))?;
-        self.cuts.push((cut, now_ns));
+        self.next += 1;
+        self.cuts.push(Standing { number: self.next, cut, since_ns: now_ns });
         self.close(map);
-        Ok(())
+        Ok(self.next)
+    }
+
+    /// Takes one cut back, by its number.
+    pub fn mend(&mut self, map: &Map, number: u64) {
+        self.cuts.retain(|standing| standing.number != number);
+        self.close(map);
     }
 
     /// Takes back all cuts, or those that cut off this place; says how many.
     pub fn heal(&mut self, map: &Map, region: Option<&str>) -> usize {
         let before = self.cuts.len();
-        self.cuts.retain(|(cut, _)| region.is_some_and(|region| cut.region != region));
+        self.cuts.retain(|standing| region.is_some_and(|region| standing.cut.region != region));
         self.close(map);
         before - self.cuts.len()
     }
 
     /// The cuts that stand.
     pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
-        self.cuts.iter().map(|(cut, _)| cut)
+        self.cuts.iter().map(|standing| &standing.cut)
     }
 
     /// Recomputes the gates from the cuts.
     fn close(&mut self, map: &Map) {
         self.gates.fill(Gate::Open);
         self.nodes.clear();
-        for (cut, since_ns) in &self.cuts {
+        for Standing { cut, since_ns, .. } in &self.cuts {
             let gate = cut.flap.map_or(Gate::Closed, |period| Gate::Flaps {
                 since_ns: *since_ns,
                 period_ns: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),

@@ -1,15 +1,17 @@
 //! Waiting until all nodes say that they hold the same. Only a signal to go on: the verdict comes from the disks.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use tokio::task::JoinSet;
 use trine_client::Client;
 use trine_crdt::RegionId;
 use trine_protocol::reply::{LedgerHead, StatusView};
 
 use super::load::pinned;
-use crate::arena::cluster::Layout;
+use crate::arena::cluster::{Layout, NodeLayout};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -18,23 +20,30 @@ const POLL: Duration = Duration::from_millis(50);
 /// # Errors
 /// When the time is over, with what differed last.
 pub async fn wait(layout: &Layout, patience: Duration) -> anyhow::Result<Duration> {
+    wait_for(&layout.client, &layout.nodes, patience).await
+}
+
+/// The same of these nodes.
+///
+/// # Errors
+/// When the time is over, with what differed last.
+pub async fn wait_for(identity: &Path, nodes: &[NodeLayout], patience: Duration) -> anyhow::Result<Duration> {
     let start = Instant::now();
-    let clients: Vec<(String, Client)> = layout
-        .nodes
+    let clients: Vec<(String, Client)> = nodes
         .iter()
-        .map(|node| Ok((node.name.clone(), pinned(&layout.client, &node.libp2p)?)))
+        .map(|node| Ok((node.name.clone(), pinned(identity, &node.libp2p)?)))
         .collect::<anyhow::Result<_>>()?;
     let mut poll = tokio::time::interval(POLL);
     loop {
         poll.tick().await;
-        let asked = clients.iter().map(|(name, client)| async move { (name, client.status().await) });
-        let mut answers = Vec::new();
-        for ask in asked {
-            answers.push(ask.await);
+        let mut asked = JoinSet::new();
+        for (name, client) in &clients {
+            let (name, client) = (name.clone(), client.clone());
+            asked.spawn(async move { (name, client.status().await) });
         }
         let mut statuses = Vec::new();
         let mut differs = None;
-        for (name, answer) in answers {
+        for (name, answer) in asked.join_all().await {
             match answer {
                 Ok(status) => statuses.push(status),
                 Err(error) => differs = Some(format!("{name}: {error}")),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::NamespaceId;
+use trine_crdt::PartitionId;
 use trine_crdt::digest::SumDigest;
 
 use crate::arena::Arena;
 use crate::arena::digest::{self, LedgerReader, Place, Report};
-use crate::check::{Held, HeldLedger, HeldObject, HeldRecord, Sum};
+use crate::check::{Held, HeldLedger, HeldObject, HeldRecord, KeptSum, Sum};
 use crate::history::View;
 use crate::history::seen::text;
 
@@ -36,17 +36,25 @@ pub fn held(place: &Place) -> anyhow::Result<Held> {
         ledgers.entry(region.to_owned()).or_default().push(record);
     })?;
     held.ledgers = ledgers.into_iter().map(|(region, records)| (region, HeldLedger { records, root: None })).collect();
-    let mut sums: BTreeMap<NamespaceId, (u64, SumDigest)> = BTreeMap::new();
-    digest::objects(&place.data, |namespace, key, object| {
-        let (count, sum) = sums.entry(namespace.clone()).or_default();
+    let mut sums: BTreeMap<PartitionId, (u64, SumDigest)> = BTreeMap::new();
+    digest::objects(&place.data, |partition, key, object| {
+        let (count, sum) = sums.entry(partition.clone()).or_default();
         *count += 1;
         sum.add(key, &object.digest());
         let views = object.view().iter().map(View::from).collect();
         held.objects.insert(text(key), HeldObject { digest: object.digest(), views });
         Ok(())
     })?;
-    let show =
-        |(id, (count, sum)): (NamespaceId, (u64, SumDigest))| (id.to_string(), Sum { count, digest: sum.to_string() });
-    held.namespaces = sums.into_iter().map(show).collect();
+    let kept = digest::kept_sums(&place.data)?;
+    let show = |(count, sum): &(u64, SumDigest)| Sum { count: *count, digest: sum.to_string() };
+    let mut namespaces: BTreeMap<String, (u64, SumDigest)> = BTreeMap::new();
+    for (partition, counted) in &sums {
+        let sum = KeptSum { counted: show(counted), kept: kept.get(partition).map(show) };
+        held.partitions.insert(partition.to_string(), sum);
+        let whole = namespaces.entry(partition.namespace.to_string()).or_default();
+        whole.0 += counted.0;
+        whole.1.add_sum(&counted.1);
+    }
+    held.namespaces = namespaces.iter().map(|(name, sum)| (name.clone(), show(sum))).collect();
     Ok(held)
 }

@@ -17,7 +17,7 @@ use crate::arena::cluster::Layout;
 use crate::chance::Chance;
 use crate::history::{Call, Known, Outcome, Recorder};
 use crate::plan::Topology;
-use crate::workload::{Client, Workload};
+use crate::workload::{Client, Next, Workload};
 
 /// How long a call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -73,17 +73,40 @@ impl Load {
         Ok(Self { stop, clients })
     }
 
+    /// Lets no client begin another call.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Lets each client finish its calls and ends.
     ///
     /// # Errors
     /// When a client panicked.
     pub async fn finish(mut self) -> anyhow::Result<()> {
-        self.stop.send_replace(true);
+        self.stop();
         while let Some(ended) = self.clients.join_next().await {
             ended.context("a client of the load")?;
         }
         Ok(())
     }
+}
+
+/// Asks one thing once, and says how it ended.
+pub async fn ask(recorder: &Recorder, connection: &Connection, session: Session, client: usize, next: &Next) -> Call {
+    let token = session.token();
+    let options =
+        CallOptions::new().consistency(next.consistency).durability(next.durability).session(session).retries(0);
+    let knew = Known::from(&token);
+    let mut call = next.call(recorder.number(), client, client, knew, recorder.now_ns());
+    let result = connection.request(&options, next.request()).await;
+    call.returned_ns = Some(recorder.now_ns());
+    call.outcome = match result {
+        Ok(answer) => Outcome::of(&call.action, &Ok(answer)),
+        Err(ClientError::Request(error)) => Outcome::of(&call.action, &Err(error)),
+        Err(error) if error.retryable() => Outcome::Fail(error.to_string()),
+        Err(error) => Outcome::Unknown(error.to_string()),
+    };
+    call
 }
 
 /// One client.
@@ -133,25 +156,7 @@ impl Worker {
         let next = self.client.next(&mut self.chance);
         let Some(connection) = self.connections.get(&next.node).cloned() else { return };
         let (recorder, session, number) = (self.recorder.clone(), self.session.clone(), self.client.number);
-        open.spawn(async move {
-            let token = session.token();
-            let options = CallOptions::new()
-                .consistency(next.consistency)
-                .durability(next.durability)
-                .session(session)
-                .retries(0);
-            let knew = Known::from(&token);
-            let mut call = next.call(recorder.number(), number, number, knew, recorder.now_ns());
-            let result = connection.request(&options, next.request()).await;
-            call.returned_ns = Some(recorder.now_ns());
-            call.outcome = match result {
-                Ok(answer) => Outcome::of(&call.action, &Ok(answer)),
-                Err(ClientError::Request(error)) => Outcome::of(&call.action, &Err(error)),
-                Err(error) if error.retryable() => Outcome::Fail(error.to_string()),
-                Err(error) => Outcome::Unknown(error.to_string()),
-            };
-            call
-        });
+        open.spawn(async move { ask(&recorder, &connection, session, number, &next).await });
     }
 
     /// Takes a call in that has ended; says whether it failed.

@@ -1,0 +1,81 @@
+//! After the heal: does every region answer again?
+//!
+//! One client in each region appends and edits, at one node of it after the other, until both were acknowledged there.
+
+use tokio::task::JoinSet;
+use trine_client::Session;
+use trine_protocol::{Consistency, Durability};
+
+use super::{of_region, regions};
+use crate::arena::cluster::NodeLayout;
+use crate::arena::program::load::{ask, pinned};
+use crate::history::{Action, Edit, Recorder};
+use crate::plan::Plan;
+use crate::workload::Next;
+
+/// How often it is tried beyond the plan's bound, in bounds: so that a report can say how late it was.
+const BOUNDS: u32 = 2;
+/// Clients of the workload have smaller numbers.
+const FIRST_CLIENT: usize = 1_000_000;
+
+/// Asks in every region until it has answered, or too late.
+///
+/// # Errors
+/// When a client cannot be built, or panics.
+pub async fn until_answered(
+    identity: &std::path::Path,
+    nodes: &[NodeLayout],
+    plan: &Plan,
+    recorder: &Recorder,
+    healed_ns: u64,
+) -> anyhow::Result<()> {
+    let bound = plan.bounds.answer_within * BOUNDS;
+    let due_ns = healed_ns.saturating_add(u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
+    let mut asking = JoinSet::new();
+    for (number, region) in regions(nodes).into_iter().enumerate() {
+        let clients = of_region(nodes, &region)
+            .map(|node| Ok((node.name.clone(), pinned(identity, &node.libp2p)?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let (recorder, client, session) = (recorder.clone(), FIRST_CLIENT + number, Session::new());
+        asking.spawn(async move {
+            let mut pause = tokio::time::interval(std::time::Duration::from_millis(50));
+            let (mut appended, mut edited) = (false, false);
+            for (attempt, (node, connection)) in clients.iter().cycle().enumerate() {
+                if (appended && edited) || recorder.now_ns() > due_ns {
+                    return;
+                }
+                pause.tick().await;
+                let value = format!("v{client}-{attempt}");
+                let append = Action::Append { value: value.clone(), only_after: None };
+                for action in [append, Action::Edit(Edit::Add(value.clone()))] {
+                    let done = if matches!(action, Action::Edit(_)) { &mut edited } else { &mut appended };
+                    if *done {
+                        continue;
+                    }
+                    let next = next(node, &region, action, &value);
+                    let call = ask(&recorder, connection, session.clone(), client, &next).await;
+                    *done = call.ok().is_some();
+                    recorder.push(call);
+                }
+            }
+        });
+    }
+    while let Some(ended) = asking.join_next().await {
+        ended?;
+    }
+    Ok(())
+}
+
+fn next(node: &str, region: &str, action: Action, value: &str) -> Next {
+    let append = matches!(action, Action::Append { .. });
+    Next {
+        node: node.to_owned(),
+        region: region.to_owned(),
+        key: if append { format!("own-{value}") } else { "set-0".to_owned() },
+        action,
+        consistency: Consistency::Session,
+        durability: Durability::Region,
+        request_id: append.then(|| value.to_owned()),
+        with_proof: false,
+    }
+}

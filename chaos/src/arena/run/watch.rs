@@ -1,0 +1,151 @@
+//! Asking every node for its state, all the time: who leads, and what its clock says.
+//!
+//! Each node is asked by a task of its own, one question after the other. So what it answers is in the order of its own
+//! time, over its restarts too: hybrid time that goes back between two answers has gone back on the node.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use trine_client::{CallOptions, Client};
+use trine_crdt::NodeId;
+use trine_protocol::reply::{RaftRole, StatusView};
+
+use crate::arena::cluster::{Layout, NodeLayout};
+use crate::arena::program::load::pinned;
+use crate::check::ClockMark;
+use crate::history::Recorder;
+
+/// From one question to the next.
+const EVERY: Duration = Duration::from_millis(250);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// What a node said last.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// When, in nanoseconds of the run.
+    pub at_ns: u64,
+    /// Its disk.
+    pub id: NodeId,
+    /// Whether it leads, and in which term.
+    pub leads: Option<u64>,
+    /// Remote stamps that it held so far, because they were too far ahead.
+    pub stamps_held: u64,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    nodes: BTreeMap<String, Sighting>,
+    marks: Vec<ClockMark>,
+}
+
+/// The tasks, and what they heard.
+pub struct Watch {
+    told: Arc<Mutex<Told>>,
+    regions: BTreeMap<String, String>,
+    clients: BTreeMap<String, Client>,
+    recorder: Recorder,
+    tasks: JoinSet<()>,
+    identity: std::path::PathBuf,
+}
+
+impl Watch {
+    /// Begins to ask.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn start(layout: &Layout, recorder: &Recorder) -> anyhow::Result<Self> {
+        let mut watch = Self {
+            told: Arc::default(),
+            regions: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            recorder: recorder.clone(),
+            tasks: JoinSet::new(),
+            identity: layout.client.clone(),
+        };
+        layout.nodes.iter().try_for_each(|node| watch.add(node))?;
+        Ok(watch)
+    }
+
+    /// Asks one more node.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn add(&mut self, node: &NodeLayout) -> anyhow::Result<()> {
+        let client = pinned(&self.identity, &node.libp2p)?;
+        self.regions.insert(node.name.clone(), node.region.clone());
+        self.clients.insert(node.name.clone(), client.clone());
+        let (told, recorder, name) = (Arc::clone(&self.told), self.recorder.clone(), node.name.clone());
+        self.tasks.spawn(async move {
+            let mut due = tokio::time::interval(EVERY);
+            due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                due.tick().await;
+                let at_ns = recorder.now_ns();
+                if let Some(status) = ask(&client).await {
+                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    told.marks.push(ClockMark { node: name.clone(), at_ns, stamp: status.timestamp });
+                    told.nodes.insert(name.clone(), sighting(&status, recorder.now_ns()));
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// What a node said last.
+    #[must_use]
+    pub fn last(&self, node: &str) -> Option<Sighting> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).nodes.get(node).cloned()
+    }
+
+    /// Whether a node of this region, another than this, has led since then.
+    #[must_use]
+    pub fn another_leads(&self, region: &str, than: &str, since_ns: u64) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.nodes.iter().any(|(name, last)| {
+            name != than
+                && self.regions.get(name).map(String::as_str) == Some(region)
+                && last.at_ns > since_ns
+                && last.leads.is_some()
+        })
+    }
+
+    /// Who leads each region, asked now: of those that say so the one with the latest term.
+    pub async fn leaders(&self) -> BTreeMap<String, String> {
+        let mut asked = JoinSet::new();
+        for (name, client) in &self.clients {
+            let (name, client) = (name.clone(), client.clone());
+            asked.spawn(async move { (name, ask(&client).await) });
+        }
+        let mut leaders: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        while let Some(answered) = asked.join_next().await {
+            let Ok((name, Some(status))) = answered else { continue };
+            let (Some(term), Some(region)) = (sighting(&status, 0).leads, self.regions.get(&name)) else { continue };
+            let best = leaders.entry(region.clone()).or_default();
+            *best = std::mem::take(best).max((term, name));
+        }
+        leaders.into_iter().map(|(region, (_, name))| (region, name)).collect()
+    }
+
+    /// Asks no more; what the clocks said.
+    pub async fn finish(mut self) -> Vec<ClockMark> {
+        self.tasks.shutdown().await;
+        std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner).marks)
+    }
+}
+
+async fn ask(client: &Client) -> Option<StatusView> {
+    let options = CallOptions::new().retries(0).deadline(PATIENCE);
+    let answer = client.request(&options, trine_protocol::Request::Status).await.ok()?;
+    match answer.reply {
+        trine_protocol::Reply::Status(status) => Some(*status),
+        _ => None,
+    }
+}
+
+fn sighting(status: &StatusView, at_ns: u64) -> Sighting {
+    let leads = (status.node.raft == RaftRole::Leader).then_some(status.term);
+    Sighting { at_ns, id: status.node.id, leads, stamps_held: status.stamps_held }
+}
