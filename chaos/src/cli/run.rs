@@ -216,6 +216,7 @@ fn clear(directory: &Path) -> anyhow::Result<()> {
 fn write_down(directory: &Path, report: &Report, evidence: Option<&Evidence>) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
     serde_json::to_writer(create(&directory.join("report.json"))?, report)?;
+    std::fs::write(directory.join("report.html"), report.to_html()).context("write report.html")?;
     if let Some(evidence) = evidence {
         evidence.history.write_json(&mut create(&directory.join("history.jsonl"))?)?;
         serde_json::to_writer(create(&directory.join("held.json"))?, evidence)?;

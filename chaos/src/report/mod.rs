@@ -3,9 +3,12 @@
 //! A report is made from a run's evidence alone, so that both arenas write the same: times are nanoseconds of the run,
 //! real or virtual.
 
+mod chart;
 mod figures;
+mod html;
 pub mod runs;
 mod seconds;
+mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
 
