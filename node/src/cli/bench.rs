@@ -91,6 +91,9 @@ pub struct LagArgs {
     /// How many clients write other objects meanwhile
     #[arg(long, default_value_t = 0, value_name = "CLIENTS")]
     pub load: u32,
+    /// How many writes a second these clients begin together at most; 0: each its next one when its last was answered
+    #[arg(long, default_value_t = 0, value_name = "WRITES", requires = "load")]
+    pub rate: u32,
     /// How large their values are
     #[arg(long, default_value = "256B", value_parser = parse_bytes, value_name = "SIZE")]
     pub value: u64,

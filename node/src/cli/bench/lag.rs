@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use trine_client::{CallOptions, Client};
 use trine_crdt::RegionId;
 use trine_protocol::reply::NodeView;
@@ -38,11 +39,16 @@ struct Lag {
 #[derive(Debug, Serialize)]
 struct Lags {
     load_clients: u32,
+    /// How many writes a second the load began at most; 0: as many as were answered.
+    load_rate: u32,
     /// What the writer waits for a write to be acknowledged; it is under way to the others by then.
     write_p50_ms: Option<f64>,
     write_p99_ms: Option<f64>,
     lags: Vec<Lag>,
 }
+
+/// How long a reader waits until it reads again: readers that never rest are a load of their own. It is part of each figure.
+const BETWEEN_READS: Duration = Duration::from_millis(1);
 
 /// A write that readers look for: its number, and when it was sent.
 type Mark = (u32, Instant);
@@ -78,7 +84,8 @@ pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
         Writer::of(Kind::Object, args.namespace.clone(), args.value, 10_000, Durability::Local, globals.timeout);
     let others = Arc::new(others);
     let until = Instant::now() + Duration::from_secs(24 * 3600);
-    let load: Vec<_> = (0..args.load).map(|_| tokio::spawn(Arc::clone(&others).work(writer.clone(), until))).collect();
+    let one = |number| Arc::clone(&others).work(writer.clone(), until, pace(args, number));
+    let load: Vec<_> = (0..args.load).map(|number| tokio::spawn(one(number))).collect();
     let call = CallOptions::new().durability(Durability::Local);
     let mut written = Latencies::default();
     for number in 1..=args.writes {
@@ -97,7 +104,15 @@ pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
     }
     load.iter().for_each(tokio::task::JoinHandle::abort);
     let (write_p50_ms, write_p99_ms) = (written.quantile_ms(500), written.quantile_ms(990));
-    Ok(shown_lags(Lags { load_clients: args.load, write_p50_ms, write_p99_ms, lags }))
+    Ok(shown_lags(Lags { load_clients: args.load, load_rate: args.rate, write_p50_ms, write_p99_ms, lags }))
+}
+
+/// When a client of the load writes, if not as soon as it can: clients take turns.
+fn pace(args: &LagArgs, number: u32) -> Option<Interval> {
+    let between = Duration::from_secs(1).checked_div(args.rate)?;
+    let mut pace = interval_at(tokio::time::Instant::now() + between * number, between * args.load);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(pace)
 }
 
 /// A client of one region's nodes only.
@@ -141,6 +156,7 @@ async fn watch_for(
                 watched.missed += 1;
                 break;
             }
+            tokio::time::sleep(BETWEEN_READS).await;
         }
     }
     watched

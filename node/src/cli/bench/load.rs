@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use tokio::time::Interval;
 use trine_client::{CallOptions, Client};
 use trine_protocol::{Durability, Edit, Request};
 
@@ -108,7 +109,7 @@ async fn one(
     let tasks: Vec<_> = (0..count)
         .map(|n| {
             let client = clients[n as usize % clients.len()].clone();
-            tokio::spawn(Arc::clone(&writer).work(client, until))
+            tokio::spawn(Arc::clone(&writer).work(client, until, None))
         })
         .collect();
     let progress = progress(globals, args.seconds, &format!("{} by {count} clients", writer.operation()));
@@ -213,10 +214,13 @@ impl Writer {
         }
     }
 
-    /// Writes one after the other until it is time.
-    pub async fn work(self: Arc<Self>, client: Client, until: Instant) -> Seen {
+    /// Writes one after the other until it is time, each no sooner than `pace` says.
+    pub async fn work(self: Arc<Self>, client: Client, until: Instant, mut pace: Option<Interval>) -> Seen {
         let mut seen = Seen::default();
         while Instant::now() < until {
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
             let request = self.request();
             let started = Instant::now();
             match client.request(&self.call, request).await {
