@@ -67,9 +67,9 @@ impl Reshape {
 pub enum Command {
     /// Cuts.
     Split(Cut),
-    /// Takes cuts back: all, or a region's.
+    /// Takes cuts back: all, or those of a region or node.
     Heal {
-        /// Which region's.
+        /// Whose.
         region: Option<String>,
     },
     /// Changes how two places hear each other.
@@ -161,7 +161,7 @@ pub struct Status {
     pub pid: u32,
     /// Whether it lives in a user namespace of its own.
     pub private: bool,
-    /// The network namespaces, by place.
+    /// The network namespaces: nodes', by region its clients', and that of clients from outside.
     pub spaces: BTreeMap<String, PathBuf>,
     /// The nodes.
     pub nodes: Vec<NodeStatus>,
@@ -247,10 +247,7 @@ impl Arena {
         match command {
             Command::Split(cut) => drop(self.network.router().cut(cut)?),
             Command::Heal { region } => {
-                if let Some(region) = &region {
-                    self.network.map().find(region)?;
-                }
-                return Ok(Response::Healed(self.network.router().heal(region.as_deref())));
+                return Ok(Response::Healed(self.network.router().heal(region.as_deref())?));
             }
             Command::Shape { a, b, one_way, change } => self.reshape(&a, &b, one_way, &change)?,
             Command::Kill { node: Some(node), power: None } => self.cluster.node(&node)?.kill().await?,
@@ -323,9 +320,11 @@ impl Arena {
         Status {
             pid: std::process::id(),
             private: self.privilege == Privilege::UserNamespace,
-            spaces: sites
+            spaces: network
+                .map()
+                .ports()
                 .iter()
-                .filter_map(|site| Some((site.name.clone(), network.space(&site.name)?.path())))
+                .filter_map(|port| Some((port.name.clone(), network.space(&port.name)?.path())))
                 .collect(),
             nodes,
             links: pairs.filter(|(from, to)| from != to).map(link).collect(),

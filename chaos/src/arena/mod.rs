@@ -18,6 +18,8 @@ use disk::loss::{Forgotten, Loss};
 use network::privilege::Privilege;
 use network::{Network, NetworkConfig, RegionPlan};
 
+use crate::plan::Nodes;
+
 /// What the arena is to be.
 #[derive(Debug, Clone)]
 pub struct ArenaConfig {
@@ -29,8 +31,8 @@ pub struct ArenaConfig {
     pub nodes: usize,
     /// The `trine` binary; none: the one beside this program.
     pub trine: Option<PathBuf>,
-    /// Whether nodes gossip.
-    pub gossip: bool,
+    /// How the nodes are set up.
+    pub settings: Nodes,
     /// What the network's chance starts from.
     pub seed: u64,
     /// The largest packet, in bytes.
@@ -88,7 +90,7 @@ impl Arena {
                 Disks::mount(files.nodes.iter().map(|node| (node.name.clone(), Layout::data(node))))?
             }
         };
-        let mut cluster = Cluster::new(&trine, files, config.gossip);
+        let mut cluster = Cluster::new(&trine, files, &config.settings);
         if config.clocks {
             cluster.own_clocks()?;
         }

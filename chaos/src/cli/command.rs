@@ -27,14 +27,14 @@ pub struct Target {
 
 #[derive(Debug, Subcommand)]
 pub enum Ask {
-    /// Cut a region off, or one node; its clients still reach it
+    /// Cut a region off, or nodes; clients from outside still reach it
     Split {
         #[command(flatten)]
         target: Target,
-        /// The region; with --node: that node's
-        #[arg(required_unless_present = "node")]
+        /// The region, or `clients of REGION`
+        #[arg(required_unless_present = "node", conflicts_with = "node")]
         region: Option<String>,
-        /// Only from these regions (`_client`: where clients are)
+        /// Only from these regions, nodes or clients (`clients of REGION`, `_client`: those from outside)
         #[arg(long)]
         from: Vec<String>,
         /// Only what goes in, or what comes out
@@ -46,18 +46,18 @@ pub enum Ask {
         /// Closed for so long, open for as long, and so on
         #[arg(long, value_parser = parse_time)]
         flap: Option<Duration>,
-        /// Only this node; within its region it still hears and is heard
+        /// These nodes, off from all others, their own region's too; among themselves they still reach each other
         #[arg(long)]
-        node: Option<String>,
+        node: Vec<String>,
         /// From clients, too
         #[arg(long)]
         clients: bool,
     },
-    /// Take cuts back: all, or a region's
+    /// Take cuts back: all, or those of a region or node
     Heal {
         #[command(flatten)]
         target: Target,
-        /// The region
+        /// The region or node
         region: Option<String>,
     },
     /// Set the one-way delay between two places
@@ -222,7 +222,7 @@ pub enum Ask {
         #[command(flatten)]
         target: Target,
     },
-    /// Run a command inside a region's network (`_client`: where clients are)
+    /// Run a command inside a network: a node's, a region's clients' (by the region's name), or `_client`
     Exec {
         #[command(flatten)]
         target: Target,
@@ -299,14 +299,8 @@ impl Ask {
                     _ if one_way => Direction::Out,
                     _ => Direction::Both,
                 };
-                let found = node.map(|node| place(&target.data, &node)).transpose()?;
-                let region = match (&found, region) {
-                    (Some((of, _)), Some(region)) if *of != region => bail!("this node is in {of}, not in {region}"),
-                    (Some((of, _)), _) => of.clone(),
-                    (None, region) => region.unwrap_or_default(),
-                };
-                let node = found.map(|(_, address)| address);
-                (target, Command::Split(Cut { region, from, clients, node, direction, flap }))
+                let places = region.into_iter().chain(node).collect();
+                (target, Command::Split(Cut { places, from, clients, direction, flap }))
             }
             Self::Heal { target, region } => (target, Command::Heal { region }),
             Self::Delay { target, a, b, delay, jitter, one_way } => {
@@ -369,14 +363,6 @@ fn status(data: &Path) -> anyhow::Result<Box<Status>> {
     }
 }
 
-/// A node's region, and its address in the network: the second part of `/ip4/10.77.1.1/tcp/…`.
-fn place(data: &Path, node: &str) -> anyhow::Result<(String, std::net::Ipv4Addr)> {
-    let status = status(data)?;
-    let found = status.nodes.iter().find(|known| known.name == node);
-    let place = found.and_then(|node| Some((node.region.clone(), node.libp2p.split('/').nth(2)?.parse().ok()?)));
-    place.ok_or_else(|| anyhow::anyhow!("no node {node}"))
-}
-
 fn exec(data: &Path, region: &str, command: &[String]) -> anyhow::Result<ExitCode> {
     let status = status(data)?;
     let Some(network) = status.spaces.get(region) else {
@@ -421,9 +407,9 @@ fn print_status(status: &Status) {
     }
     println!("{links}\n");
     for cut in &status.cuts {
-        let from = if cut.from.is_empty() { "all other regions".to_owned() } else { cut.from.join(", ") };
+        let from = if cut.from.is_empty() { "all others".to_owned() } else { cut.from.join(", ") };
         let clients = if cut.clients { " and clients" } else { "" };
-        let what = cut.node.map_or_else(|| cut.region.clone(), |node| format!("{node} in {}", cut.region));
+        let what = cut.places.join(", ");
         let flap = cut.flap.map(|period| format!(", flapping every {period:?}")).unwrap_or_default();
         println!("cut: {what} from {from}{clients} ({:?}{flap})", cut.direction);
     }

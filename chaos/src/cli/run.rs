@@ -114,7 +114,7 @@ impl Run {
             regions: plan.topology.regions,
             nodes: plan.topology.nodes,
             trine: self.trine.clone(),
-            gossip: plan.nodes.gossip,
+            settings: plan.nodes.clone(),
             seed: self.seed,
             mtu_bytes: MTU_BYTES_DEFAULT,
             disk: needs.disk,

@@ -16,6 +16,7 @@ use trine_chaos::arena::control::{self, Command, LINE_BYTES_MAX, Response};
 use trine_chaos::arena::network::limits::MTU_BYTES_DEFAULT;
 use trine_chaos::arena::network::privilege::{self, Privilege};
 use trine_chaos::arena::{Arena, ArenaConfig, DiskKind};
+use trine_chaos::plan::Nodes;
 
 /// Commands that wait for the arena.
 const COMMANDS_WAITING_MAX: usize = 64;
@@ -63,7 +64,7 @@ impl ArenaArgs {
             regions: self.regions.into(),
             nodes: self.nodes.into(),
             trine: self.trine.clone(),
-            gossip: !self.no_gossip,
+            settings: Nodes { gossip: !self.no_gossip, ..Nodes::default() },
             seed: self.seed,
             mtu_bytes: self.mtu,
             disk: if self.disk == "forgetful" { DiskKind::Forgetful } else { DiskKind::Plain },

@@ -56,9 +56,10 @@ pub enum Way {
 pub enum Inject {
     /// Nothing passes between the target and the others.
     Split {
-        /// A region (its nodes still reach each other), nodes (cut off from everybody), or clients.
+        /// A region (its nodes and clients still reach each other), nodes (cut off from all other nodes, their own region's
+        /// too; clients still reach them), or clients (cut off from all nodes).
         target: Target,
-        /// Only from these regions, nodes or clients; empty: from all others, except a region's from clients.
+        /// Only from these regions, nodes or clients.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         from: Vec<Target>,
         /// One way only.

@@ -8,14 +8,16 @@ use super::{Report, Second};
 /// The pictures' width, in their own units.
 pub const WIDTH: f64 = 1000.0;
 /// Room for names and scales.
-pub const LEFT: f64 = 112.0;
+pub const LEFT: f64 = 96.0;
 /// Room behind the last second.
 pub const RIGHT: f64 = 14.0;
 
-const LATENCY: Scale = Scale { least_ms: 1.0, most_ms: 10_000.0, top: 8.0, height: 120.0 };
-const BARS: (f64, f64) = (136.0, 30.0);
-const LAG: Scale = Scale { least_ms: 10.0, most_ms: 100_000.0, top: 176.0, height: 64.0 };
-const HEIGHT: f64 = 262.0;
+const LATENCY: Scale = Scale { least_ms: 1.0, most_ms: 10_000.0, top: 22.0, height: 120.0 };
+const BARS: (f64, f64) = (150.0, 30.0);
+const LAG: Scale = Scale { least_ms: 10.0, most_ms: 100_000.0, top: 190.0, height: 64.0 };
+const HEIGHT: f64 = 276.0;
+/// A fault that lasts for more than this share of the run is no background to anything.
+const BAND_MAX: f64 = 0.8;
 
 /// A logarithmic scale from bottom to top.
 struct Scale {
@@ -89,21 +91,13 @@ impl Span {
     }
 
     /// When everything was healed and when all agreed.
-    pub fn moments(&self, svg: &mut String, report: &Report, top: f64, bottom: f64, named: bool) {
+    pub fn moments(&self, svg: &mut String, report: &Report, top: f64, bottom: f64) {
         for (name, at_ns) in [("heal", report.healed_ns), ("agreed", report.converged_ns)] {
             let Some(at_ns) = at_ns else { continue };
             let x = self.x(at_ns);
             let _ =
                 write!(svg, "<line class=\"{name}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\">");
             let _ = writeln!(svg, "<title>{name}</title></line>");
-            if named && name == "heal" {
-                let _ = writeln!(
-                    svg,
-                    "<text class=\"scale heal\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">heal</text>",
-                    x - 3.0,
-                    bottom - 3.0
-                );
-            }
         }
     }
 }
@@ -116,14 +110,14 @@ pub fn region(report: &Report, region: &str, span: &Span) -> String {
     let bottom = LAG.top + LAG.height;
     bands(&mut svg, report, span, bottom);
     for (text, class, y) in
-        [(region, "name", 17.0), ("latency", "quiet", 31.0), ("calls", "quiet", 156.0), ("lag", "quiet", 212.0)]
+        [(region, "name", 13.0), ("latency", "quiet", 85.0), ("calls", "quiet", 169.0), ("lag", "quiet", 225.0)]
     {
         let _ = writeln!(svg, "<text class=\"{class}\" x=\"2\" y=\"{y}\">{}</text>", escape(text));
     }
     LATENCY.lines(&mut svg);
     LAG.lines(&mut svg);
     span.seconds(&mut svg, LATENCY.top, bottom, true);
-    span.moments(&mut svg, report, LATENCY.top, bottom, false);
+    span.moments(&mut svg, report, LATENCY.top, bottom);
     bars(&mut svg, seconds, span);
     let middle = |second: &Second| span.x(second.second * 1_000_000_000 + 500_000_000);
     for second in seconds.iter().filter(|second| second.ok > 0) {
@@ -149,6 +143,9 @@ fn bands(svg: &mut String, report: &Report, span: &Span, bottom: f64) {
     for fault in &report.faults {
         let (from, until) =
             (span.x(fault.from_ns), span.x(fault.until_ns.or(report.healed_ns).unwrap_or(fault.from_ns)));
+        if until - from > BAND_MAX * (WIDTH - LEFT - RIGHT) {
+            continue;
+        }
         let (width, height) = ((until - from).max(1.0), bottom - LATENCY.top);
         let _ = writeln!(
             svg,

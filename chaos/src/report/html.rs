@@ -37,12 +37,14 @@ impl Report {
         page.push_str("<span class=\"key ok\">done</span> <span class=\"key failed\">failed</span> ");
         page.push_str("<span class=\"key unknown\">of unknown fate</span>. ");
         page.push_str(
-            "<span class=\"key lag\">Lag</span>: the age of the oldest write elsewhere that is not seen there.</p>\n",
+            "<span class=\"key lag\">Lag</span>: the age of the oldest write elsewhere that is not seen there. ",
+        );
+        page.push_str("<span class=\"key heal\">everything healed</span> <span class=\"key agreed\">all nodes agreed</span></p>\n",
         );
         let span = chart::Span::of(self);
         page.push_str(&timeline::faults(self, &span));
-        for region in self.regions.keys() {
-            page.push_str(&chart::region(self, region, &span));
+        for region in self.plan.topology.region_names() {
+            page.push_str(&chart::region(self, &region, &span));
         }
         self.verdicts(&mut page);
         self.happenings(&mut page);

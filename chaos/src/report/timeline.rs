@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Report;
 use super::chart::{LEFT, RIGHT, Span, WIDTH};
 use super::html::escape;
+use crate::check::Did;
 
 const LANE: f64 = 18.0;
 const TOP: f64 = 6.0;
@@ -20,7 +21,7 @@ pub fn faults(report: &Report, span: &Span) -> String {
         let until_ns = fault.until_ns.or(report.healed_ns).unwrap_or(fault.from_ns);
         let (from, until) = (span.x(fault.from_ns), span.x(until_ns));
         let width = (until - from).max(BAR_MIN);
-        let label = label(&fault.kind, &fault.targets);
+        let label = label(report, &fault.kind, &fault.targets);
         let text = CHAR * label.chars().count() as f64 + 8.0;
         // Inside the bar where it fits, behind it where there is room, before it at the end.
         let (at, anchor, begin, end) = if text < width {
@@ -51,9 +52,9 @@ pub fn faults(report: &Report, span: &Span) -> String {
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"faults\">\n");
     let _ = writeln!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"17\" text-anchor=\"end\">faults</text>", LEFT - 8.0);
     span.seconds(&mut svg, TOP, height - 18.0, true);
-    span.moments(&mut svg, report, TOP, height - 18.0, true);
+    span.moments(&mut svg, report, TOP, height - 18.0);
     svg.push_str(&bars);
-    for event in &report.events {
+    for event in report.events.iter().filter(|event| event.what != Did::Tell) {
         let _ = writeln!(
             svg,
             "<g><title>{}</title><text class=\"gave-up\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">✕</text></g>",
@@ -66,8 +67,9 @@ pub fn faults(report: &Report, span: &Span) -> String {
     svg
 }
 
-fn label(kind: &str, targets: &[String]) -> String {
+fn label(report: &Report, kind: &str, targets: &[String]) -> String {
     match targets {
+        all if all.len() > 1 && all == report.plan.topology.node_names() => format!("{kind} all nodes"),
         [one] => format!("{kind} {one}"),
         [] => kind.to_owned(),
         [first, ..] => format!("{kind} {first} and {} more", targets.len() - 1),

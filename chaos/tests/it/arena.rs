@@ -177,7 +177,7 @@ fn a_region_that_was_cut_off_takes_writes_and_agrees_after_the_heal() {
 
     up.done(&["split", "eu-west-1"]);
     let cut = &up.status()["cuts"][0];
-    assert_eq!(cut["region"], "eu-west-1");
+    assert_eq!(cut["places"][0], "eu-west-1");
     // Both sides go on writing, and neither hears of the other's.
     assert!(up.client("eu-west-1", &["ledger", "append", "made-in", "europe"]).status.success());
     assert!(up.client("eu-west-1", &["object", "incr", "visits", "10"]).status.success());

@@ -4,4 +4,5 @@ mod arena;
 mod disk;
 mod power;
 mod rounds;
+mod run;
 mod sim;

@@ -41,6 +41,8 @@ disk_reserve = "64MiB"
 cache = "8MiB"
 memtable = "4MiB"
 derived_flush = "1s"
+delta_rows = 4096
+segment = "64MiB"
 [log]
 format = "text"
 filter = "info,openraft=warn,fjall=warn,lsm_tree=warn,libp2p_mdns=warn"

@@ -157,6 +157,11 @@ pub struct StorageSection {
     /// How often rows that can be rebuilt are flushed.
     #[serde(with = "units::duration")]
     pub derived_flush: Duration,
+    /// How many rows of deltas are kept per partition and writer; a node that lacks more is sent whole objects.
+    pub delta_rows: u64,
+    /// A segment of the ledger is sealed at so many bytes of records.
+    #[serde(with = "units::bytes")]
+    pub segment: u64,
 }
 
 /// What the node says of itself.

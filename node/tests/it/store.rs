@@ -15,7 +15,13 @@ use trine_replica::{Batch, Persistence, StoreError};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn storage() -> StorageSection {
-    StorageSection { cache: 1 << 20, memtable: 1 << 20, derived_flush: Duration::from_millis(50) }
+    StorageSection {
+        cache: 1 << 20,
+        memtable: 1 << 20,
+        derived_flush: Duration::from_millis(50),
+        delta_rows: 4096,
+        segment: 64 << 20,
+    }
 }
 
 struct NoLog;

@@ -1,4 +1,4 @@
-//! Becoming another program inside a region's network.
+//! Becoming another program inside a network namespace.
 //!
 //! The arena cannot set up its children between fork and exec without `unsafe`; so a child is this program first,
 //! does what is needed, and then replaces itself.

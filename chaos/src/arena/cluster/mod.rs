@@ -1,4 +1,4 @@
-//! The nodes of the arena: real processes of the real binary, each inside its region's network namespace.
+//! The nodes of the arena: real processes of the real binary, each inside a network namespace of its own.
 //!
 //! The files come from `trine up --prepare`, so that the arena has no second idea of how a cluster is made. A node
 //! is started through `trine-chaos enter`, which joins the namespace, asks the kernel to be killed when the arena
@@ -19,6 +19,7 @@ pub use layout::{Layout, NodeLayout};
 pub use process::{Process, State};
 
 use super::network::Network;
+use crate::plan::Nodes;
 
 /// How long a node may take to end by itself.
 pub const STOP_GRACE: Duration = Duration::from_secs(15);
@@ -29,7 +30,7 @@ const READY_POLL: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct Cluster {
     trine: PathBuf,
-    gossip: bool,
+    settings: Vec<(&'static str, String)>,
     layout: Layout,
     nodes: Vec<Process>,
 }
@@ -37,9 +38,9 @@ pub struct Cluster {
 impl Cluster {
     /// Takes charge of the nodes of a prepared directory; starts none.
     #[must_use]
-    pub fn new(trine: &Path, layout: Layout, gossip: bool) -> Self {
+    pub fn new(trine: &Path, layout: Layout, settings: &Nodes) -> Self {
         let nodes = layout.nodes.iter().cloned().map(Process::new).collect();
-        Self { trine: trine.to_owned(), gossip, layout, nodes }
+        Self { trine: trine.to_owned(), settings: environment(settings), layout, nodes }
     }
 
     /// Gives the nodes clocks that can be set wrong, from their next start on.
@@ -105,11 +106,10 @@ impl Cluster {
     /// # Errors
     /// When it runs already or cannot be started.
     pub fn start(&mut self, network: &Network, name: &str) -> anyhow::Result<()> {
-        let (trine, gossip) = (self.trine.clone(), self.gossip);
+        let (trine, settings) = (self.trine.clone(), self.settings.clone());
         let node = self.node(name)?;
-        let region = node.layout().region.clone();
-        let space = network.space(&region).with_context(|| format!("no network of {region}"))?;
-        node.start(&trine, space, gossip)
+        let space = network.space(name).with_context(|| format!("no network of {name}"))?;
+        node.start(&trine, space, &settings)
     }
 
     /// Starts all nodes that do not run.
@@ -185,4 +185,19 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// What nodes are told beyond their files.
+fn environment(settings: &Nodes) -> Vec<(&'static str, String)> {
+    let mut told = Vec::new();
+    if !settings.gossip {
+        told.push(("TRINE_CLUSTER__GOSSIP", "false".to_owned()));
+    }
+    if let Some(rows) = settings.delta_rows_max {
+        told.push(("TRINE_STORAGE__DELTA_ROWS", rows.to_string()));
+    }
+    if let Some(bytes) = settings.segment_bytes {
+        told.push(("TRINE_STORAGE__SEGMENT", format!("{bytes}B")));
+    }
+    told
 }

@@ -132,12 +132,12 @@ impl Process {
         self.state
     }
 
-    /// Starts it inside its region's network. Must be called on a thread that lives as long as the arena: the
+    /// Starts it inside its network. Must be called on a thread that lives as long as the arena: the
     /// kernel kills the node when the thread that started it ends.
     ///
     /// # Errors
     /// When it runs already or cannot be started.
-    pub fn start(&mut self, trine: &Path, space: &Space, gossip: bool) -> anyhow::Result<()> {
+    pub fn start(&mut self, trine: &Path, space: &Space, settings: &[(&str, String)]) -> anyhow::Result<()> {
         let name = &self.layout.name.clone();
         if self.state().is_alive() {
             bail!("{name} runs already");
@@ -151,9 +151,7 @@ impl Process {
         command.arg("enter").arg("--network").arg(space.path());
         command.arg("--die-with").arg(std::process::id().to_string());
         command.arg("--").arg(trine).arg("node").arg("--config").arg(&self.layout.config);
-        if !gossip {
-            command.env("TRINE_CLUSTER__GOSSIP", "false");
-        }
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
         if let Some(clock) = &mut self.clock {
             clock.start()?;
             command.envs(clock.environment());

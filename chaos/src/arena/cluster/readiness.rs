@@ -1,4 +1,4 @@
-//! Whether a node serves: `GET /readyz` on its own loopback, asked from inside its region's namespace.
+//! Whether a node serves: `GET /readyz` on its own loopback, asked from inside its namespace.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Whether the node answers 200.
 #[must_use]
 pub fn is_ready(network: &Network, node: &NodeLayout) -> bool {
-    let Some(space) = network.space(&node.region) else { return false };
+    let Some(space) = network.space(&node.name) else { return false };
     let Ok(address) = node.http.parse::<SocketAddr>() else { return false };
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

@@ -1,17 +1,18 @@
 //! The network between the regions: ours, in user space, because a kernel without netem is common.
 //!
 //! ```text
-//!   namespace us-east-1            router thread             namespace eu-west-1
-//!   nodes ── routes ── TUN ══fd══▶ shape, cut, ══fd══▶ TUN ── routes ── nodes
-//!   10.77.1.1 …                    delay queue               10.77.2.1 …
+//!   namespace us-east-1-a          router thread             namespace eu-west-1-b
+//!   node ─── routes ── TUN ══fd══▶ shape, cut, ══fd══▶ TUN ── routes ─── node
+//!   10.77.1.1                      delay queue               10.77.2.2
 //! ```
 //!
-//! A region is one network namespace. Whatever its nodes send beyond it leaves through a TUN device whose other
-//! end this process holds. One thread reads the IP packets, asks the pair's [`link`] what becomes of each (lost,
-//! doubled, late, too much for the bandwidth), keeps them in a [`queue`] until they are due, and writes them into
-//! the receiver's TUN. A cut drops packets, also those under way, and tells nobody: what a cut cable does.
+//! Each node is in a network namespace of its own, and so are the clients of each region. Whatever is sent there leaves
+//! through a TUN device whose other end this process holds. One thread reads the IP packets, asks the regions' [`link`] what
+//! becomes of each (lost, doubled, late, too much for the bandwidth), keeps them in a [`queue`] until they are due, and
+//! writes them into the receiver's TUN. A cut drops packets, also those under way, and tells nobody: what a cut cable does.
 //!
-//! Traffic within a region never reaches the router: it stays in its namespace, as fast as loopback.
+//! What nodes of one region send each other passes the router, too, without delay: only so can a node be cut off from its
+//! own region.
 //!
 //! Nothing needs to be cleaned up. A namespace lives while one of our file descriptors or a process in it does,
 //! so that also a killed arena leaves nothing behind.
@@ -31,7 +32,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use link::Shape;
-pub use map::{Map, RegionPlan};
+pub use map::{CLIENTS, Map, RegionPlan};
 pub use router::Router;
 pub use rules::{Cut, Direction, Rules};
 pub use space::Space;
@@ -72,8 +73,8 @@ impl Network {
         let map = Arc::new(Map::new(config)?);
         let mut spaces = Vec::new();
         let mut devices = Vec::new();
-        for site in map.sites() {
-            let (space, device) = Space::create(&map, site, config.mtu_bytes)?;
+        for port in map.ports() {
+            let (space, device) = Space::create(&map, port, config.mtu_bytes)?;
             spaces.push(space);
             devices.push(device);
         }
@@ -87,10 +88,10 @@ impl Network {
         &self.map
     }
 
-    /// The namespace of a region, or of the clients.
+    /// The namespace of a node, of a region's clients (by the region's name), or of the clients from outside.
     #[must_use]
-    pub fn space(&self, region: &str) -> Option<&Space> {
-        self.map.site(region).and_then(|site| self.spaces.get(site))
+    pub fn space(&self, name: &str) -> Option<&Space> {
+        self.map.port(name).and_then(|port| self.spaces.get(port))
     }
 
     /// The router: delays, losses, cuts, counts.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::map::CLIENTS;
 use super::{Cut, Network};
+use crate::plan::Topology;
 
 const PORT: u16 = 7999;
 const PAYLOAD_BYTES: usize = 200;
@@ -80,7 +81,8 @@ pub fn run(network: &Network, pings: usize, flood_packets: u64) -> anyhow::Resul
         let mut echoes = Vec::new();
         for place in places.iter().filter(|place| *place != CLIENTS) {
             let address = network.address(place, 0).context("a region without nodes")?;
-            let space = network.space(place).context("a region without network")?;
+            let node = Topology::node(place, 0);
+            let space = network.space(&node).context("a region without network")?;
             let echo = space.run(|| UdpSocket::bind((address, PORT)))?;
             echo.set_read_timeout(Some(Duration::from_millis(100)))?;
             echoes.push((place.clone(), SocketAddr::from((address, PORT))));
@@ -110,9 +112,9 @@ fn measure(
     let [(first, _), (_, second), ..] = echoes else { anyhow::bail!("two regions at least are needed") };
     let flood = if flood_packets > 0 { Some(pour(network, first, *second, flood_packets, counted)?) } else { None };
     let socket = socket_in(network, first)?;
-    network.router().cut(Cut { region: first.clone(), ..Cut::default() })?;
+    network.router().cut(Cut { places: vec![first.clone()], ..Cut::default() })?;
     let crossed_cut = volley(&socket, *second, 10)?;
-    network.router().heal(None);
+    network.router().heal(None)?;
     let crossed_heal = volley(&socket, *second, 10)?;
     Ok(Report { round_trips, flood, crossed_cut, crossed_heal })
 }

@@ -79,7 +79,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts the thread over the places' devices, in the map's order.
+    /// Starts the thread over the ports' devices, in the map's order.
     ///
     /// # Errors
     /// When there is no thread or pipe to be had.
@@ -119,12 +119,15 @@ impl Router {
 
     /// Takes one cut back; see [`Rules::mend`].
     pub fn mend(&self, number: u64) {
-        self.change(|map, rules| rules.mend(map, number));
+        self.change(|_, rules| rules.mend(number));
     }
 
     /// Heals; see [`Rules::heal`].
-    pub fn heal(&self, region: Option<&str>) -> usize {
-        self.change(|map, rules| rules.heal(map, region))
+    ///
+    /// # Errors
+    /// When the place does not exist.
+    pub fn heal(&self, place: Option<&str>) -> anyhow::Result<usize> {
+        self.change(|map, rules| rules.heal(map, place))
     }
 
     /// The rules as they stand.
@@ -154,8 +157,8 @@ impl Drop for Router {
 /// A packet under way.
 #[derive(Debug)]
 struct Packet {
-    from: u8,
-    to: u8,
+    from: u16,
+    to: u16,
     bytes: Vec<u8>,
 }
 
@@ -178,8 +181,9 @@ struct Work {
 impl Work {
     fn new(shared: Arc<Shared>, devices: Vec<File>, stopped: OwnedFd, mtu_bytes: u16, seed: u64) -> Self {
         let rules = shared.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sites = shared.map.sites().len();
         Self {
-            links: vec![Link::default(); devices.len() * devices.len()],
+            links: vec![Link::default(); sites * sites],
             shared,
             devices,
             stopped,
@@ -270,15 +274,16 @@ impl Work {
 
     /// Decides what becomes of a packet.
     fn decide(&mut self, from: usize, bytes: Vec<u8>) {
-        let Some((source, target)) = addresses(&bytes) else { return self.drop_unroutable(bytes) };
+        let Some(target) = target(&bytes) else { return self.drop_unroutable(bytes) };
         let Some(to) = self.shared.map.of_address(target) else { return self.drop_unroutable(bytes) };
         let now_ns = self.shared.now_ns();
-        if self.rules.is_cut(from, to, source, target, now_ns) {
+        if self.rules.is_cut(from, to, now_ns) {
             self.counts.cut += 1;
             return self.spare.push(bytes);
         }
-        let link = &mut self.links[from * self.devices.len() + to];
-        match link.pass(self.rules.shape(from, to), now_ns, bytes.len(), &mut self.chance) {
+        let (a, b) = (self.shared.map.ports()[from].site, self.shared.map.ports()[to].site);
+        let link = &mut self.links[a * self.shared.map.sites().len() + b];
+        match link.pass(self.rules.shape(a, b), now_ns, bytes.len(), &mut self.chance) {
             Verdict::Arrives { at_ns, again_ns } => {
                 let double = again_ns.map(|at| (at, bytes.clone()));
                 self.enqueue(at_ns, from, to, bytes);
@@ -298,8 +303,8 @@ impl Work {
     }
 
     fn enqueue(&mut self, at_ns: u64, from: usize, to: usize, bytes: Vec<u8>) {
-        // Places are fewer than 256: their number comes from one byte of an address.
-        let packet = Packet { from: from as u8, to: to as u8, bytes };
+        // Their numbers come from two bytes of an address.
+        let packet = Packet { from: from as u16, to: to as u16, bytes };
         if let Err(packet) = self.queue.push(at_ns, packet) {
             self.counts.overflowed += 1;
             self.spare.push(packet.bytes);
@@ -311,8 +316,7 @@ impl Work {
         let now_ns = self.shared.now_ns();
         while let Some(packet) = self.queue.pop(now_ns) {
             let (from, to) = (usize::from(packet.from), usize::from(packet.to));
-            let (source, target) = addresses(&packet.bytes).unwrap_or_default();
-            if self.rules.is_cut(from, to, source, target, now_ns) {
+            if self.rules.is_cut(from, to, now_ns) {
                 self.counts.cut += 1;
             } else if write(&self.devices[to], &packet.bytes).is_ok() {
                 self.counts.delivered += 1;
@@ -343,12 +347,12 @@ impl Work {
     }
 }
 
-/// The source and target of an IPv4 packet.
-fn addresses(packet: &[u8]) -> Option<([u8; 4], [u8; 4])> {
+/// Where an IPv4 packet goes.
+fn target(packet: &[u8]) -> Option<[u8; 4]> {
     if packet.len() < 20 || packet[0] >> 4 != 4 {
         return None;
     }
-    Some((packet[12..16].try_into().ok()?, packet[16..20].try_into().ok()?))
+    packet[16..20].try_into().ok()
 }
 
 #[cfg(test)]
@@ -356,14 +360,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packet_names_its_ends() {
+    fn a_packet_names_where_it_goes() {
         let mut packet = [0; 20];
         packet[0] = 0x45;
-        packet[12..16].copy_from_slice(&[10, 77, 1, 2]);
         packet[16..20].copy_from_slice(&[10, 77, 2, 1]);
-        assert_eq!(addresses(&packet), Some(([10, 77, 1, 2], [10, 77, 2, 1])));
+        assert_eq!(target(&packet), Some([10, 77, 2, 1]));
         packet[0] = 0x60;
-        assert_eq!(addresses(&packet), None, "IPv6 has no way here");
-        assert_eq!(addresses(&packet[..19]), None);
+        assert_eq!(target(&packet), None, "IPv6 has no way here");
+        assert_eq!(target(&packet[..19]), None);
     }
 }

@@ -1,9 +1,9 @@
-//! What the network does at the moment: a shape per direction between two places, and what is cut.
+//! What the network does at the moment: a shape per direction between two sites, and what is cut.
 //!
-//! A cut names two sets of places and a direction, or one node's address. It can flap: open and closed in turns of
-//! one period each, beginning with closed, as a pure function of time.
+//! A cut names two sets of ports and a direction. It can flap: open and closed in turns of one period each, beginning with
+//! closed, as a pure function of time.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,28 +18,66 @@ pub enum Direction {
     /// Both.
     #[default]
     Both,
-    /// What goes into the place named first is dropped.
+    /// What goes to what is cut off is dropped.
     In,
-    /// What comes out of the place named first is dropped.
+    /// What comes from what is cut off is dropped.
     Out,
 }
 
-/// One cut.
+/// One cut. Names are those of [`Map::named`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cut {
-    /// The place that is cut off.
-    pub region: String,
-    /// From whom; empty: from all other regions.
+    /// What is cut off; among themselves these still reach each other.
+    pub places: Vec<String>,
+    /// From whom; empty: from all other nodes, and a region also from the other regions' clients.
     pub from: Vec<String>,
-    /// From the clients, too.
+    /// From all clients, too.
     pub clients: bool,
-    /// Only this node of the place, by its address.
-    pub node: Option<Ipv4Addr>,
     /// Which direction.
     pub direction: Direction,
     /// Closed for so long, then open for as long, and so on; none: closed until healed.
     pub flap: Option<Duration>,
+}
+
+impl Cut {
+    /// The directions between ports that it closes.
+    ///
+    /// # Errors
+    /// When a name stands for nothing.
+    fn pairs(&self, map: &Map) -> anyhow::Result<BTreeSet<(usize, usize)>> {
+        let named = |names: &[String]| -> anyhow::Result<BTreeSet<usize>> {
+            let ports = names.iter().map(|name| map.named(name)).collect::<anyhow::Result<Vec<_>>>()?;
+            Ok(ports.concat().into_iter().collect())
+        };
+        let (inside, from) = (named(&self.places)?, named(&self.from)?);
+        let only_clients = inside.iter().all(|port| map.is_callers(*port));
+        let whole_region = self.places.iter().any(|name| map.site(name).is_some());
+        let outside = |port: &usize| {
+            let client = map.is_callers(*port);
+            !inside.contains(port)
+                && if client && self.clients {
+                    true
+                } else if !from.is_empty() {
+                    from.contains(port)
+                } else {
+                    // Other regions' clients are beyond the ocean, those from outside are not.
+                    !client || (whole_region && !only_clients && map.ports()[*port].name != CLIENTS)
+                }
+        };
+        let mut pairs = BTreeSet::new();
+        for other in (0..map.ports().len()).filter(outside) {
+            for port in &inside {
+                if self.direction != Direction::In {
+                    pairs.insert((*port, other));
+                }
+                if self.direction != Direction::Out {
+                    pairs.insert((other, *port));
+                }
+            }
+        }
+        Ok(pairs)
+    }
 }
 
 /// The state of one direction's gate.
@@ -66,32 +104,26 @@ impl Gate {
     }
 }
 
-/// A node that is cut off from some places.
+/// A cut that stands.
 #[derive(Debug, Clone)]
-struct NodeCut {
-    address: Ipv4Addr,
-    direction: Direction,
-    from: Vec<usize>,
+struct Standing {
+    number: u64,
+    cut: Cut,
+    pairs: BTreeSet<(usize, usize)>,
     gate: Gate,
 }
 
 /// All rules at a moment.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    places: usize,
+    sites: usize,
+    ports: usize,
+    /// From site to site.
     shapes: Vec<Shape>,
+    /// From port to port.
     gates: Vec<Gate>,
-    nodes: Vec<NodeCut>,
     cuts: Vec<Standing>,
     next: u64,
-}
-
-/// A cut that stands.
-#[derive(Debug, Clone)]
-struct Standing {
-    number: u64,
-    cut: Cut,
-    since_ns: u64,
 }
 
 /// The one-way delay between two regions by default.
@@ -117,58 +149,64 @@ impl Rules {
             .iter()
             .flat_map(|a| names.iter().map(|b| Shape { delay: delay_between(a, b), ..Shape::default() }))
             .collect();
-        let places = names.len();
-        Self { places, shapes, gates: vec![Gate::Open; places * places], nodes: Vec::new(), cuts: Vec::new(), next: 0 }
+        let (sites, ports) = (names.len(), map.ports().len());
+        Self { sites, ports, shapes, gates: vec![Gate::Open; ports * ports], cuts: Vec::new(), next: 0 }
     }
 
-    /// How packets from one place to another behave.
+    /// How packets from one site to another behave; from a site to itself: within it.
     #[must_use]
     pub fn shape(&self, from: usize, to: usize) -> &Shape {
-        &self.shapes[from * self.places + to]
+        &self.shapes[from * self.sites + to]
     }
 
     /// The same, to be changed.
     pub fn shape_mut(&mut self, from: usize, to: usize) -> &mut Shape {
-        &mut self.shapes[from * self.places + to]
+        &mut self.shapes[from * self.sites + to]
     }
 
-    /// Whether a packet between two places and addresses is dropped now.
+    /// Whether a packet from one port to another is dropped now.
     #[must_use]
-    pub fn is_cut(&self, from: usize, to: usize, source: [u8; 4], target: [u8; 4], now_ns: u64) -> bool {
-        self.gates[from * self.places + to].is_closed(now_ns)
-            || self.nodes.iter().any(|cut| {
-                let node = cut.address.octets();
-                let out = cut.direction != Direction::In && node == source && cut.from.contains(&to);
-                let into = cut.direction != Direction::Out && node == target && cut.from.contains(&from);
-                (out || into) && cut.gate.is_closed(now_ns)
-            })
+    pub fn is_cut(&self, from: usize, to: usize, now_ns: u64) -> bool {
+        self.gates[from * self.ports + to].is_closed(now_ns)
     }
 
     /// Cuts; the cut's number.
     ///
     /// # Errors
-    /// When a place does not exist.
+    /// When a name stands for nothing.
     pub fn cut(&mut self, map: &Map, cut: Cut, now_ns: u64) -> anyhow::Result<u64> {
-        map.find(&cut.region)?;
-        cut.from.iter().try_for_each(|name| map.find(name).map(drop))?;
+        let pairs = cut.pairs(map)?;
+        let gate = cut.flap.map_or(Gate::Closed, |period| Gate::Flaps {
+            since_ns: now_ns,
+            period_ns: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
+        });
         self.next += 1;
-        self.cuts.push(Standing { number: self.next, cut, since_ns: now_ns });
-        self.close(map);
+        self.cuts.push(Standing { number: self.next, cut, pairs, gate });
+        self.close();
         Ok(self.next)
     }
 
     /// Takes one cut back, by its number.
-    pub fn mend(&mut self, map: &Map, number: u64) {
+    pub fn mend(&mut self, number: u64) {
         self.cuts.retain(|standing| standing.number != number);
-        self.close(map);
+        self.close();
     }
 
-    /// Takes back all cuts, or those that cut off this place; says how many.
-    pub fn heal(&mut self, map: &Map, region: Option<&str>) -> usize {
+    /// Takes back all cuts, or those that cut off this place or a part of it; says how many.
+    ///
+    /// # Errors
+    /// When the name stands for nothing.
+    pub fn heal(&mut self, map: &Map, place: Option<&str>) -> anyhow::Result<usize> {
         let before = self.cuts.len();
-        self.cuts.retain(|standing| region.is_some_and(|region| standing.cut.region != region));
-        self.close(map);
-        before - self.cuts.len()
+        let within = place.map(|place| map.named(place)).transpose()?;
+        let touches = |cut: &Cut| {
+            let Some(within) = &within else { return true };
+            let ports = cut.places.iter().filter_map(|name| map.named(name).ok()).flatten();
+            ports.into_iter().all(|port| within.contains(&port))
+        };
+        self.cuts.retain(|standing| !touches(&standing.cut));
+        self.close();
+        Ok(before - self.cuts.len())
     }
 
     /// The cuts that stand.
@@ -176,43 +214,17 @@ impl Rules {
         self.cuts.iter().map(|standing| &standing.cut)
     }
 
-    /// Recomputes the gates from the cuts.
-    fn close(&mut self, map: &Map) {
+    /// Recomputes the gates from the cuts. A closed gate stays closed when another cut flaps.
+    fn close(&mut self) {
         self.gates.fill(Gate::Open);
-        self.nodes.clear();
-        for Standing { cut, since_ns, .. } in &self.cuts {
-            let gate = cut.flap.map_or(Gate::Closed, |period| Gate::Flaps {
-                since_ns: *since_ns,
-                period_ns: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
-            });
-            let Some(region) = map.site(&cut.region) else { continue };
-            let named = |name: &str| match name {
-                CLIENTS => cut.clients || cut.from.iter().any(|from| from == CLIENTS),
-                _ => cut.from.is_empty() || cut.from.iter().any(|from| from == name),
-            };
-            let sites = map.sites().iter().enumerate();
-            let from: Vec<usize> =
-                sites.filter(|(other, site)| *other != region && named(&site.name)).map(|(other, _)| other).collect();
-            if let Some(address) = cut.node {
-                self.nodes.push(NodeCut { address, direction: cut.direction, from, gate });
-                continue;
-            }
-            for other in from {
-                if cut.direction != Direction::In {
-                    shut(&mut self.gates[region * self.places + other], gate);
-                }
-                if cut.direction != Direction::Out {
-                    shut(&mut self.gates[other * self.places + region], gate);
+        for standing in &self.cuts {
+            for (from, to) in &standing.pairs {
+                let gate = &mut self.gates[from * self.ports + to];
+                if *gate != Gate::Closed {
+                    *gate = standing.gate;
                 }
             }
         }
-    }
-}
-
-/// A closed gate stays closed when another cut flaps.
-fn shut(gate: &mut Gate, with: Gate) {
-    if *gate != Gate::Closed {
-        *gate = with;
     }
 }
 
@@ -221,28 +233,41 @@ mod tests {
     use super::super::{NetworkConfig, RegionPlan};
     use super::*;
 
-    const US: usize = 0;
-    const EU: usize = 1;
-    const AP: usize = 2;
-    const CLIENT: usize = 3;
-
     fn world() -> (Map, Rules) {
         let regions = ["us-east-1", "eu-west-1", "ap-southeast-1"]
-            .map(|name| RegionPlan { name: name.into(), nodes: 3 })
+            .map(|name| RegionPlan { name: name.into(), nodes: 2 })
             .to_vec();
         let map = Map::new(&NetworkConfig { regions, ..NetworkConfig::default() }).expect("it fits");
         let rules = Rules::new(&map);
         (map, rules)
     }
 
-    /// The closed directions at a time, as `us>eu`.
-    fn closed(rules: &Rules, now_ns: u64) -> String {
-        let names = ["us", "eu", "ap", "cl"];
+    fn off(places: &[&str]) -> Cut {
+        Cut { places: places.iter().map(|place| (*place).to_owned()).collect(), ..Cut::default() }
+    }
+
+    fn from(places: &[&str], cut: Cut) -> Cut {
+        Cut { from: places.iter().map(|place| (*place).to_owned()).collect(), ..cut }
+    }
+
+    /// The closed directions at a time, as `us>eu` (nodes: `us1`, clients: `us*`); a site stands for all of its ports.
+    fn closed(map: &Map, rules: &Rules, now_ns: u64) -> String {
+        let sites = [("us", "us-east-1"), ("eu", "eu-west-1"), ("ap", "ap-southeast-1"), ("cl", CLIENTS)];
+        let short = |port: usize| {
+            let (site, _) = sites[map.ports()[port].site];
+            let name = &map.ports()[port].name;
+            match name.rsplit_once('-').map(|(_, last)| last) {
+                Some("a") => format!("{site}1"),
+                Some("b") => format!("{site}2"),
+                _ if name == CLIENTS => site.to_owned(),
+                _ => format!("{site}*"),
+            }
+        };
         let mut text = Vec::new();
-        for (from, a) in names.iter().enumerate() {
-            for (to, b) in names.iter().enumerate() {
-                if rules.is_cut(from, to, [0; 4], [0; 4], now_ns) {
-                    text.push(format!("{a}>{b}"));
+        for from in 0..map.ports().len() {
+            for to in 0..map.ports().len() {
+                if rules.is_cut(from, to, now_ns) {
+                    text.push(format!("{}>{}", short(from), short(to)));
                 }
             }
         }
@@ -253,70 +278,72 @@ mod tests {
     fn regions_lie_an_ocean_apart() {
         let (_, rules) = world();
         let ms = |from, to| rules.shape(from, to).delay.as_millis();
-        assert_eq!((ms(US, EU), ms(AP, US), ms(EU, AP), ms(CLIENT, AP)), (38, 110, 80, 0));
+        assert_eq!((ms(0, 1), ms(2, 0), ms(1, 2), ms(3, 2), ms(1, 1)), (38, 110, 80, 0, 0));
         assert_eq!(delay_between("mars-1", "us-east-1").as_millis(), 60);
     }
 
     #[test]
-    fn a_split_cuts_off_a_region_from_the_others_and_not_from_its_clients() {
+    fn a_split_cuts_a_region_with_its_clients_off_from_the_others_and_not_from_clients_outside() {
         let (map, mut rules) = world();
-        rules.cut(&map, Cut { region: "eu-west-1".into(), ..Cut::default() }, 0).expect("a region");
-        assert_eq!(closed(&rules, 0), "us>eu eu>us eu>ap ap>eu");
-        assert_eq!(rules.heal(&map, None), 1);
-        assert_eq!(closed(&rules, 0), "");
+        rules.cut(&map, from(&["us-east-1"], off(&["eu-west-1"])), 0).expect("regions");
+        assert_eq!(
+            closed(&map, &rules, 0),
+            "us1>eu1 us1>eu2 us1>eu* us2>eu1 us2>eu2 us2>eu* us*>eu1 us*>eu2 us*>eu* \
+             eu1>us1 eu1>us2 eu1>us* eu2>us1 eu2>us2 eu2>us* eu*>us1 eu*>us2 eu*>us*"
+        );
+        rules.heal(&map, None).expect("all");
+        rules.cut(&map, off(&["eu-west-1"]), 0).expect("a region");
+        let all = closed(&map, &rules, 0);
+        assert_eq!(all.split(' ').count(), 2 * 3 * 6, "{all}");
+        assert!(!all.contains("cl") && !all.contains("eu1>eu2"), "{all}");
+        assert_eq!(rules.heal(&map, None).expect("all"), 1);
+        assert_eq!(closed(&map, &rules, 0), "");
     }
 
     #[test]
-    fn cuts_can_be_partial_one_way_and_flapping() {
+    fn cuts_can_be_one_way_and_flapping() {
         let (map, mut rules) = world();
-        let cut = Cut {
-            region: "eu-west-1".into(),
-            from: vec!["us-east-1".into()],
-            direction: Direction::Out,
-            flap: Some(Duration::from_nanos(100)),
-            ..Cut::default()
-        };
-        rules.cut(&map, cut, 1000).expect("a region");
-        assert_eq!(closed(&rules, 1050), "eu>us");
-        assert_eq!(closed(&rules, 1150), "");
-        assert_eq!(closed(&rules, 1250), "eu>us");
+        let flap = Some(Duration::from_nanos(100));
+        let cut = Cut { direction: Direction::Out, flap, ..from(&["us-east-1-a"], off(&["eu-west-1-a"])) };
+        rules.cut(&map, cut, 1000).expect("nodes");
+        assert_eq!(closed(&map, &rules, 1050), "eu1>us1");
+        assert_eq!(closed(&map, &rules, 1150), "");
+        assert_eq!(closed(&map, &rules, 1250), "eu1>us1");
     }
 
     #[test]
-    fn two_cuts_heal_one_by_one() {
+    fn cuts_heal_one_by_one() {
         let (map, mut rules) = world();
-        rules.cut(&map, Cut { region: "eu-west-1".into(), ..Cut::default() }, 0).expect("a region");
-        rules.cut(&map, Cut { region: "ap-southeast-1".into(), ..Cut::default() }, 0).expect("a region");
-        assert_eq!(rules.heal(&map, Some("eu-west-1")), 1);
-        assert_eq!(closed(&rules, 0), "us>ap eu>ap ap>us ap>eu");
-        assert!(rules.cut(&map, Cut { region: "mars".into(), ..Cut::default() }, 0).is_err());
+        let first = rules.cut(&map, off(&["eu-west-1"]), 0).expect("a region");
+        rules.cut(&map, off(&["ap-southeast-1-a"]), 0).expect("a node");
+        rules.cut(&map, off(&["us-east-1"]), 0).expect("a region");
+        assert_eq!(rules.heal(&map, Some("us-east-1")).expect("a region"), 1);
+        rules.mend(first);
+        assert_eq!(closed(&map, &rules, 0).split(' ').count(), 2 * 5);
+        assert_eq!(rules.heal(&map, Some("ap-southeast-1")).expect("a region"), 1, "a node of it, too");
+        assert!(rules.heal(&map, Some("mars")).is_err() && rules.cut(&map, off(&["mars"]), 0).is_err());
     }
 
     #[test]
-    fn one_node_can_be_cut_off_by_its_address() {
+    fn a_node_is_cut_off_from_its_own_region_too_and_its_clients_still_reach_it() {
         let (map, mut rules) = world();
-        let (node, us, other, client) = ([10, 77, 2, 1], [10, 77, 1, 1], [10, 77, 2, 2], [10, 77, 254, 1]);
-        let cut = Cut { region: "eu-west-1".into(), node: Some(node.into()), ..Cut::default() };
-        rules.cut(&map, cut.clone(), 0).expect("a region");
-        assert!(rules.is_cut(EU, US, node, us, 0) && rules.is_cut(AP, EU, [10, 77, 3, 1], node, 0));
-        assert!(!rules.is_cut(CLIENT, EU, client, node, 0), "its clients still reach it");
-        assert!(!rules.is_cut(EU, US, other, us, 0), "the node beside it is not cut off");
-        rules.heal(&map, None);
-        let cut = Cut { from: vec!["us-east-1".into()], direction: Direction::Out, clients: true, ..cut };
-        rules.cut(&map, cut, 0).expect("a region");
-        assert!(rules.is_cut(EU, US, node, us, 0) && rules.is_cut(EU, CLIENT, node, client, 0));
-        assert!(!rules.is_cut(US, EU, us, node, 0), "one way");
-        assert!(!rules.is_cut(EU, AP, node, [10, 77, 3, 1], 0), "not from there");
+        rules.cut(&map, Cut { direction: Direction::Out, ..off(&["eu-west-1-a"]) }, 0).expect("a node");
+        assert_eq!(closed(&map, &rules, 0), "eu1>us1 eu1>us2 eu1>eu2 eu1>ap1 eu1>ap2");
+        rules.heal(&map, None).expect("all");
+        rules.cut(&map, Cut { clients: true, direction: Direction::Out, ..off(&["eu-west-1-a"]) }, 0).expect("a node");
+        assert_eq!(closed(&map, &rules, 0), "eu1>us1 eu1>us2 eu1>us* eu1>eu2 eu1>eu* eu1>ap1 eu1>ap2 eu1>ap* eu1>cl");
+        rules.heal(&map, None).expect("all");
+        rules.cut(&map, off(&["eu-west-1-a", "eu-west-1-b"]), 0).expect("two nodes");
+        assert!(!closed(&map, &rules, 0).contains("eu1>eu2"), "they still reach each other");
     }
 
     #[test]
-    fn clients_can_be_cut_off_too_or_alone() {
+    fn clients_can_be_cut_off_alone() {
         let (map, mut rules) = world();
-        rules.cut(&map, Cut { region: "eu-west-1".into(), clients: true, ..Cut::default() }, 0).expect("a region");
-        assert_eq!(closed(&rules, 0), "us>eu eu>us eu>ap eu>cl ap>eu cl>eu");
-        rules.heal(&map, None);
-        let cut = Cut { region: "eu-west-1".into(), from: vec![CLIENTS.into()], ..Cut::default() };
-        rules.cut(&map, cut, 0).expect("a region");
-        assert_eq!(closed(&rules, 0), "eu>cl cl>eu");
+        rules.cut(&map, from(&["eu-west-1"], off(&["clients of eu-west-1"])), 0).expect("clients");
+        assert_eq!(closed(&map, &rules, 0), "eu1>eu* eu2>eu* eu*>eu1 eu*>eu2");
+        rules.heal(&map, None).expect("all");
+        rules.cut(&map, from(&[CLIENTS], off(&["eu-west-1"])), 0).expect("clients from outside");
+        assert_eq!(closed(&map, &rules, 0), "eu1>cl eu2>cl eu*>cl cl>eu1 cl>eu2 cl>eu*");
     }
 }

@@ -1,4 +1,4 @@
-//! One region's network namespace with its TUN device, and how to run something in it.
+//! One port's network namespace with its TUN device, and how to run something in it.
 //!
 //! A thread leaves the process's network namespace, sets the new one up, hands out its descriptor and ends. The
 //! namespace then lives by that descriptor.
@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::device::{Settings, open_tun};
 use super::limits::DEVICE_QUEUE_PACKETS;
-use super::map::{CLIENTS, Map, Site};
+use super::map::{CLIENTS, Map, Port};
 
 const DEVICE: &str = "trine0";
 const CLIENT_DEVICE: &str = "trine-clients";
@@ -27,27 +27,27 @@ pub struct Space {
 }
 
 impl Space {
-    /// Makes a place's namespace (clients stay in ours) and its device.
+    /// Makes a port's namespace (clients from outside stay in ours) and its device.
     ///
     /// # Errors
     /// When the kernel refuses something, with what it was.
-    pub fn create(map: &Map, site: &Site, mtu_bytes: u16) -> anyhow::Result<(Self, File)> {
+    pub fn create(map: &Map, port: &Port, mtu_bytes: u16) -> anyhow::Result<(Self, File)> {
         let [a, b] = map.prefix();
         let all = (Ipv4Addr::new(a, b, 0, 0), Ipv4Addr::new(255, 255, 0, 0));
         std::thread::scope(|scope| {
             scope
                 .spawn(|| -> anyhow::Result<(Self, File)> {
-                    let clients = site.name == CLIENTS;
+                    let clients = port.name == CLIENTS;
                     if !clients {
                         unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace")?;
                     }
-                    let device = set_up(site, all, mtu_bytes, clients)?;
+                    let device = set_up(port.address, all, mtu_bytes, clients)?;
                     let namespace = File::open("/proc/thread-self/ns/net").context("open the network namespace")?;
-                    Ok((Self { name: site.name.clone(), namespace }, device))
+                    Ok((Self { name: port.name.clone(), namespace }, device))
                 })
                 .join()
-                .map_err(|_| anyhow::anyhow!("the thread that sets up {} panicked", site.name))?
-                .with_context(|| format!("set up the network of {}", site.name))
+                .map_err(|_| anyhow::anyhow!("the thread that sets up {} panicked", port.name))?
+                .with_context(|| format!("set up the network of {}", port.name))
         })
     }
 
@@ -61,6 +61,15 @@ impl Space {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()).into()
+    }
+
+    /// A way in, for threads that are to stay there.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn door(&self) -> anyhow::Result<Door> {
+        let namespace = self.namespace.try_clone().with_context(|| format!("the network of {}", self.name))?;
+        Ok(Door { namespace })
     }
 
     /// Runs `body` on a thread inside the namespace and waits for it. Sockets made there stay there.
@@ -81,16 +90,29 @@ impl Space {
     }
 }
 
-/// The device, its addresses and routes, in the calling thread's namespace.
-fn set_up(site: &Site, all: (Ipv4Addr, Ipv4Addr), mtu_bytes: u16, clients: bool) -> anyhow::Result<File> {
+/// A way into a network namespace.
+#[derive(Debug)]
+pub struct Door {
+    namespace: File,
+}
+
+impl Door {
+    /// Takes the calling thread in, for good.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn enter(&self) -> io::Result<()> {
+        Ok(setns(self.namespace.as_fd(), CloneFlags::CLONE_NEWNET)?)
+    }
+}
+
+/// The device, its address and routes, in the calling thread's namespace.
+fn set_up(address: Ipv4Addr, all: (Ipv4Addr, Ipv4Addr), mtu_bytes: u16, clients: bool) -> anyhow::Result<File> {
     let name = if clients { CLIENT_DEVICE } else { DEVICE };
     let device = open_tun(name)?;
     let settings = Settings::open()?;
     let single = Ipv4Addr::BROADCAST;
-    settings.set_address(name, site.caller, single)?;
-    for (number, address) in site.addresses.iter().enumerate() {
-        settings.set_address(&format!("{name}:{number}"), *address, single)?;
-    }
+    settings.set_address(name, address, single)?;
     settings.set_sizes(name, mtu_bytes, DEVICE_QUEUE_PACKETS)?;
     settings.set_up(name)?;
     if clients {

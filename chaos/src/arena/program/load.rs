@@ -1,18 +1,21 @@
 //! A workload's clients against real nodes: each asks what its generator says, when it is due, until told to stop.
 //!
 //! Retries are off, so that a call is one attempt. A client talks to one node at a time, by name; when that one does not
-//! answer it goes to another of its region, as a user's client would, and takes its session along.
+//! answer it goes to another of its region, as a user's client would, and takes its session along. Where a session goes to
+//! another region, its user does: the call is made from there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use trine_client::{CallOptions, Client as Connection, ClientError, Session};
 
+use super::places::Places;
 use crate::arena::cluster::Layout;
 use crate::chance::Chance;
 use crate::history::{Call, Known, Outcome, Recorder};
@@ -54,7 +57,13 @@ impl Load {
     ///
     /// # Errors
     /// When a client cannot be built.
-    pub fn start(layout: &Layout, workload: &Workload, seed: u64, recorder: &Recorder) -> anyhow::Result<Self> {
+    pub fn start(
+        layout: &Layout,
+        places: &Places,
+        workload: &Workload,
+        seed: u64,
+        recorder: &Recorder,
+    ) -> anyhow::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut clients = JoinSet::new();
         let all = Client::all(workload, topology(layout));
@@ -67,7 +76,8 @@ impl Load {
             }
             let chance = Chance::new(seed ^ ((client.number as u64 + 1) << 24));
             let (recorder, session) = (recorder.clone(), Session::new());
-            let worker = Worker { client, connections, session, chance, recorder, every };
+            let places = places.handles();
+            let worker = Worker { client, connections, places, session, chance, recorder, every };
             clients.spawn(worker.work(stopped.clone()));
         }
         Ok(Self { stop, clients })
@@ -113,6 +123,7 @@ pub async fn ask(recorder: &Recorder, connection: &Connection, session: Session,
 struct Worker {
     client: Client,
     connections: BTreeMap<String, Connection>,
+    places: BTreeMap<String, Handle>,
     session: Session,
     chance: Chance,
     recorder: Recorder,
@@ -156,7 +167,8 @@ impl Worker {
         let next = self.client.next(&mut self.chance);
         let Some(connection) = self.connections.get(&next.node).cloned() else { return };
         let (recorder, session, number) = (self.recorder.clone(), self.session.clone(), self.client.number);
-        open.spawn(async move { ask(&recorder, &connection, session, number, &next).await });
+        let place = self.places.get(&next.region).cloned().unwrap_or_else(Handle::current);
+        open.spawn_on(async move { ask(&recorder, &connection, session, number, &next).await }, &place);
     }
 
     /// Takes a call in that has ended; says whether it failed.

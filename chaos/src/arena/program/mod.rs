@@ -7,6 +7,8 @@ pub mod agreement;
 pub mod evidence;
 pub mod load;
 pub mod partition;
+pub mod places;
 pub mod rounds;
 
 pub use load::Load;
+pub use places::Places;

@@ -10,6 +10,7 @@ use trine_protocol::{Consistency, View};
 use super::agreement;
 use super::evidence::read_disks;
 use super::load::{Load, pinned};
+use super::places::Places;
 use crate::arena::Arena;
 use crate::arena::network::Cut;
 use crate::check::{Evidence, Happened, Violation, judge};
@@ -84,16 +85,16 @@ pub async fn run(arena: &mut Arena, plan: &Plan) -> anyhow::Result<(Summary, Evi
     let outer = pinned(&layout.client, &outside.libp2p)?;
 
     let recorder = Recorder::default();
-    let load = Load::start(&layout, &plan.workload, plan.seed, &recorder)?;
+    let load = Load::start(&layout, &Places::outside(), &plan.workload, plan.seed, &recorder)?;
     tokio::time::sleep(plan.before).await;
     let cut_ns = recorder.now_ns();
-    arena.network().router().cut(Cut { region: plan.region.clone(), ..Cut::default() })?;
+    arena.network().router().cut(Cut { places: vec![plan.region.clone()], ..Cut::default() })?;
     tokio::time::sleep(plan.cut).await;
     // The clients end before the heal: what is seen to cross later was written during the cut.
     load.finish().await?;
     let watch_out = Watch::begin(&inner, &outer, &plan.region).await?;
     let watch_in = Watch::begin(&outer, &inner, &outside.region).await?;
-    arena.network().router().heal(None);
+    arena.network().router().heal(None)?;
     let (healed, healed_ns) = (Instant::now(), recorder.now_ns());
     let (first_out, first_in, agreed) = tokio::join!(
         watch_out.wait_above(healed, plan.patience),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::agreement;
 use super::evidence::read_disks;
 use super::load::Load;
+use super::places::Places;
 use crate::arena::Arena;
 use crate::arena::digest::Report;
 use crate::arena::disk::loss::{Forgotten, Loss};
@@ -87,7 +88,7 @@ pub async fn run(
 ) -> anyhow::Result<(Summary, Evidence, Report)> {
     let recorder = Recorder::default();
     let layout = arena.cluster().layout().clone();
-    let load = Load::start(&layout, &plan.workload, plan.seed, &recorder)?;
+    let load = Load::start(&layout, &Places::outside(), &plan.workload, plan.seed, &recorder)?;
     let mut chance = Chance::new(plan.seed);
     let (mut ready_ms, mut faults) = (Vec::new(), Vec::new());
     let names = arena.cluster().names();

@@ -13,6 +13,7 @@ use trine_protocol::{Consistency, Durability, Edit, View};
 
 use super::{of_region, regions};
 use crate::arena::cluster::Layout;
+use crate::arena::program::Places;
 use crate::arena::program::load::pinned;
 use crate::history::Recorder;
 use crate::report::Lag;
@@ -38,7 +39,7 @@ pub struct Canaries {
 ///
 /// # Errors
 /// When a client cannot be built.
-pub fn start(layout: &Layout, recorder: &Recorder) -> anyhow::Result<Canaries> {
+pub fn start(layout: &Layout, places: &Places, recorder: &Recorder) -> anyhow::Result<Canaries> {
     let (stop, stopped) = watch::channel(false);
     let mut canaries = Canaries { stop, writers: JoinSet::new(), readers: JoinSet::new() };
     let regions = regions(&layout.nodes);
@@ -48,8 +49,10 @@ pub fn start(layout: &Layout, recorder: &Recorder) -> anyhow::Result<Canaries> {
         let nodes = Nodes { clients: clients.collect::<anyhow::Result<_>>()?, at: 0 };
         let others = grown.iter().filter(|(other, _)| other != region).cloned().collect();
         let (name, recorder) = (region.clone(), recorder.clone());
-        canaries.writers.spawn(write(nodes.clone(), name.clone(), Arc::clone(own), recorder.clone(), stopped.clone()));
-        canaries.readers.spawn(read(nodes, name, others, recorder, stopped.clone()));
+        let place = places.of(region);
+        let writes = write(nodes.clone(), name.clone(), Arc::clone(own), recorder.clone(), stopped.clone());
+        canaries.writers.spawn_on(writes, &place);
+        canaries.readers.spawn_on(read(nodes, name, others, recorder, stopped.clone()), &place);
     }
     Ok(canaries)
 }

@@ -19,7 +19,7 @@ use crate::chance::Chance;
 use crate::check::{Did, Happened, NodeEvent};
 use crate::history::Recorder;
 use crate::plan::{Inject, Occurrence, Plan, Spot, Target, Way};
-use crate::units::Offset;
+use crate::units::{Offset, show_time};
 
 /// How long a leader sleeps at most, until another leads.
 const DEPOSED_MAX: Duration = Duration::from_secs(10);
@@ -176,10 +176,11 @@ impl Faults {
         let all = || nodes.to_vec();
         match inject {
             Inject::Split { way, flap, .. } => {
-                let [target, from @ ..] = spots else { bail!("nobody is named") };
-                let cut = arena.network().router().cut(cut(target, from, *way, *flap)?)?;
-                let from: Vec<String> = from.iter().map(|spot| format!("{spot:?}")).collect();
-                Ok((Happening::Cuts(vec![cut]), [format!("{way:?}").to_lowercase(), from.join(", ")].join(" ")))
+                let cut = cut(spots, *way, *flap);
+                let from = if cut.from.is_empty() { String::new() } else { format!(" from {}", cut.from.join(", ")) };
+                let flap = flap.map(|flap| format!(", flapping every {}", show_time(flap))).unwrap_or_default();
+                let detail = format!("{}{from}{flap}", format!("{way:?}").to_lowercase());
+                Ok((Happening::Cut(arena.network().router().cut(cut)?), detail))
             }
             Inject::Link { one_way, .. } => {
                 let (pairs, change) = (pairs(arena, spots, *one_way)?, reshape(inject));
@@ -320,7 +321,7 @@ impl Faults {
         let Some((happening, at)) = self.going_on.remove(&number) else { return Ok(()) };
         self.happened[at].until_ns = Some(self.recorder.now_ns());
         match &happening {
-            Happening::Cuts(cuts) => cuts.iter().for_each(|cut| arena.network().router().mend(*cut)),
+            Happening::Cut(cut) => arena.network().router().mend(*cut),
             Happening::Link { .. } => self.reshape(arena, None),
             Happening::Asleep(nodes) => nodes.iter().try_for_each(|node| wake(arena, node))?,
             Happening::Deposed { node, .. } => wake(arena, node)?,
@@ -408,7 +409,7 @@ impl Faults {
         for number in self.going_on.keys().copied().collect::<Vec<_>>() {
             self.end(arena, number).await?;
         }
-        arena.network().router().heal(None);
+        arena.network().router().heal(None)?;
         for name in arena.cluster().names() {
             if let Ok(clock) = arena.parts().0.node(&name)?.clock() {
                 clock.set(Skew::True)?;
@@ -436,18 +437,21 @@ impl Faults {
     }
 }
 
-fn cut(target: &Spot, from: &[Spot], way: Way, flap: Option<Duration>) -> anyhow::Result<Cut> {
-    let region = |spot: &Spot| match spot {
-        Spot::Region(region) => Ok(region.clone()),
-        other => bail!("a split of {other:?}"),
-    };
+/// The cut that takes the first spot off the others, or off all.
+fn cut(spots: &[Spot], way: Way, flap: Option<Duration>) -> Cut {
     let direction = match way {
         Way::Both => Direction::Both,
         Way::In => Direction::In,
         Way::Out => Direction::Out,
     };
-    let from = from.iter().map(region).collect::<anyhow::Result<_>>()?;
-    Ok(Cut { region: region(target)?, from, direction, flap, ..Cut::default() })
+    let mut names = spots.iter().map(|spot| match spot {
+        Spot::Region(region) => vec![region.clone()],
+        Spot::Nodes(nodes) => nodes.clone(),
+        Spot::Clients(None) => vec!["clients".to_owned()],
+        Spot::Clients(Some(region)) => vec![format!("clients of {region}")],
+    });
+    let places = names.next().unwrap_or_default();
+    Cut { places, from: names.flatten().collect(), clients: false, direction, flap }
 }
 
 /// The directions between two spots.
@@ -456,13 +460,14 @@ fn pairs(arena: &Arena, spots: &[Spot], one_way: bool) -> anyhow::Result<Vec<(us
     let places = |spot: &Spot| -> anyhow::Result<Vec<usize>> {
         match spot {
             Spot::Region(region) => Ok(vec![map.find(region)?]),
+            // All nodes, within regions too; clients from outside are the last.
             _ => Ok((0..map.sites().len() - 1).collect()),
         }
     };
     let [from, to] = spots else { bail!("a link has two ends") };
     let (from, to) = (places(from)?, places(to)?);
     let mut pairs = BTreeSet::new();
-    for (a, b) in from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b) {
+    for (a, b) in from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b))) {
         pairs.insert((a, b));
         if !one_way {
             pairs.insert((b, a));

@@ -7,8 +7,8 @@ use crate::units::Offset;
 /// A fault that goes on.
 #[derive(Debug)]
 pub enum Happening {
-    /// These cuts stand.
-    Cuts(Vec<u64>),
+    /// This cut stands.
+    Cut(u64),
     /// These directions behave in another way.
     Link {
         /// From place to place.
@@ -56,7 +56,7 @@ impl Happening {
             Self::Down(nodes) | Self::Asleep(nodes) | Self::Drift(nodes) => nodes,
             Self::Skew { nodes, .. } | Self::Disk { nodes, .. } => nodes,
             Self::Deposed { node, .. } => std::slice::from_ref(node),
-            Self::Cuts(_) | Self::Link { .. } | Self::Once => &[],
+            Self::Cut(_) | Self::Link { .. } | Self::Once => &[],
         }
     }
 }

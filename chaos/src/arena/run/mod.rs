@@ -27,7 +27,7 @@ use anyhow::Context;
 
 use super::Arena;
 use super::cluster::NodeLayout;
-use super::program::{Load, agreement};
+use super::program::{Load, Places, agreement};
 use crate::check::Evidence;
 use crate::history::Recorder;
 use crate::plan::Plan;
@@ -71,8 +71,9 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
     let layout = arena.cluster().layout().clone();
     let mut watch = Watch::start(&layout, &recorder)?;
     let mut faults = Faults::new(arena, plan, seed, &recorder);
-    let canaries = canary::start(&layout, &recorder)?;
-    let load = Load::start(&layout, &plan.workload, seed, &recorder)?;
+    let places = Places::in_regions(arena.network())?;
+    let canaries = canary::start(&layout, &places, &recorder)?;
+    let load = Load::start(&layout, &places, &plan.workload, seed, &recorder)?;
     let began_ns = recorder.now_ns();
     let since = |recorder: &Recorder| Duration::from_nanos(recorder.now_ns().saturating_sub(began_ns));
 
@@ -96,7 +97,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
     let nodes = faults.members(arena);
     let calm = async {
         load.finish().await?;
-        probe::until_answered(&layout.client, &nodes, plan, &recorder, healed_ns).await?;
+        probe::until_answered(&layout.client, &nodes, &places, plan, &recorder, healed_ns).await?;
         let patience = plan.bounds.converge_within + GRACE;
         let waited = Duration::from_nanos(recorder.now_ns().saturating_sub(healed_ns));
         // What does not agree in time is for the checkers to say.
@@ -116,12 +117,13 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         }
     };
     faults.members_changed().await?;
-    let mut clocks = watch.finish().await;
+    let (mut clocks, doubts) = watch.finish().await;
     arena.parts().0.stop_all().await.context("stop the nodes")?;
     tell(&Progress { phase: "judging", elapsed: since(&recorder), calls: recorder.ended(), wrong: Vec::new() });
     let (held, marks) = disks::read(&nodes, recorder.now_ns());
     clocks.extend(marks);
-    let (happened, events) = faults.told();
+    let (happened, mut events) = faults.told();
+    events.extend(doubts);
     let evidence = Evidence {
         history: recorder.history(),
         bounds: plan.bounds.clone(),

@@ -23,9 +23,6 @@ impl Needs {
     /// What of it the real arena cannot do.
     pub fn of(plan: &Plan, seed: u64) -> anyhow::Result<Self> {
         ensure!(plan.arenas.contains(&ArenaKind::Real), "{} is a plan for the simulator only", plan.name);
-        if plan.nodes.delta_rows_max.is_some() || plan.nodes.segment_bytes.is_some() {
-            bail!("{}: the daemon has no setting for `delta_rows_max` and `segment_bytes`", plan.name);
-        }
         let mut needs = Self::default();
         for occurrence in plan.timeline(seed) {
             let inject = &plan.faults[occurrence.fault].inject;
@@ -50,7 +47,8 @@ fn possible(inject: &Inject, plan: &Plan) -> anyhow::Result<()> {
     let kind = inject.kind();
     match inject {
         Inject::Proposals { .. } => bail!("{}: `{kind}` needs the simulator's model of a region's log", plan.name),
-        Inject::Split { .. } | Inject::Link { .. } => {
+        // Links have a shape by region.
+        Inject::Link { .. } => {
             for target in inject.targets() {
                 let whole = matches!(settled(target, plan), Spot::Region(_)) || *target == Target::All;
                 ensure!(

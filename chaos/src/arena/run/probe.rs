@@ -8,6 +8,7 @@ use trine_protocol::{Consistency, Durability};
 
 use super::{of_region, regions};
 use crate::arena::cluster::NodeLayout;
+use crate::arena::program::Places;
 use crate::arena::program::load::{ask, pinned};
 use crate::history::{Action, Edit, Recorder};
 use crate::plan::Plan;
@@ -25,6 +26,7 @@ const FIRST_CLIENT: usize = 1_000_000;
 pub async fn until_answered(
     identity: &std::path::Path,
     nodes: &[NodeLayout],
+    places: &Places,
     plan: &Plan,
     recorder: &Recorder,
     healed_ns: u64,
@@ -33,11 +35,12 @@ pub async fn until_answered(
     let due_ns = healed_ns.saturating_add(u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
     let mut asking = JoinSet::new();
     for (number, region) in regions(nodes).into_iter().enumerate() {
+        let region_name = region.clone();
         let clients = of_region(nodes, &region)
             .map(|node| Ok((node.name.clone(), pinned(identity, &node.libp2p)?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let (recorder, client, session) = (recorder.clone(), FIRST_CLIENT + number, Session::new());
-        asking.spawn(async move {
+        let ask_there = async move {
             let mut pause = tokio::time::interval(std::time::Duration::from_millis(50));
             let (mut appended, mut edited) = (false, false);
             for (attempt, (node, connection)) in clients.iter().cycle().enumerate() {
@@ -58,7 +61,8 @@ pub async fn until_answered(
                     recorder.push(call);
                 }
             }
-        });
+        };
+        asking.spawn_on(ask_there, &places.of(&region_name));
     }
     while let Some(ended) = asking.join_next().await {
         ended?;

@@ -14,7 +14,7 @@ use trine_protocol::reply::{RaftRole, StatusView};
 
 use crate::arena::cluster::{Layout, NodeLayout};
 use crate::arena::program::load::pinned;
-use crate::check::ClockMark;
+use crate::check::{ClockMark, Did, NodeEvent};
 use crate::history::Recorder;
 
 /// From one question to the next.
@@ -129,10 +129,15 @@ impl Watch {
         leaders.into_iter().map(|(region, (_, name))| (region, name)).collect()
     }
 
-    /// Asks no more; what the clocks said.
-    pub async fn finish(mut self) -> Vec<ClockMark> {
+    /// Asks no more; what the clocks said, and which nodes did not believe others' clocks.
+    pub async fn finish(mut self) -> (Vec<ClockMark>, Vec<NodeEvent>) {
         self.tasks.shutdown().await;
-        std::mem::take(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner).marks)
+        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = told.nodes.into_iter().filter(|(_, last)| last.stamps_held > 0).map(|(node, last)| {
+            let words = format!("held {} stamps that were too far ahead of its clock", last.stamps_held);
+            NodeEvent { node, at_ns: last.at_ns, what: Did::Tell, words }
+        });
+        (told.marks, held.collect())
     }
 }
 
