@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets a node's clock wrong in a running arena (`up --clocks`) for a while, then right again, and shows how many stamps the
 # others held meanwhile because they were too far ahead to be believed.
-# Usage: skew-clock.sh [NODE] [SKEW] [SECONDS]; SKEW is +5s, -2s or "drift 1.01". ARENA names the arena's directory,
+# Usage: skew-clock.sh [NODE] [SKEW] [SECONDS]; SKEW is +5s, -2s or drift=1.01. ARENA names the arena's directory,
 # TRINE_CHAOS and TRINE the programs.
 set -eu
 node=${1:-us-east-1-a}
@@ -20,8 +20,7 @@ held() {
     done
 }
 
-# shellcheck disable=SC2086 # a drift is two words
-"$chaos" skew "$node" $skew --data "$arena"
+"$chaos" skew "$node" "$skew" --data "$arena"
 trap '"$chaos" skew "$node" ok --data "$arena"' EXIT
 echo "the clock of $node is wrong by $skew for $seconds s"
 sleep "$seconds"

@@ -185,9 +185,9 @@ pub enum Ask {
         target: Target,
         /// The node
         node: String,
-        /// +500ms, -2s, "drift 1.01", or ok
-        #[arg(allow_hyphen_values = true, num_args = 1..=2)]
-        skew: Vec<String>,
+        /// +500ms, -2s, drift=1.01, or ok
+        #[arg(allow_hyphen_values = true)]
+        skew: String,
     },
     /// Start a node that does not run
     Start {
@@ -328,7 +328,7 @@ impl Ask {
             }
             Self::Disk { target, node, fault } => (target, Command::Disk { node, fault: fault.fault() }),
             Self::Skew { target, node, skew } => {
-                let skew = skew.join(" ").parse().map_err(anyhow::Error::msg)?;
+                let skew = skew.parse().map_err(anyhow::Error::msg)?;
                 (target, Command::Skew { node, skew })
             }
             Self::Start { target, node } => (target, Command::Start { node }),

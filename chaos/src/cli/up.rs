@@ -51,6 +51,9 @@ pub struct ArenaArgs {
     /// Give each node a clock that `trine-chaos skew` can set wrong (needs libfaketime)
     #[arg(long)]
     pub clocks: bool,
+    /// Keep the network to itself, so that other arenas can run beside it; clients must be started by `trine-chaos exec`
+    #[arg(long)]
+    pub private: bool,
     /// How long the nodes may take to be ready, in seconds
     #[arg(long, default_value_t = 60)]
     pub patience: u64,
@@ -71,7 +74,8 @@ impl ArenaArgs {
             clocks: self.clocks,
             joins: 0,
         };
-        Arena::new(&config, privilege::acquire()?)
+        let privilege = if self.private { privilege::acquire_private()? } else { privilege::acquire()? };
+        Arena::new(&config, privilege)
     }
 
     /// Starts all nodes and waits for them.
@@ -179,8 +183,8 @@ fn announce(arena: &Arena, took: Duration) {
     }
     eprintln!("  identity for clients: {}", arena.cluster().layout().client.display());
     let data = arena.directory().display();
-    if arena.privilege() == Privilege::UserNamespace {
-        eprintln!("in a private namespace: reach them with trine-chaos exec --data {data} us-east-1 -- COMMAND");
+    if arena.privilege() != Privilege::Machine {
+        eprintln!("in a private namespace: reach them with trine-chaos exec --data {data} _client -- COMMAND");
     }
     eprintln!("trine-chaos split REGION --data {data} cuts a region off; Ctrl-C ends everything");
 }

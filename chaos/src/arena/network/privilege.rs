@@ -15,7 +15,9 @@ use nix::unistd::{getegid, geteuid};
 pub enum Privilege {
     /// The machine's own: clients outside reach the nodes.
     Machine,
-    /// A user namespace: clients must be started by `trine-chaos exec`.
+    /// A network of its own: clients must be started by `trine-chaos exec`.
+    OwnNetwork,
+    /// A user namespace with a network of its own: clients must be started by `trine-chaos exec`.
     UserNamespace,
 }
 
@@ -47,10 +49,12 @@ pub fn acquire() -> anyhow::Result<Privilege> {
 /// # Errors
 /// When neither is possible, with what to do about it.
 pub fn acquire_private() -> anyhow::Result<Privilege> {
-    if acquire()? == Privilege::Machine {
-        unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace for the clients")?;
+    let privilege = acquire()?;
+    if privilege != Privilege::Machine {
+        return Ok(privilege);
     }
-    Ok(Privilege::UserNamespace)
+    unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace for the clients")?;
+    Ok(Privilege::OwnNetwork)
 }
 
 /// Tries it on a thread of its own, which takes the namespace with it when it ends.
