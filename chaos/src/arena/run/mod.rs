@@ -96,8 +96,9 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
     let healed_ns = recorder.now_ns();
     let nodes = faults.members(arena);
     let calm = async {
-        load.finish().await?;
-        probe::until_answered(&layout.client, &nodes, &places, plan, &recorder, healed_ns).await?;
+        // What clients had begun before may take its time, or never be answered.
+        let answered = probe::until_answered(&layout.client, &nodes, &places, plan, &recorder, healed_ns);
+        tokio::try_join!(load.finish(), answered)?;
         let patience = plan.bounds.converge_within + GRACE;
         let waited = Duration::from_nanos(recorder.now_ns().saturating_sub(healed_ns));
         // What does not agree in time is for the checkers to say.
