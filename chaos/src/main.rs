@@ -2,6 +2,10 @@
 
 mod cli;
 
+/// A simulated world makes and drops many small values: with the system's allocator that takes a sixth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -116,7 +116,7 @@ impl Replica {
             fresh: VecDeque::new(),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(config.writer),
             ledger: OwnLedger::open(&config, store)?,
             mirrors: Mirrors::open(&config, store)?,
             metadata: Metadata::open(&config, store)?,

@@ -182,6 +182,15 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// None waits. Numbers go to other nodes and come back with their answers, which may arrive after a restart: those of
+    /// one incarnation must mean nothing to the next, so they begin where its name, drawn at its start, says.
+    #[must_use]
+    pub fn new(incarnation: WriterId) -> Self {
+        let drawn = incarnation.0.first_chunk().expect("an incarnation has 16 bytes");
+        // One half of all numbers is left to count in.
+        Self { next: u64::from_be_bytes(*drawn) >> 1, ..Self::default() }
+    }
+
     /// Refuses when too many wait already, or when they and `queued` bytes beside them are too large.
     ///
     /// # Errors

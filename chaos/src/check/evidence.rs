@@ -33,6 +33,10 @@ pub struct Evidence {
     pub clocks: Vec<ClockMark>,
     /// What nodes did of themselves.
     pub events: Vec<NodeEvent>,
+    /// The true time at the run's beginning, in nanoseconds since 1970; none: not known.
+    pub wall_ns: Option<u64>,
+    /// How far nodes' wall clocks were ahead of the true time; empty: not known.
+    pub walls: Vec<Wall>,
 }
 
 /// What one node held in the end.
@@ -146,6 +150,18 @@ pub struct ClockMark {
     pub stamp: Timestamp,
 }
 
+/// How far a node's wall clock was ahead of the true time at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wall {
+    /// The node.
+    pub node: String,
+    /// By how much, in nanoseconds.
+    pub ahead_ns: u64,
+    /// How often the node was started.
+    pub starts: u64,
+}
+
 /// Something that a node did of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +188,11 @@ pub enum Did {
     Tell,
 }
 
+/// Faults after which a node has another disk under its name.
+const DISK_CHANGED: [&str; 5] = ["disk-lost", "disk-restored", "replace", "leave", "join"];
+/// So long after such a fault the other disk may be put in, in nanoseconds.
+const CHANGES_WITHIN_NS: u64 = 10_000_000_000;
+
 /// One state of an object, and the nodes that hold it.
 pub type State<'a> = (Vec<&'a str>, Option<&'a HeldObject>);
 
@@ -186,6 +207,17 @@ impl Evidence {
             state.0.push(&held.node);
         }
         states.into_values().collect()
+    }
+
+    /// Whether what a node had on its disk may have been lost, or replaced by what was there before, in a time.
+    #[must_use]
+    pub fn disk_changed(&self, node: &str, from_ns: u64, until_ns: u64) -> bool {
+        self.faults.iter().any(|fault| {
+            DISK_CHANGED.contains(&fault.kind.as_str())
+                && fault.targets.iter().any(|target| target == node)
+                && fault.from_ns <= until_ns
+                && fault.until_ns.is_none_or(|until_ns| until_ns.saturating_add(CHANGES_WITHIN_NS) >= from_ns)
+        })
     }
 
     /// A region's ledger as the node of that region holds it that holds most of it.

@@ -7,6 +7,7 @@
 pub mod clocks;
 pub mod convergence;
 pub mod counters;
+pub mod drift;
 pub mod evidence;
 pub mod freshness;
 pub mod idempotency;
@@ -14,6 +15,7 @@ pub mod intact;
 pub mod ledger;
 pub mod linearizable;
 pub mod liveness;
+pub mod lost;
 pub mod maps;
 pub mod multi_values;
 pub mod nowhere;
@@ -33,7 +35,7 @@ mod zones;
 use serde::Serialize;
 
 pub use evidence::{
-    ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Sum,
+    ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Sum, Wall,
 };
 
 /// The most violations that one checker reports of one run.
@@ -60,7 +62,7 @@ pub struct Violation {
 }
 
 /// All checkers.
-pub const ALL: [Check; 17] = [
+pub const ALL: [Check; 18] = [
     intact::CHECK,
     convergence::CHECK,
     one_ledger::CHECK,
@@ -77,6 +79,7 @@ pub const ALL: [Check; 17] = [
     sessions::CHECK,
     freshness::CHECK,
     clocks::CHECK,
+    drift::CHECK,
     liveness::CHECK,
 ];
 
@@ -97,6 +100,8 @@ impl std::fmt::Display for Violation {
 /// Lets these checkers judge; none named: all.
 #[must_use]
 pub fn judge(evidence: &Evidence, names: &[String]) -> Vec<Violation> {
+    let excused = lost::excuse(evidence);
+    let evidence = excused.as_ref().unwrap_or(evidence);
     let chosen = ALL.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name));
     chosen
         .flat_map(|check| {

@@ -59,15 +59,6 @@ fn nodes_do_not_forget(evidence: &Evidence, sight: &Sight<'_>, key: &str, found:
         }
     }
     for (node, reads) in reads {
-        let lost = |from_ns, until_ns| {
-            let gone = |kind: &str| matches!(kind, "disk-lost" | "replace" | "leave" | "join");
-            evidence.faults.iter().any(|fault| {
-                gone(&fault.kind)
-                    && fault.targets.iter().any(|target| target == node)
-                    && fault.from_ns <= until_ns
-                    && fault.until_ns.is_none_or(|until| until >= from_ns)
-            })
-        };
         // Each element, with the end of the first read that showed it.
         let mut known: BTreeMap<&String, u64> = BTreeMap::new();
         for read in &reads {
@@ -77,7 +68,7 @@ fn nodes_do_not_forget(evidence: &Evidence, sight: &Sight<'_>, key: &str, found:
                 **since_ns < read.invoked_ns && !shown.contains(*element) && !sight.removed(key, element)
             });
             if let Some((element, since_ns)) = missing
-                && !lost(*since_ns, read.invoked_ns)
+                && !evidence.disk_changed(node, *since_ns, read.invoked_ns)
             {
                 let what = format!("{key}: {node} showed {element}, and not to call {} later (stale)", read.id);
                 found.push(CHECK.violated(what));

@@ -1,28 +1,56 @@
-//! `trine-chaos sim`: one seed in detail, or many with a summary.
+//! `trine-chaos sim`: one seed of a plan in detail, or many seeds of many plans with a table.
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use trine_chaos::sim::sweep::{Summary, sweep};
-use trine_chaos::sim::{Outcome, run};
+use trine_chaos::plan::{ArenaKind, Plan, Topology, kept};
+use trine_chaos::sim::sweep::{BATCH_SEEDS, Batch, Scenario, sweep};
+use trine_chaos::sim::{Outcome, measure_plan};
+use trine_chaos::units::{parse_time, show_time};
 
-/// Runs seeds. Exit code 0: every property held; 1: some did not.
+/// The name of the scenario that each seed draws for itself.
+const MIXED: &str = "mixed";
+/// All kept plans that the simulator can carry out, and the mixed one.
+const ALL: &str = "all";
+
+/// Runs plans in the simulated world. Exit code 0: every property held; 1: some did not.
 #[derive(Debug, Args)]
 pub struct Sim {
-    /// How many regions
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=30))]
-    regions: u8,
+    /// Which plan: a name, a file, or `mixed`, which each seed draws for itself
+    #[arg(long, default_value = MIXED)]
+    plan: String,
+    /// Several plans: names, files, or `all`
+    #[arg(long, num_args = 1.., conflicts_with = "plan")]
+    plans: Vec<String>,
+    /// How many regions, where the plan's own number is not meant
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=30))]
+    regions: Option<u8>,
     /// How many nodes in each
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
-    nodes: u8,
-    /// The seed to run (with `--seeds`: the first one)
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+    nodes: Option<u8>,
+    /// How long clients work and faults happen at most: longer plans are squeezed into it
+    #[arg(long, default_value = "10s")]
+    duration: String,
+    /// The seed to run
+    #[arg(long, default_value_t = 1, conflicts_with_all = ["seeds", "from"])]
     seed: u64,
-    /// How many seeds to run, one after the other, on all cores
+    /// Run so many seeds of each plan, on all cores
     #[arg(long)]
     seeds: Option<u64>,
+    /// With `--seeds`: the first one
+    #[arg(long, default_value_t = 1, requires = "seeds")]
+    from: u64,
+    /// With `--seeds`: write each finished batch to this file, a JSON object a line, and run only what it lacks
+    #[arg(long, requires = "seeds")]
+    resume: Option<PathBuf>,
     /// Break the core on purpose, by this defect
     #[cfg(feature = "mutants")]
     #[arg(long)]
@@ -34,13 +62,17 @@ pub struct Sim {
 
 #[derive(Serialize)]
 struct Row<'a> {
+    plan: &'a str,
     seed: String,
     trace_hash: String,
     inputs: u64,
     messages: u64,
+    bytes: u64,
+    writes_acknowledged: u64,
     operations_acknowledged: usize,
     operations: usize,
     converged_ms: u64,
+    left_out: Vec<&'static str>,
     failures: &'a [String],
 }
 
@@ -49,64 +81,204 @@ impl Sim {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "mutants")]
         trine_crdt::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
-        let (regions, nodes) = (usize::from(self.regions), usize::from(self.nodes));
-        let failed = match self.seeds {
-            None => self.one(&run(self.seed, regions, nodes))?,
-            Some(count) => {
-                let bar = ProgressBar::new(count).with_style(
-                    ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left").expect("a template"),
-                );
-                let summary = sweep(self.seed, count, regions, nodes, || bar.inc(1));
-                bar.finish_and_clear();
-                self.many(&summary)?
+        let scenarios = self.scenarios()?;
+        let broken = match self.seeds {
+            Some(seeds) => self.many(&scenarios, seeds)?,
+            None => {
+                let mut broken = false;
+                for scenario in &scenarios {
+                    broken |= self.one(scenario)?;
+                }
+                broken
             }
         };
-        Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        Ok(if broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
 
-    fn one(&self, outcome: &Outcome) -> anyhow::Result<bool> {
+    fn scenarios(&self) -> anyhow::Result<Vec<Scenario>> {
+        let duration = parse_time(&self.duration)?;
+        let names = if self.plans.is_empty() { std::slice::from_ref(&self.plan) } else { &self.plans };
+        let mut scenarios = Vec::new();
+        for name in names {
+            match name.as_str() {
+                ALL => {
+                    scenarios.push(Scenario::mixed(self.sized(Topology::default())));
+                    for plan in kept::all().iter().filter(|plan| plan.arenas.contains(&ArenaKind::Simulated)) {
+                        scenarios.push(self.scenario(plan.clone(), duration)?);
+                    }
+                }
+                MIXED => scenarios.push(Scenario::mixed(self.sized(Topology::default()))),
+                name => scenarios.push(self.scenario(kept::find(name)?, duration)?),
+            }
+        }
+        Ok(scenarios)
+    }
+
+    fn scenario(&self, mut plan: Plan, duration: Duration) -> anyhow::Result<Scenario> {
+        plan.topology = self.sized(plan.topology);
+        plan.validate().with_context(|| format!("{} in this topology", plan.name))?;
+        Ok(Scenario::of(&plan, duration))
+    }
+
+    fn sized(&self, own: Topology) -> Topology {
+        Topology {
+            regions: self.regions.map_or(own.regions, usize::from),
+            nodes: self.nodes.map_or(own.nodes, usize::from),
+        }
+    }
+
+    /// The command that runs a seed again.
+    fn command(&self, plan: &str, seed: u64) -> String {
+        let mut command = format!("trine-chaos sim --plan {plan} --seed {seed}");
+        if plan != MIXED {
+            command += &format!(" --duration {}", self.duration);
+        }
+        for (name, value) in [("regions", self.regions), ("nodes", self.nodes)] {
+            if let Some(value) = value {
+                command += &format!(" --{name} {value}");
+            }
+        }
+        #[cfg(feature = "mutants")]
+        if let Some(mutant) = &self.mutant {
+            command += &format!(" --mutant {mutant}");
+        }
+        command
+    }
+
+    fn one(&self, scenario: &Scenario) -> anyhow::Result<bool> {
+        let plan = scenario.plan(self.seed);
+        let (shows, lasts) = (plan.shows.clone(), show_time(plan.duration));
+        let (outcome, _) = measure_plan(self.seed, plan);
         if self.output == "json" {
-            println!("{}", serde_json::to_string(&row(outcome))?);
+            println!("{}", serde_json::to_string(&row(&scenario.name, &outcome))?);
         } else {
-            let Outcome { seed, trace_hash, inputs, messages, operations: (done, all), converged_ms, .. } = outcome;
+            let Outcome { seed, trace_hash, inputs, messages, operations: (done, all), converged_ms, .. } = &outcome;
+            println!("plan          {} ({lasts}): {shows}", scenario.name);
             println!("seed          {seed}");
             println!("trace_hash    {trace_hash:016x}");
             println!("inputs        {inputs}");
-            println!("messages      {messages}");
+            println!("messages      {messages}, {} bytes", outcome.bytes);
             println!("operations    {done} of {all} acknowledged");
             println!("converged     {converged_ms} ms after the heal");
+            if !outcome.left_out.is_empty() {
+                println!("LEFT OUT      {}: the simulator has no model of it", list(&outcome.left_out));
+            }
             outcome.failures.iter().for_each(|failure| println!("FAILED        {failure}"));
         }
         Ok(!outcome.failures.is_empty())
     }
 
-    fn many(&self, summary: &Summary) -> anyhow::Result<bool> {
+    fn many(&self, scenarios: &[Scenario], seeds: u64) -> anyhow::Result<bool> {
+        let finished = match &self.resume {
+            Some(path) if path.exists() => read(path)?,
+            _ => Vec::new(),
+        };
+        let file = match &self.resume {
+            Some(path) => Some(std::fs::OpenOptions::new().create(true).append(true).open(path)?),
+            None => None,
+        };
+        let file = Mutex::new(file);
+        let all = scenarios.len() as u64 * seeds.div_ceil(BATCH_SEEDS) * BATCH_SEEDS;
+        let bar = ProgressBar::new(all).with_style(
+            ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left").expect("a template"),
+        );
+        let done = |batch: &Batch| {
+            bar.inc(batch.seeds);
+            for broken in &batch.broken {
+                self.tell(&batch.scenario, broken.seed, &broken.findings);
+            }
+            if let Some(file) = file.lock().expect("nobody panics with it").as_mut() {
+                let line = serde_json::to_string(batch).expect("a batch is JSON");
+                if let Err(error) = writeln!(file, "{line}").and_then(|()| file.flush()) {
+                    eprintln!("a batch could not be written down: {error}");
+                }
+            }
+        };
+        let batches = sweep(scenarios, (self.from, seeds), &finished, done);
+        bar.finish_and_clear();
+        let mut by_name: BTreeMap<&str, Vec<&Batch>> = BTreeMap::new();
+        batches.iter().for_each(|batch| by_name.entry(&batch.scenario).or_default().push(batch));
+        let totals: Vec<Batch> = by_name.into_values().map(Batch::total).collect();
         if self.output == "json" {
-            println!("{}", serde_json::to_string(summary)?);
+            println!("{}", serde_json::to_string(&totals)?);
         } else {
-            println!("{summary}");
+            println!("{}", table(&totals));
         }
-        for outcome in &summary.failed {
-            let Outcome { seed, failures, .. } = outcome;
-            eprintln!(
-                "seed {seed} failed: trine-chaos sim --regions {} --nodes {} --seed {seed}",
-                self.regions, self.nodes
-            );
-            failures.iter().for_each(|failure| eprintln!("  {failure}"));
-        }
-        Ok(!summary.failed.is_empty())
+        Ok(totals.iter().any(|total| !total.broken.is_empty()))
+    }
+
+    fn tell(&self, plan: &str, seed: u64, findings: &[String]) {
+        eprintln!("{plan}, seed {seed}: {}", self.command(plan, seed));
+        findings.iter().for_each(|finding| eprintln!("  {finding:.400}"));
     }
 }
 
-fn row(outcome: &Outcome) -> Row<'_> {
+fn read(path: &PathBuf) -> anyhow::Result<Vec<Batch>> {
+    let text = std::fs::read_to_string(path)?;
+    // An interrupted hunt may leave half a line at the end.
+    let lines: Vec<&str> = text.lines().collect();
+    let read = |(number, line): (usize, &&str)| match serde_json::from_str(line) {
+        Ok(batch) => Some(Ok(batch)),
+        Err(_) if number + 1 == lines.len() => None,
+        Err(error) => Some(Err(error).with_context(|| format!("line {} of {}", number + 1, path.display()))),
+    };
+    lines.iter().enumerate().filter_map(read).collect()
+}
+
+fn table(totals: &[Batch]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header([
+        "SCENARIO",
+        "SEEDS",
+        "VERDICT",
+        "ACKED",
+        "INPUTS/SEED",
+        "MESSAGES/WRITE",
+        "CONVERGED p50 p99 max",
+        "SEEDS/s",
+        "LEFT OUT",
+    ]);
+    let mut all = 0;
+    for total in totals {
+        all += total.seeds;
+        let verdict =
+            if total.broken.is_empty() { "held".to_owned() } else { format!("{} BROKEN", total.broken.len()) };
+        let each = |count: u64, of: u64| if of == 0 { 0.0 } else { count as f64 / of as f64 };
+        let converged = [0.5, 0.99, 1.0].map(|share| total.converged_at(share).to_string()).join(" ");
+        table.add_row([
+            total.scenario.clone(),
+            total.seeds.to_string(),
+            verdict,
+            format!("{:.1}%", 100.0 * each(total.calls.0, total.calls.1)),
+            format!("{:.0}", each(total.inputs.1, total.seeds)),
+            format!("{:.1}", each(total.messages, total.writes)),
+            format!("{converged} ms"),
+            format!("{:.1}", each(1_000 * total.seeds, total.took_ms)),
+            total.left_out.iter().cloned().collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    let broken: usize = totals.iter().map(|total| total.broken.len()).sum();
+    format!("{table}\n{all} seeds, {broken} broken; seeds a second are those of one core")
+}
+
+fn list(words: &std::collections::BTreeSet<&'static str>) -> String {
+    words.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+fn row<'a>(plan: &'a str, outcome: &'a Outcome) -> Row<'a> {
     Row {
+        plan,
         seed: outcome.seed.to_string(),
         trace_hash: format!("{:016x}", outcome.trace_hash),
         inputs: outcome.inputs,
         messages: outcome.messages,
+        bytes: outcome.bytes,
+        writes_acknowledged: outcome.writes,
         operations_acknowledged: outcome.operations.0,
         operations: outcome.operations.1,
         converged_ms: outcome.converged_ms,
+        left_out: outcome.left_out.iter().copied().collect(),
         failures: &outcome.failures,
     }
 }

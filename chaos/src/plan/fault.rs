@@ -166,6 +166,18 @@ pub enum Inject {
         /// Whose nodes.
         target: Target,
     },
+    /// The disk comes back as it was when this began: a backup or an image of a machine was put in its place.
+    DiskRestored {
+        /// Whose nodes.
+        target: Target,
+    },
+    /// A share of the ledger tails that it sends has its records in a wrong order.
+    Disorder {
+        /// Whose nodes.
+        target: Target,
+        /// The share.
+        share: f64,
+    },
     /// The region's leader steps down.
     Elect {
         /// Which region.
@@ -213,6 +225,8 @@ impl Inject {
             Self::DiskFails { .. } => "disk-fails",
             Self::TornWrite { .. } => "torn-write",
             Self::DiskLost { .. } => "disk-lost",
+            Self::DiskRestored { .. } => "disk-restored",
+            Self::Disorder { .. } => "disorder",
             Self::Elect { .. } => "elect",
             Self::Proposals { .. } => "proposals",
             Self::Join { .. } => "join",
@@ -238,6 +252,8 @@ impl Inject {
             | Self::DiskFails { target, .. }
             | Self::TornWrite { target }
             | Self::DiskLost { target }
+            | Self::DiskRestored { target }
+            | Self::Disorder { target, .. }
             | Self::Elect { target }
             | Self::Proposals { target, .. }
             | Self::Join { target }
@@ -252,7 +268,9 @@ impl Inject {
             Self::Link { loss, duplicate, reorder, .. } => {
                 [*loss, *duplicate, *reorder].into_iter().flatten().collect()
             }
-            Self::DiskFails { share, .. } | Self::Proposals { share, .. } => vec![*share],
+            Self::DiskFails { share, .. } | Self::Proposals { share, .. } | Self::Disorder { share, .. } => {
+                vec![*share]
+            }
             _ => Vec::new(),
         }
     }

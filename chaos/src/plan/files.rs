@@ -31,7 +31,7 @@ fn every_plan_is_one_and_bears_its_files_name() {
 fn every_kind_of_fault_is_in_some_plan() {
     let plans: Vec<Plan> = files().iter().map(|file| Plan::read(file).expect("a plan")).collect();
     let kinds: BTreeSet<&str> = plans.iter().flat_map(|plan| plan.faults.iter().map(|it| it.inject.kind())).collect();
-    let all = "disk-fails disk-full disk-lost disk-slow drift elect join jump kill leave link pause power-loss proposals \
+    let all = "disk-fails disk-full disk-lost disk-restored disk-slow disorder drift elect join jump kill leave link pause power-loss proposals \
                replace skew split torn-write";
     assert_eq!(kinds.into_iter().collect::<Vec<_>>().join(" "), all);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::plan::{ArenaKind, Fault, Inject, Nodes, Plan, Spot, Target, Topology, Way};
+use crate::plan::{ArenaKind, Fault, Inject, Nodes, Plan, Spot, Target, Topology, Way, Which};
 use crate::units::Offset;
 use crate::workload::{Moves, Workload};
 
@@ -101,6 +101,34 @@ impl Plan {
         }
         for _ in 0..chance.below(3) {
             self.faults.push(once(when(chance), None, Inject::Elect { target: Target::AnyRegion }));
+        }
+        for (probability, target) in [(0.3, Target::AnyNode), (0.3, Target::Of(Which::Leader, None))] {
+            if chance.happens(probability) {
+                let inject = Inject::Split { target: target.clone(), from: Vec::new(), way: Way::Both, flap: None };
+                self.faults.push(once(when(chance), millis(chance, 500, 2_500), inject));
+            }
+            if chance.happens(probability) {
+                self.faults.push(once(when(chance), millis(chance, 200, 3_000), Inject::Pause { target }));
+            }
+        }
+        if chance.happens(0.2) {
+            let by = Offset { ns: 1_000_000 * (300 - chance.below(600) as i64) };
+            self.faults.push(once(when(chance), None, Inject::Jump { target: Target::AnyNode, by }));
+        }
+        if chance.happens(0.15) {
+            self.faults.push(once(
+                when(chance),
+                millis(chance, 200, 1_500),
+                Inject::DiskLost { target: Target::AnyNode },
+            ));
+        }
+        if chance.happens(0.15) {
+            let by = Duration::from_millis(20 + chance.below(300));
+            self.faults.push(once(
+                when(chance),
+                millis(chance, 500, 3_000),
+                Inject::DiskSlow { target: Target::AnyNode, by },
+            ));
         }
     }
 }

@@ -31,7 +31,9 @@
 pub mod fault;
 #[cfg(test)]
 mod files;
+pub mod kept;
 pub mod mixed;
+pub mod squeeze;
 pub mod target;
 pub mod timeline;
 pub mod topology;

@@ -71,6 +71,26 @@ impl Clients {
         self.clients[call.client].told(call);
     }
 
+    /// The region where a call's client lives.
+    #[must_use]
+    pub fn home(&self, call: u64) -> Option<&str> {
+        self.calls.get(&call).map(|call| self.clients[call.client].home.as_str())
+    }
+
+    /// Whether a call may yet be answered.
+    #[must_use]
+    pub fn wait(&self, now_ns: u64) -> bool {
+        let since_ns = now_ns.saturating_sub(TIMEOUT_MS * 1_000_000);
+        let recent = self.calls.values().rev().take_while(|call| call.invoked_ns >= since_ns);
+        recent.into_iter().any(|call| call.returned_ns.is_none())
+    }
+
+    /// How many writes were acknowledged.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.calls.values().filter(|call| call.writes() && call.ok().is_some()).count() as u64
+    }
+
     fn begin(&mut self, client: usize, next: &Next, now_ns: u64) -> (u64, Options, Request) {
         let id = self.calls.len() as u64 + 1;
         let token = self.sessions[client].clone();
@@ -109,8 +129,8 @@ pub fn probe(world: &mut World) {
 fn ask(world: &mut World, client: usize) {
     let mut next = world.clients.clients[client].next(&mut world.chance);
     // A client whose node does not run finds another of its region; where none does, nobody takes the call.
-    let of_region = |name: &String| world.running(name);
-    if !world.running(&next.node) {
+    let of_region = |name: &String| world.serves(name);
+    if !world.serves(&next.node) {
         let others: Vec<String> = world.plan.topology.nodes_of(&next.region).into_iter().filter(of_region).collect();
         let place = world.chance.below(others.len() as u64) as usize;
         let Some(other) = others.get(place) else { return };
@@ -119,6 +139,12 @@ fn ask(world: &mut World, client: usize) {
     }
     let Some(node) = world.number(&next.node) else { return };
     let (id, options, request) = world.clients.begin(client, &next, world.now_ns);
+    if world.faults.clients_cut(&world.clients.clients[client].home, node) {
+        // It never arrives, and nobody tells its client: the next call goes elsewhere.
+        world.clients.clients[client].leave(&mut world.chance);
+        return;
+    }
     let life = world.nodes[node].life;
-    world.input(node, life, Input::Request { id, role: Role::Admin, options, request });
+    let request = Box::new(Input::Request { id, role: Role::Admin, options, request });
+    world.schedule(0, Event::Request { node, life, request });
 }

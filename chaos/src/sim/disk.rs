@@ -70,6 +70,15 @@ impl Disk {
         }
     }
 
+    /// What would be left of it if the power went now and nothing under way had reached it.
+    #[must_use]
+    pub fn image(&self) -> Self {
+        let mut image = Self::new(Rc::clone(&self.log));
+        (image.synced, image.flushed) = (self.synced.clone(), self.flushed.clone());
+        image.derived = image.flushed.clone();
+        image
+    }
+
     /// The power goes.
     pub fn crash(&mut self, chance: &mut Chance) {
         let reached = chance.below(self.writing.len() as u64 + 1);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use trine_replica::PeerMessage;
 use trine_replica::input::ProposeOutcome;
+use trine_replica::{Input, PeerMessage};
 
 /// Something that happens at a time. Nodes are numbers in the world; `life` counts a node's starts, so that what was
 /// meant for an earlier life is dropped.
@@ -39,6 +39,12 @@ pub enum Event {
     Elect { region: usize },
     /// A client begins an operation.
     Operation,
+    /// A client's request arrives.
+    Request { node: usize, life: u64, request: Box<Input> },
+    /// A node that is to leave its region's roster has not left it yet.
+    Leave { node: usize },
+    /// A node that clients have left is replaced.
+    Renew { node: usize },
     /// A node starts.
     Start { node: usize },
     /// One of the plan's faults begins.
@@ -47,6 +53,35 @@ pub enum Event {
     FaultOver { occurrence: usize },
     /// A flapping cut opens or closes.
     Flap { occurrence: usize },
+}
+
+impl Event {
+    /// The node whose process it concerns, which hears of nothing while it sleeps.
+    #[must_use]
+    pub fn process(&self) -> Option<usize> {
+        match self {
+            Self::Message { to, .. } | Self::Rumor { to, .. } => Some(*to),
+            Self::Tick { node, .. }
+            | Self::LinkUp { node, .. }
+            | Self::LinkDown { node, .. }
+            | Self::Synced { node, .. }
+            | Self::Visible { node, .. }
+            | Self::Flush { node, .. }
+            | Self::Propose { node, .. }
+            | Self::Proposed { node, .. }
+            | Self::Deliver { node, .. }
+            | Self::Barrier { node, .. }
+            | Self::Request { node, .. } => Some(*node),
+            Self::Elect { .. }
+            | Self::Operation
+            | Self::Leave { .. }
+            | Self::Renew { .. }
+            | Self::Start { .. }
+            | Self::Fault { .. }
+            | Self::FaultOver { .. }
+            | Self::Flap { .. } => None,
+        }
+    }
 }
 
 /// Events in order of time, and of coming within one.
@@ -63,9 +98,10 @@ impl Queue {
         self.due.insert((time_ns, self.next), event);
     }
 
-    /// The next event and its time.
-    pub fn pop(&mut self) -> Option<(u64, Event)> {
-        let ((time_ns, _), event) = self.due.pop_first()?;
+    /// The next event and its time, if it is due by `end_ns`.
+    pub fn pop(&mut self, end_ns: u64) -> Option<(u64, Event)> {
+        let first = self.due.first_entry().filter(|first| first.key().0 <= end_ns)?;
+        let ((time_ns, _), event) = first.remove_entry();
         Some((time_ns, event))
     }
 }

@@ -8,11 +8,12 @@ use trine_crdt::{Object, PartitionId};
 use trine_ledger::record::Record;
 use trine_replica::rows;
 
-use crate::check::{Evidence, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, Sum};
+use crate::check::{Evidence, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, Sum, Wall};
 use crate::history::View;
 use crate::history::seen::text;
 use crate::sim::disk::Rows;
 use crate::sim::ledger::{Model, replay};
+use crate::sim::node::{Node, WALL_START_NS};
 use crate::sim::world::World;
 
 /// Whether all nodes run and hold the same, by what is on their disks: a quick look, before the checkers' thorough one.
@@ -20,19 +21,20 @@ use crate::sim::world::World;
 /// # Errors
 /// Where they differ.
 pub fn converged(world: &World) -> Result<(), String> {
-    if let Some(node) = (0..world.nodes.len()).find(|node| world.nodes[*node].replica.is_none()) {
+    if let Some(node) = world.present().find(|node| world.nodes[*node].replica.is_none()) {
         return Err(format!("{} does not run", world.name(node)));
     }
-    let first = objects(&world.nodes[0].disk.synced);
-    for (number, node) in world.nodes.iter().enumerate().skip(1) {
-        if objects(&node.disk.synced).ne(first.clone()) {
-            return Err(format!("the objects of {} and {} differ", world.name(0), world.name(number)));
+    let Some(first) = world.present().next() else { return Ok(()) };
+    let those = objects(&world.nodes[first].disk.synced);
+    for node in world.present().skip(1) {
+        if objects(&world.nodes[node].disk.synced).ne(those.clone()) {
+            return Err(format!("the objects of {} and {} differ", world.name(first), world.name(node)));
         }
     }
     for (number, region) in world.regions.iter().enumerate() {
         let head = model(world, number).head();
-        for (place, node) in world.nodes.iter().enumerate() {
-            let held = node.replica.as_ref().and_then(|replica| replica.head(region));
+        for place in world.present() {
+            let held = world.nodes[place].replica.as_ref().and_then(|replica| replica.head(region));
             if holds_whole(world, place, number) && held != Some(head) {
                 let (held, size) = (held.map(|(size, _)| size), head.0);
                 return Err(format!("{} holds {held:?} records of {region}, which has {size}", world.name(place)));
@@ -47,8 +49,8 @@ pub fn converged(world: &World) -> Result<(), String> {
 /// # Errors
 /// Who keeps some.
 pub fn trimmed(world: &World) -> Result<(), String> {
-    for (number, node) in world.nodes.iter().enumerate() {
-        let kept = node.disk.synced.range(Bytes::from_static(b"d")..Bytes::from_static(b"e")).count();
+    for number in world.present() {
+        let kept = world.nodes[number].disk.synced.range(Bytes::from_static(b"d")..Bytes::from_static(b"e")).count();
         if kept > 0 {
             return Err(format!("{} keeps {kept} rows of deltas that all nodes have", world.name(number)));
         }
@@ -65,14 +67,20 @@ pub fn gather(world: &World) -> Evidence {
     Evidence {
         history: world.clients.history(),
         bounds: world.plan.bounds.clone(),
-        held: (0..world.nodes.len()).map(|node| hold(world, node, &models, &mut decoded)).collect(),
+        held: world.present().map(|node| hold(world, node, &models, &mut decoded)).collect(),
         faults: world.happened.clone(),
         ended_ns: Some(world.end_ns()),
         healed_ns: world.healed_ns,
         converged_ns: world.converged_ns,
         clocks: world.clocks.clone(),
         events: world.events.clone(),
+        wall_ns: Some(WALL_START_NS),
+        walls: world.nodes.iter().map(wall).collect(),
     }
+}
+
+fn wall(node: &Node) -> Wall {
+    Wall { node: node.name.clone(), ahead_ns: node.ahead_ns.max(0).unsigned_abs(), starts: node.life }
 }
 
 fn hold(

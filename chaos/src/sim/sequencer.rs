@@ -16,6 +16,8 @@ pub struct Sequencer {
     pub leader: Option<usize>,
     /// The term.
     pub term: u64,
+    /// Whether its nodes are about to choose a leader.
+    pub voting: bool,
 }
 
 impl Sequencer {

@@ -1,111 +1,262 @@
-//! Many seeds, on all cores, and what they came to.
+//! Many seeds of many scenarios, on all cores, in batches that are told one by one, so that a hunt can go on where it
+//! was interrupted.
 
-use std::fmt;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::sim::{Outcome, run};
+use crate::plan::{Plan, Topology};
+use crate::sim::{Outcome, run_plan};
 
-/// What many runs came to.
-#[derive(Debug, Default, Serialize)]
-pub struct Summary {
-    /// How many seeds ran.
-    pub seeds: u64,
-    /// The runs with broken properties.
-    #[serde(skip)]
-    pub failed: Vec<Outcome>,
-    /// How many runs broke a property.
-    pub failures: usize,
-    /// How many runs had a crash.
-    pub with_crash: u64,
-    /// How many runs had a region cut off.
-    pub with_split: u64,
-    /// Core inputs a run: least, median, most.
-    pub inputs: [u64; 3],
-    /// Simulated milliseconds to converge after the heal: least, median, most.
-    pub converged_ms: [u64; 3],
-    /// Operations acknowledged, over all runs.
-    pub acknowledged: usize,
-    /// Operations begun, over all runs.
-    pub operations: usize,
-    /// Seeds that ran twice with the same trace hash.
-    pub replayed: u64,
+/// How many seeds make a batch.
+pub const BATCH_SEEDS: u64 = 25;
+/// Every so many-th seed runs twice, to see that a seed decides everything.
+const TWICE_EVERY: u64 = 100;
+
+/// What runs under many seeds.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The plan's name.
+    pub name: String,
+    /// The plan; none: the mixed one, drawn by each seed.
+    plan: Option<Plan>,
+    topology: Topology,
 }
 
-/// Runs `count` seeds from `first` on; every hundredth twice, to see that a seed decides everything.
-pub fn sweep(first: u64, count: u64, regions: usize, nodes: usize, done: impl Fn() + Sync) -> Summary {
-    let next = AtomicU64::new(0);
-    let outcomes: Mutex<Vec<(Outcome, bool)>> = Mutex::new(Vec::new());
+impl Scenario {
+    /// The mixed scenario in a world of this size.
+    #[must_use]
+    pub fn mixed(topology: Topology) -> Self {
+        Self { name: "mixed".to_owned(), plan: None, topology }
+    }
+
+    /// A plan within a duration.
+    #[must_use]
+    pub fn of(plan: &Plan, duration: Duration) -> Self {
+        Self { name: plan.name.clone(), topology: plan.topology, plan: Some(plan.squeezed(duration)) }
+    }
+
+    /// The plan of a seed.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Plan {
+        self.plan.clone().unwrap_or_else(|| Plan::mixed(seed, self.topology))
+    }
+
+    /// Names what exactly is run, so that only batches of the same are taken for done.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let hash = blake3::hash(self.plan(0).to_toml().as_bytes()).to_hex();
+        hash[..16].to_owned()
+    }
+
+    /// Runs one seed. What panics is broken, too.
+    #[must_use]
+    pub fn run(&self, seed: u64) -> Outcome {
+        let plan = self.plan(seed);
+        catch_unwind(AssertUnwindSafe(|| run_plan(seed, plan).0)).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            Outcome { seed, failures: vec![format!("panic: {text}")], ..Outcome::default() }
+        })
+    }
+}
+
+/// A seed that did not hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Broken {
+    /// The seed.
+    pub seed: u64,
+    /// What the checkers found, each behind its name and a colon.
+    pub findings: Vec<String>,
+}
+
+/// What a batch of seeds came to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Batch {
+    /// The scenario.
+    pub scenario: String,
+    /// What exactly was run.
+    pub fingerprint: String,
+    /// The first seed.
+    pub first: u64,
+    /// How many seeds.
+    pub seeds: u64,
+    /// How many held.
+    pub held: u64,
+    /// Those that did not.
+    pub broken: Vec<Broken>,
+    /// How many ran twice, with the same trace.
+    pub twice: u64,
+    /// How many had a crash, and a split.
+    pub with: (u64, u64),
+    /// Inputs of cores: the least of a seed, and all.
+    pub inputs: (u64, u64),
+    /// Messages between nodes.
+    pub messages: u64,
+    /// Writes that were acknowledged.
+    pub writes: u64,
+    /// Calls that were acknowledged, and begun.
+    pub calls: (u64, u64),
+    /// Of each seed, how long the healed world took until all nodes held the same, in simulated milliseconds.
+    pub converged_ms: Vec<u64>,
+    /// Kinds of faults that there is no model of, and which were left out.
+    pub left_out: BTreeSet<String>,
+    /// How long it took on one core, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Runs `seeds` seeds of each scenario from `first` on, batch by batch through all scenarios; what is among the
+/// `finished` is not run again. Each new batch is told to `done` when it is over.
+pub fn sweep(
+    scenarios: &[Scenario],
+    (first, seeds): (u64, u64),
+    finished: &[Batch],
+    done: impl Fn(&Batch) + Sync,
+) -> Vec<Batch> {
+    let prints: Vec<String> = scenarios.iter().map(Scenario::fingerprint).collect();
+    let starts = (first..first + seeds).step_by(usize::try_from(BATCH_SEEDS).unwrap_or(1));
+    let tasks: Vec<(usize, u64, u64)> = starts
+        .flat_map(|start| (0..scenarios.len()).map(move |scenario| (scenario, start)))
+        .map(|(scenario, start)| (scenario, start, BATCH_SEEDS.min(first + seeds - start)))
+        .collect();
+    let is_task = |batch: &&Batch, (scenario, start, count): (usize, u64, u64)| {
+        batch.scenario == scenarios[scenario].name
+            && batch.fingerprint == prints[scenario]
+            && (batch.first, batch.seeds) == (start, count)
+    };
+    let (mut batches, mut open) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match finished.iter().find(|batch| is_task(batch, task)) {
+            Some(batch) => batches.push(batch.clone()),
+            None => open.push(task),
+        }
+    }
+    let (next, batches) = (AtomicUsize::new(0), Mutex::new(batches));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    let mut outcome = run(first + number, regions, nodes);
-                    let twice = number.is_multiple_of(100);
-                    if twice {
-                        let again = run(first + number, regions, nodes).trace_hash;
-                        if again != outcome.trace_hash {
-                            let (hash, seed) = (outcome.trace_hash, outcome.seed);
-                            outcome.failures.push(format!("seed {seed} traced {hash:016x}, then {again:016x}"));
-                        }
-                    }
-                    outcomes.lock().expect("no run panics").push((outcome, twice));
-                    done();
+                while let Some((scenario, start, count)) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let batch = run_batch(&scenarios[*scenario], prints[*scenario].clone(), *start, *count);
+                    done(&batch);
+                    batches.lock().expect("what may panic does not hold this").push(batch);
                 }
             });
         }
     });
-    summarise(outcomes.into_inner().expect("no run panics"))
+    batches.into_inner().expect("what may panic does not hold this")
 }
 
-fn summarise(mut outcomes: Vec<(Outcome, bool)>) -> Summary {
-    outcomes.sort_by_key(|(outcome, _)| outcome.seed);
-    let spread = |of: fn(&Outcome) -> u64| {
-        let mut values: Vec<u64> = outcomes.iter().map(|(outcome, _)| of(outcome)).collect();
-        values.sort_unstable();
-        match values[..] {
-            [] => [0; 3],
-            [least, .., most] => [least, values[values.len() / 2], most],
-            [one] => [one; 3],
+fn run_batch(scenario: &Scenario, fingerprint: String, first: u64, seeds: u64) -> Batch {
+    let started = Instant::now();
+    let mut batch = Batch { scenario: scenario.name.clone(), fingerprint, first, seeds, ..Batch::default() };
+    batch.inputs.0 = u64::MAX;
+    for seed in first..first + seeds {
+        let mut outcome = scenario.run(seed);
+        if seed.is_multiple_of(TWICE_EVERY) {
+            let again = scenario.run(seed).trace_hash;
+            if again == outcome.trace_hash {
+                batch.twice += 1;
+            } else {
+                let hash = outcome.trace_hash;
+                outcome.failures.push(format!("repetition: seed {seed} traced {hash:016x}, then {again:016x}"));
+            }
         }
-    };
-    let count = |test: fn(&Outcome) -> bool| outcomes.iter().filter(|(outcome, _)| test(outcome)).count() as u64;
-    let failed: Vec<Outcome> = outcomes
-        .iter()
-        .filter(|(outcome, _)| !outcome.failures.is_empty())
-        .map(|(outcome, _)| outcome.clone())
-        .collect();
-    Summary {
-        seeds: outcomes.len() as u64,
-        failures: failed.len(),
-        failed,
-        with_crash: count(|outcome| outcome.crashed),
-        with_split: count(|outcome| outcome.split),
-        inputs: spread(|outcome| outcome.inputs),
-        converged_ms: spread(|outcome| outcome.converged_ms),
-        acknowledged: outcomes.iter().map(|(outcome, _)| outcome.operations.0).sum(),
-        operations: outcomes.iter().map(|(outcome, _)| outcome.operations.1).sum(),
-        replayed: outcomes.iter().filter(|(_, twice)| *twice).count() as u64,
+        batch.add(outcome);
+    }
+    batch.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    batch
+}
+
+impl Batch {
+    fn add(&mut self, outcome: Outcome) {
+        self.with.0 += u64::from(outcome.crashed);
+        self.with.1 += u64::from(outcome.split);
+        self.inputs = (self.inputs.0.min(outcome.inputs), self.inputs.1 + outcome.inputs);
+        self.messages += outcome.messages;
+        self.writes += outcome.writes;
+        self.calls.0 += outcome.operations.0 as u64;
+        self.calls.1 += outcome.operations.1 as u64;
+        self.converged_ms.push(outcome.converged_ms);
+        self.left_out.extend(outcome.left_out.iter().map(|kind| (*kind).to_owned()));
+        if outcome.failures.is_empty() {
+            self.held += 1;
+        } else {
+            self.broken.push(Broken { seed: outcome.seed, findings: outcome.failures });
+        }
+    }
+
+    /// All batches of a scenario as one.
+    #[must_use]
+    pub fn total<'a>(batches: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut total = Self::default();
+        total.inputs.0 = u64::MAX;
+        for batch in batches {
+            (total.scenario, total.fingerprint) = (batch.scenario.clone(), batch.fingerprint.clone());
+            total.seeds += batch.seeds;
+            total.held += batch.held;
+            total.broken.extend(batch.broken.iter().cloned());
+            total.twice += batch.twice;
+            total.with = (total.with.0 + batch.with.0, total.with.1 + batch.with.1);
+            total.inputs = (total.inputs.0.min(batch.inputs.0), total.inputs.1 + batch.inputs.1);
+            total.messages += batch.messages;
+            total.writes += batch.writes;
+            total.calls = (total.calls.0 + batch.calls.0, total.calls.1 + batch.calls.1);
+            total.converged_ms.extend(&batch.converged_ms);
+            total.left_out.extend(batch.left_out.iter().cloned());
+            total.took_ms += batch.took_ms;
+        }
+        total.broken.sort_by_key(|broken| broken.seed);
+        total
+    }
+
+    /// The time to converge that this share of the seeds did not exceed, in simulated milliseconds.
+    #[must_use]
+    pub fn converged_at(&self, share: f64) -> u64 {
+        let mut sorted = self.converged_ms.clone();
+        sorted.sort_unstable();
+        let place = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(place.max(1) - 1).copied().unwrap_or_default()
     }
 }
 
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [least, median, most] = self.inputs;
-        let [soonest, middle, latest] = self.converged_ms;
-        writeln!(f, "seeds         {} ({} run twice with one trace hash)", self.seeds, self.replayed)?;
-        writeln!(f, "with a crash  {}", self.with_crash)?;
-        writeln!(f, "with a split  {}", self.with_split)?;
-        writeln!(f, "inputs        {least} least, {median} median, {most} most a seed")?;
-        writeln!(f, "operations    {} of {} acknowledged", self.acknowledged, self.operations)?;
-        writeln!(f, "converged     {soonest} least, {middle} median, {latest} most ms after the heal")?;
-        write!(f, "failures      {}", self.failures)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet() -> Scenario {
+        let plan = crate::plan::kept::find("quiet").expect("a plan");
+        Scenario::of(&plan, Duration::from_millis(200))
+    }
+
+    #[test]
+    fn what_is_finished_is_not_run_again() {
+        let ran = AtomicUsize::new(0);
+        let count = |_: &Batch| {
+            ran.fetch_add(1, Ordering::Relaxed);
+        };
+        let first = sweep(&[quiet()], (1, 30), &[], count);
+        assert_eq!((first.len(), ran.load(Ordering::Relaxed)), (2, 2));
+        let told: Vec<String> = first.iter().map(|batch| serde_json::to_string(batch).expect("JSON")).collect();
+        let read: Vec<Batch> = told.iter().map(|line| serde_json::from_str(line).expect("a batch")).collect();
+        let again = sweep(&[quiet()], (1, 30), &read, count);
+        assert_eq!(ran.load(Ordering::Relaxed), 2);
+        assert_eq!(Batch::total(&again).seeds, 30);
+        // Another plan under the same name is another thing.
+        let other = Scenario::of(&quiet().plan(1), Duration::from_millis(100));
+        sweep(&[other], (1, 30), &read, count);
+        assert_eq!(ran.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn times_to_converge_are_told_by_their_share() {
+        let batch = Batch { converged_ms: (1..=200).rev().collect(), ..Batch::default() };
+        assert_eq!([0.5, 0.99, 1.0].map(|share| batch.converged_at(share)), [100, 198, 200]);
+        assert_eq!(Batch::default().converged_at(0.5), 0);
     }
 }

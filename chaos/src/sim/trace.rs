@@ -12,6 +12,8 @@ pub struct Trace {
     pub marks: u64,
     /// How many messages were sent.
     pub messages: u64,
+    /// How many bytes they had, where that is measured.
+    pub bytes: u64,
 }
 
 impl Trace {

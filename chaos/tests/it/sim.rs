@@ -1,20 +1,47 @@
-//! A thousand seeds of three regions of three nodes.
+//! Two thousand seeds over all plans, in worlds of three regions of three nodes.
 
+use std::time::Duration;
+
+use trine_chaos::plan::{ArenaKind, Topology, kept};
 use trine_chaos::sim::run;
-use trine_chaos::sim::sweep::sweep;
+use trine_chaos::sim::sweep::{Batch, Scenario, sweep};
+
+/// Seeds of the mixed scenario, and of each plan.
+const MIXED_SEEDS: u64 = 400;
+const PLAN_SEEDS: u64 = 35;
+
+fn held(scenarios: &[Scenario], seeds: u64) -> Batch {
+    let batches = sweep(scenarios, (76, seeds), &[], |_| {});
+    let total = Batch::total(&batches);
+    let (acknowledged, begun) = total.calls;
+    println!("{} seeds, {} twice, {acknowledged} of {begun} calls acknowledged", total.seeds, total.twice);
+    let broken: Vec<_> = batches.iter().filter(|batch| !batch.broken.is_empty()).collect();
+    assert!(
+        broken.is_empty(),
+        "{:#?}",
+        broken.iter().map(|batch| (&batch.scenario, &batch.broken)).collect::<Vec<_>>()
+    );
+    assert!(total.left_out.is_empty(), "there is no model of {:?}", total.left_out);
+    assert!(total.twice >= scenarios.len() as u64, "each scenario has a seed that runs twice");
+    total
+}
 
 #[test]
-fn a_thousand_seeds_hold_every_property() {
-    let summary = sweep(1, 1_000, 3, 3, || {});
-    println!("{summary}");
-    let failed: Vec<_> = summary.failed.iter().map(|outcome| (outcome.seed, &outcome.failures)).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(summary.seeds, 1_000);
-    assert_eq!(summary.replayed, 10);
-    assert!(summary.inputs[0] >= 5_000, "the shortest run had {} inputs", summary.inputs[0]);
-    assert!(summary.with_crash > 500 && summary.with_split > 500, "{summary}");
+fn mixed_seeds_hold_every_property() {
+    let total = held(&[Scenario::mixed(Topology::default())], MIXED_SEEDS);
+    assert!(total.inputs.0 >= 4_000, "the shortest run had {} inputs", total.inputs.0);
+    assert!(total.with.0 > MIXED_SEEDS / 2 && total.with.1 > MIXED_SEEDS / 2, "{:?} crashed, split", total.with);
     // Most of what clients ask for succeeds, or the properties would hold of nothing.
-    assert!(summary.acknowledged * 10 > summary.operations * 7, "{summary}");
+    assert!(total.calls.0 * 10 > total.calls.1 * 7, "{:?}", total.calls);
+}
+
+#[test]
+fn every_plan_holds_every_property() {
+    let simulated = kept::all().into_iter().filter(|plan| plan.arenas.contains(&ArenaKind::Simulated));
+    let scenarios: Vec<Scenario> = simulated.map(|plan| Scenario::of(&plan, Duration::from_secs(6))).collect();
+    assert!(scenarios.len() >= 45, "{} plans", scenarios.len());
+    let total = held(&scenarios, PLAN_SEEDS);
+    assert!(total.calls.0 * 2 > total.calls.1, "{:?}", total.calls);
 }
 
 #[test]

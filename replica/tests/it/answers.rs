@@ -216,11 +216,38 @@ fn a_request_is_not_handed_round_for_ever() {
     assert!(world.delivered - before < 2_000, "{} messages", world.delivered - before);
 }
 
+/// The numbers of the requests that a node is about to hand on.
+fn forwarded(world: &World, node: usize) -> Vec<u64> {
+    let number = |(_, message): &(_, PeerMessage)| match message {
+        PeerMessage::Forward { number, .. } => Some(*number),
+        _ => None,
+    };
+    world.nodes[node].sent.iter().filter_map(number).collect()
+}
+
+#[test]
+fn an_answer_to_what_was_asked_before_a_restart_is_taken_for_no_other() {
+    let mut world = World::new(&[3]);
+    let ask = |world: &mut World| {
+        for key in 0..20 {
+            world.ask(1, Options::default(), append(&format!("{key}"), "value", None));
+        }
+        forwarded(world, 1)
+    };
+    let before = ask(&mut world);
+    world.restart(1, None);
+    let after = ask(&mut world);
+    assert!(before.len() == 20 && !after.is_empty(), "{} and {}", before.len(), after.len());
+    assert!(after.iter().all(|number| !before.contains(number)), "{before:?} {after:?}");
+}
+
 #[test]
 fn an_answer_from_who_was_not_asked_is_no_answer() {
     let mut world = World::new(&[3]);
     let id = world.ask(1, Options::default(), append("key", "value", None));
-    for number in 0..1_000 {
+    let asked = forwarded(&world, 1);
+    assert!(!asked.is_empty(), "it was handed on");
+    for number in asked {
         world.forge(2, 1, PeerMessage::Forwarded { number, answer: Err(RequestError::Unknown) });
     }
     assert!(world.answer(1, id).is_none());

@@ -1,0 +1,86 @@
+//! No stamp lies further in the future than the clocks of the cluster and the allowed drift explain.
+//!
+//! Statement: an edit that a node acknowledged has a stamp no later than the true time of the acknowledgement, plus how
+//! far that node's own wall was ever ahead, plus the allowed drift, plus what the clock's mark adds at each start.
+//!
+//! Source: a store that believed stamps of ten years ahead, so that values could not be overwritten any more (Garage's
+//! registers under scrambled clocks); the bound is that of Kulkarni et al., "Logical physical clocks", 2014.
+
+use std::collections::BTreeMap;
+
+use trine_crdt::clock::ntp_of_ns;
+use trine_crdt::limits::CLOCK_MARK_AHEAD_NS;
+use trine_replica::limits::CLOCK_DRIFT_MS_MAX;
+
+use crate::check::{Check, Evidence, Violation, Wall};
+
+/// The checker.
+pub const CHECK: Check = Check {
+    name: "drift",
+    statement: "no stamp is further in the future than clocks and the allowed drift explain",
+    run,
+};
+
+fn run(evidence: &Evidence) -> Vec<Violation> {
+    let Some(start_ns) = evidence.wall_ns else { return Vec::new() };
+    let walls: BTreeMap<&str, &Wall> = evidence.walls.iter().map(|wall| (wall.node.as_str(), wall)).collect();
+    let mut found = Vec::new();
+    for call in evidence.history.calls().iter().filter(|call| call.edit().is_some()) {
+        let (Some(seen), Some(at_ns)) = (call.ok(), call.returned_ns) else { continue };
+        let Some(wall) = call.node.as_deref().and_then(|node| walls.get(node)) else { continue };
+        let ahead_ns = wall.ahead_ns + CLOCK_DRIFT_MS_MAX * 1_000_000 + wall.starts * CLOCK_MARK_AHEAD_NS;
+        if seen.stamp.time > ntp_of_ns(start_ns + at_ns + ahead_ns) {
+            let what = format!(
+                "{} stamped call {} {}, more than {} ms ahead of the true time",
+                wall.node,
+                call.id,
+                seen.stamp,
+                ahead_ns / 1_000_000
+            );
+            found.push(CHECK.violated(what));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::story::{Story, stamp};
+    use crate::history::Edit;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    /// An edit acknowledged one second into the run, stamped so far ahead of that.
+    fn story(ahead_ns: u64, wall_ahead_ns: u64) -> Story {
+        let mut story = Story::default();
+        story.evidence.wall_ns = Some(100 * SECOND_NS);
+        let node = "us-east-1-a".to_owned();
+        story.evidence.walls.push(Wall { node, ahead_ns: wall_ahead_ns, starts: 1 });
+        let time = ntp_of_ns(101 * SECOND_NS + ahead_ns);
+        story.edit("c", Edit::Increment(1)).during(SECOND_NS - 5, SECOND_NS).stamped(stamp(time));
+        story
+    }
+
+    #[test]
+    fn stamps_within_the_allowed_drift_are_right() {
+        story(0, 0).accepted(&CHECK);
+        story(1_299_000_000, 0).accepted(&CHECK);
+        story(7 * SECOND_NS, 6 * SECOND_NS).accepted(&CHECK);
+    }
+
+    #[test]
+    fn stamps_from_further_ahead_are_found() {
+        story(1_301_000_000, 0).rejected(&CHECK, 1);
+        story(8 * SECOND_NS, 6 * SECOND_NS).rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn where_walls_are_not_known_nothing_is_said() {
+        let mut story = story(9 * SECOND_NS, 0);
+        story.evidence.walls.clear();
+        story.accepted(&CHECK);
+        story.evidence.wall_ns = None;
+        story.accepted(&CHECK);
+    }
+}

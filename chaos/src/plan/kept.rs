@@ -1,0 +1,110 @@
+//! The plans that come with the program, by name.
+
+use std::path::Path;
+
+use crate::plan::{Plan, PlanError};
+
+macro_rules! kept {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../plans/", $name, ".toml")))
+    };
+}
+
+/// Names and texts.
+const KEPT: [(&str, &str); 48] = [
+    kept!("bad-links"),
+    kept!("clock-drift"),
+    kept!("clock-jump"),
+    kept!("clock-skew"),
+    kept!("clock-steps"),
+    kept!("disk-fails"),
+    kept!("disk-full"),
+    kept!("disk-lost"),
+    kept!("disk-restored"),
+    kept!("disk-slow"),
+    kept!("disordered-tails"),
+    kept!("everything"),
+    kept!("few-deltas"),
+    kept!("flapping-and-restart"),
+    kept!("full-disk-and-kill"),
+    kept!("join"),
+    kept!("kill-all"),
+    kept!("kill-leader"),
+    kept!("kill-majority"),
+    kept!("kill-node"),
+    kept!("kill-region"),
+    kept!("leader-change"),
+    kept!("leave"),
+    kept!("ledger-only"),
+    kept!("lost-proposals"),
+    kept!("membership-and-split"),
+    kept!("pause"),
+    kept!("pause-leader"),
+    kept!("power-loss-all"),
+    kept!("power-loss-node"),
+    kept!("quiet"),
+    kept!("registers-only"),
+    kept!("replace"),
+    kept!("sessions-on-the-move"),
+    kept!("skew-and-split"),
+    kept!("slow-disk-and-pause"),
+    kept!("slow-links"),
+    kept!("split-and-kill"),
+    kept!("split-and-power-loss"),
+    kept!("split-clients"),
+    kept!("split-flapping"),
+    kept!("split-full"),
+    kept!("split-leader"),
+    kept!("split-node"),
+    kept!("split-one-way"),
+    kept!("split-partial"),
+    kept!("torn-write"),
+    kept!("two-splits"),
+];
+
+/// All of them.
+///
+/// # Panics
+/// Never: a test reads each.
+#[must_use]
+pub fn all() -> Vec<Plan> {
+    KEPT.iter().map(|(name, text)| Plan::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"))).collect()
+}
+
+/// A plan by its name, or from a file.
+///
+/// # Errors
+/// When there is no such plan and no such file, or it is no plan.
+pub fn find(name: &str) -> Result<Plan, PlanError> {
+    match KEPT.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => Plan::parse(text),
+        None if Path::new(name).exists() => Plan::read(Path::new(name)),
+        None => {
+            let names = KEPT.map(|(name, _)| name).join(", ");
+            Err(PlanError::Sense(format!("no plan and no file `{name}`; the plans are {names}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_plans_are_those_in_the_directory() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+        let mut files: Vec<String> = std::fs::read_dir(directory)
+            .expect("the plans are there")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().trim_end_matches(".toml").to_owned())
+            .collect();
+        files.sort();
+        assert_eq!(files, KEPT.map(|(name, _)| name));
+        assert!(all().iter().zip(KEPT).all(|(plan, (name, _))| plan.name == name));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_told_the_names() {
+        assert_eq!(find("split-full").expect("a plan").name, "split-full");
+        assert!(find("split-fool").expect_err("no plan").to_string().contains("split-full"));
+    }
+}

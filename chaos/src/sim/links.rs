@@ -1,0 +1,142 @@
+//! The streams between nodes, and what becomes of messages on them.
+//!
+//! A pair of nodes has a stream while both run and neither direction is cut. Both notice late, and apart, that it stands
+//! or is gone; a message arrives only in the lives for which it was sent, and in no order.
+
+use trine_replica::Input;
+use trine_replica::PeerMessage;
+use trine_replica::input::Peer;
+
+use crate::sim::event::Event;
+use crate::sim::world::{MS, World};
+
+/// How long a silent link takes to be noticed.
+const SILENCE_NS: u64 = 1_500 * MS;
+
+/// What a pair of nodes knows of the stream between them.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Pair {
+    wanted: bool,
+    epoch: u64,
+    /// Whether the lower and the higher node believe that it stands.
+    up: (bool, bool),
+}
+
+impl World {
+    /// A message leaves, and arrives later, twice, or never.
+    pub(super) fn send(&mut self, from: usize, to: usize, mut message: PeerMessage) {
+        let shape = self.faults.shape(from, to);
+        if self.faults.is_cut(from, to) || self.chance.happens(shape.loss) {
+            return;
+        }
+        self.disorder(from, &mut message);
+        if self.measure || shape.bytes_per_s.is_some() {
+            self.trace.bytes += trine_crdt::codec::encode(&message).len() as u64;
+        }
+        let lives = (self.nodes[from].life, self.nodes[to].life);
+        let copies = 1 + u64::from(self.chance.happens(shape.duplicate));
+        for _ in 0..copies {
+            let mut wait = shape.delay_ns.unwrap_or_else(|| self.delay(from, to)) + self.chance.below(shape.jitter_ns);
+            if self.chance.happens(shape.reorder) {
+                wait += self.chance.below(shape.late_ns);
+            }
+            if let Some(rate) = shape.bytes_per_s {
+                let bytes = trine_crdt::codec::encode(&message).len() as u64;
+                let (a, b) = (self.nodes[from].region, self.nodes[to].region);
+                let free_ns = self.busy_until_ns.entry((a, b)).or_default();
+                *free_ns = (*free_ns).max(self.now_ns) + bytes * 1_000_000_000 / rate.max(1);
+                wait += *free_ns - self.now_ns;
+            }
+            self.schedule(wait, Event::Message { from, to, lives, message: Box::new(message.clone()) });
+        }
+    }
+
+    /// A node that does not hold to its ledger's order puts a tail's records in a wrong one, now and then; each is still
+    /// a record of that ledger.
+    fn disorder(&mut self, from: usize, message: &mut PeerMessage) {
+        if let PeerMessage::Tail { records, .. } = message
+            && records.len() > 1
+            && self.chance.happens(self.faults.disorder(from))
+        {
+            let last = records.len() - 1;
+            records.swap(0, last);
+        }
+    }
+
+    /// One-way delay between two nodes, by geography, with jitter.
+    pub(super) fn delay(&mut self, from: usize, to: usize) -> u64 {
+        let (a, b) = (self.nodes[from].region, self.nodes[to].region);
+        let base = match (a.min(b), a.max(b)) {
+            (a, b) if a == b => MS / 2,
+            (0, 1) => 38 * MS,
+            (0, 2) => 110 * MS,
+            (1, 2) => 80 * MS,
+            _ => 60 * MS,
+        };
+        base + self.chance.below(base / 4 + MS)
+    }
+
+    /// Brings what two nodes will notice of each other up to date.
+    pub fn relink(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
+        let (a, b) = (a.min(b), a.max(b));
+        let awake = self.nodes[a].awake() && self.nodes[b].awake();
+        let wanted = awake && !self.faults.is_cut(a, b) && !self.faults.is_cut(b, a);
+        let pair = self.pairs.entry((a, b)).or_default();
+        if pair.wanted == wanted {
+            return;
+        }
+        (pair.wanted, pair.epoch) = (wanted, pair.epoch + 1);
+        let epoch = pair.epoch;
+        let crashed = self.nodes[a].replica.is_none() || self.nodes[b].replica.is_none();
+        for (node, peer) in [(a, b), (b, a)] {
+            let distance = self.delay(a, b);
+            let wait = match (wanted, crashed) {
+                (true, _) => 3 * distance + self.chance.below(50 * MS),
+                (false, true) => distance,
+                (false, false) => SILENCE_NS + self.chance.below(250 * MS),
+            };
+            let event =
+                if wanted { Event::LinkUp { node, peer, epoch } } else { Event::LinkDown { node, peer, epoch } };
+            self.schedule(wait, event);
+        }
+    }
+
+    /// The same for a node and all others.
+    pub(super) fn relink_all(&mut self, node: usize) {
+        for peer in 0..self.nodes.len() {
+            self.relink(node, peer);
+        }
+    }
+
+    /// A node's process is gone: whatever it believed of its links, it believes nothing when it comes back.
+    pub(super) fn unlink(&mut self, node: usize) {
+        for peer in 0..self.nodes.len() {
+            self.relink(node, peer);
+            if let Some(pair) = self.pairs.get_mut(&(node.min(peer), node.max(peer))) {
+                *(if node < peer { &mut pair.up.0 } else { &mut pair.up.1 }) = false;
+            }
+        }
+    }
+
+    /// A node notices that a link stands or is gone.
+    pub(super) fn link(&mut self, node: usize, peer: usize, epoch: u64, up: bool) {
+        let pair = self.pairs.entry((node.min(peer), node.max(peer))).or_default();
+        if pair.epoch != epoch {
+            return;
+        }
+        let seen = if node < peer { &mut pair.up.0 } else { &mut pair.up.1 };
+        let before = std::mem::replace(seen, up);
+        let (life, id) = (self.nodes[node].life, self.nodes[peer].id);
+        if before {
+            self.input(node, life, Input::PeerDown(id));
+        }
+        if up {
+            let region = self.regions[self.nodes[peer].region].clone();
+            let name = self.name(peer);
+            self.input(node, life, Input::PeerUp(Peer { node: id, name, region }));
+        }
+    }
+}
