@@ -34,6 +34,7 @@ use std::time::Duration;
 use uhlc::NTP64;
 
 use crate::limits::CLOCK_MARK_AHEAD_NS;
+use crate::marks::{self, Mark};
 use crate::mutants::{self, Mutant};
 use crate::{Timestamp, WriterId};
 
@@ -98,6 +99,7 @@ impl Clock {
     pub fn observe(&mut self, wall_ns: u64, stamp: &Timestamp, drift_max_ns: u64) -> Result<(), Drift> {
         let ahead = stamp.time.saturating_sub(ntp_of_ns(wall_ns));
         if ahead > ntp_of_ns(drift_max_ns) && !mutants::is(Mutant::AcceptAnyDrift) {
+            marks::reached(Mark::DriftRefused);
             return Err(Drift { ahead_ns: NTP64(ahead).as_nanos() });
         }
         self.last = self.last.max(stamp.time);
@@ -145,7 +147,11 @@ impl Clock {
         if mutants::is(Mutant::StampByWallAlone) {
             return Some(wall);
         }
-        Some(wall.max(self.last.checked_add(1)?))
+        let next = self.last.checked_add(1)?;
+        if wall < next {
+            marks::reached(Mark::WallBehind);
+        }
+        Some(wall.max(next))
     }
 }
 

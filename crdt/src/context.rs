@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::CmRDT;
 
+use crate::marks::{self, Mark};
 use crate::mutants::{self, Mutant};
 use crate::{Dot, VersionVector, WriterId};
 
@@ -110,13 +111,18 @@ impl Context {
     pub(crate) fn reach(&mut self, writer: WriterId, last: u64) {
         if last > self.last(&writer) {
             self.last.apply(Dot::new(writer, last));
+            let before = self.ahead.len();
             self.ahead.retain_above(&writer, last);
+            if self.ahead.len() < before {
+                marks::reached(Mark::RemovalAbsorbed);
+            }
         }
     }
 
     /// One dot was removed, whether or not its edit was seen.
     pub(crate) fn cover(&mut self, writer: WriterId, seq: u64) {
         if seq > self.last(&writer) && !mutants::is(Mutant::ForgetRemovalsAhead) {
+            marks::reached(Mark::RemovalAhead);
             self.ahead.insert(writer, seq);
         }
     }

@@ -35,6 +35,7 @@ pub mod format;
 pub mod codec;
 pub mod frame;
 pub mod limits;
+pub mod marks;
 pub mod mutants;
 
 pub use clock::{Clock, Drift, TickError};

@@ -61,6 +61,8 @@ mutants! {
     LogAnswersBeforeSync "log-answers-before-sync" "log entries are reported durable before they are synced"
     SyncErrorIgnored "sync-error-ignored" "a sync of the log that failed counts as done"
     ShortLogAccepted "short-log-accepted" "a log that ends before its floor is opened"
+    VoteBeforeSync "vote-before-sync" "a vote is given before it is on disk"
+    DirectoryUnsynced "directory-entry-not-synced" "the name of a new file of the log is not synced"
     ApplyBeforeDurable "apply-before-durable" "entries are applied before they are on the node's own disk"
 }
 

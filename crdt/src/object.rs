@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::delta::Delta;
 use crate::entry::{Entry, Kind, Value};
 use crate::limits::WRITER_OVERHEAD_BYTES;
+use crate::marks::{self, Mark};
 use crate::mutants::{self, Mutant};
 use crate::operation::{EditError, Operation};
 use crate::path::Path;
@@ -141,7 +142,13 @@ impl Object {
         for writer in mine {
             let theirs = other.entries.get(&writer).unwrap_or(&none);
             let removed = |seq| other.context.covers(&writer, seq) && !mutants::is(Mutant::JoinResurrects);
-            self.retain(&writer, |seq| theirs.contains_key(&seq) || !removed(seq));
+            self.retain(&writer, |seq| {
+                let stays = theirs.contains_key(&seq) || !removed(seq);
+                if !stays {
+                    marks::reached(Mark::JoinRemoves);
+                }
+                stays
+            });
         }
         for (writer, seq, entry) in other.entries() {
             if !self.context.covers(&writer, seq) {

@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::{PartitionId, WriterId};
 
 use crate::limits::{LINK_BATCH_RANGES_MAX, LINK_DIRTY_MAX};
@@ -171,6 +172,7 @@ impl Link {
     pub fn next(&self) -> Option<Push> {
         let left = self.config.window_bytes_max.saturating_sub(self.bytes_under_way);
         if left == 0 || self.batches.len() >= self.config.batches_max {
+            marks::reached(Mark::WindowClosed);
             return None;
         }
         let turn = self.turn.as_ref().or_else(|| self.dirty.keys().next())?;
@@ -239,6 +241,7 @@ impl Link {
     pub fn on_tick(&mut self, now_ns: u64) -> bool {
         let late = self.deadline().is_some_and(|deadline| deadline <= now_ns);
         if late {
+            marks::reached(Mark::WindowGivenUp);
             self.reset();
         }
         late

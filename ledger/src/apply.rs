@@ -23,6 +23,7 @@
 
 use std::collections::BTreeMap;
 
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
@@ -193,6 +194,7 @@ impl Run<'_> {
                 if self.state.segment.count == 0 {
                     return Err(Refusal::NothingToSeal);
                 }
+                marks::reached(Mark::SegmentSealed);
                 let (sealed, next) = self.state.segment.seal(self.state.frontier.root());
                 self.state.segment = next;
                 Ok(Applied::Sealed(sealed))
@@ -203,6 +205,7 @@ impl Run<'_> {
     fn remove(&mut self, node: NodeId, close: bool) -> Result<Applied, Refusal> {
         self.state.registry.remove(self.position.index, node, close)?;
         self.outcome.registry_changed = true;
+        marks::reached(Mark::NodeRemoved);
         Ok(Applied::Removed { node, replaceable: !close, epoch: self.state.registry.epoch })
     }
 
@@ -218,6 +221,7 @@ impl Run<'_> {
             && !expired(row.stamp, header.stamp)
             && !mutants::is(Mutant::ForgetIdempotency)
         {
+            marks::reached(Mark::DuplicateAppend);
             let Remembered { index, stamp, leaf, .. } = *row;
             return Ok(Applied::Duplicate { index, stamp, leaf });
         }
@@ -230,6 +234,7 @@ impl Run<'_> {
                 Condition::Index(index) => actual == Some(index),
             };
             if !holds && !mutants::is(Mutant::ConditionIgnored) {
+                marks::reached(Mark::ConditionFailed);
                 return Ok(Applied::ConditionFailed { actual });
             }
         }

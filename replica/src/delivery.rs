@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::{Link, Range};
@@ -201,14 +202,19 @@ impl Replica {
         let Interval { partition, writer, after, upto, deltas } = interval;
         if upto <= held {
             self.counters.deltas_duplicate += deltas.len() as u64;
+            marks::reached(Mark::IntervalHeld);
             return Ok(Taken::Held);
         }
         let (Some(slots), false) = (self.slots_of(&partition), self.own_writers.contains(&writer)) else {
             self.counters.deltas_dropped += deltas.len() as u64;
+            if self.own_writers.contains(&writer) {
+                marks::reached(Mark::IntervalOwn);
+            }
             return Ok(Taken::Refused);
         };
         if after > held && !mutants::is(Mutant::AcceptGap) {
             self.counters.deltas_dropped += deltas.len() as u64;
+            marks::reached(Mark::GapRefused);
             return Ok(Taken::Gap);
         }
         let Some(decoded) = decode(&deltas).filter(|decoded| fits(decoded, &partition, slots, (after, upto))) else {

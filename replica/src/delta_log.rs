@@ -14,6 +14,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
@@ -183,10 +184,14 @@ impl Objects {
             let mut here = 0;
             if due {
                 here = self.trim(buffer, turn, row, everywhere, TRIM_ROWS_MAX)?;
+                if here > 0 {
+                    marks::reached(Mark::LogTrimmed);
+                }
             }
             if here == 0 && excess > 0 {
                 let excess = usize::try_from(excess).unwrap_or(usize::MAX).min(TRIM_ROWS_MAX);
                 here = self.trim(buffer, turn, row, held, excess)?;
+                marks::reached(Mark::LogCut);
             }
             dropped += here;
             if dropped >= TRIM_ROWS_MAX {
@@ -267,6 +272,9 @@ impl Objects {
                 }
                 // Rows may overlap, because a peer coalesced what had come in part before; a later one may even begin
                 // before an earlier one, and what it says by leaving things out holds from there on.
+                if row.after < ends {
+                    marks::reached(Mark::IntervalsOverlap);
+                }
                 begins = Some(begins.map_or(row.after.min(ends), |begins: u64| begins.min(row.after)));
                 bytes += value.len();
                 ends = u64::from_be_bytes(*key.last_chunk().ok_or_else(damaged)?);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 use trine_ledger::apply::{Applied, ApplyError};
@@ -314,6 +315,10 @@ impl Replica {
         if outcome == ProposeOutcome::Committed {
             return;
         }
+        match outcome {
+            ProposeOutcome::Refused => marks::reached(Mark::ProposalRefused),
+            _ => marks::reached(Mark::ProposalUnknown),
+        }
         for stamp in stamps {
             let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
             let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
@@ -340,6 +345,7 @@ impl Replica {
     /// This node does not lead any more: what it has not proposed goes to who does.
     pub(crate) fn release_queue(&mut self) {
         while let Some(draft) = self.ledger.dequeue() {
+            marks::reached(Mark::QueueReleased);
             let Some(wait) = self.waiting.take(draft.wait) else { continue };
             // What this node asked for itself it will ask for again.
             if let Some(asked) = draft.asked {

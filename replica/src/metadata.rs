@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_gossip::entry::{Entry, Version};
 use trine_gossip::repair::{Proximity, Repair, RepairMessage};
@@ -187,6 +188,7 @@ impl Replica {
     pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         let retires = |(_, registry): &(&RegionId, &Registry)| registry.retired.contains(&node);
         let Some((region, _)) = self.metadata.registries.iter().find(retires) else { return };
+        marks::reached(Mark::RetiredTold);
         let key = registry_key(region);
         if let Some(value) = self.metadata.state.get(&key) {
             let entry = Entry { key, version: value.version, value: value.bytes.clone() };

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::checkpoint;
@@ -138,7 +139,10 @@ impl Replica {
             let mirror = self.mirrors.mirrors.get_mut(&region).expect("its key was just listed");
             let behind = known > mirror.frontier.size();
             let stalled = behind && now_ns.saturating_sub(mirror.progress_ns.max(mirror.asked_ns)) >= STALLED_NS;
-            mirror.left += usize::from(stalled && mirror.source.is_some());
+            if stalled && mirror.source.is_some() {
+                marks::reached(Mark::SourceStalled);
+                mirror.left += 1;
+            }
             let best = (!choices.is_empty()).then(|| choices[mirror.left % choices.len()]);
             let before = mirror.source;
             let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
@@ -316,6 +320,7 @@ impl Replica {
             return Ok(());
         }
         if first > size || !self.has_room() {
+            marks::reached(Mark::TailGap);
             // A tail was lost, or is not wanted now: ask again from what is held.
             if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
                 self.follow(turn, ledger);
@@ -383,6 +388,7 @@ impl Replica {
     #[allow(clippy::unnecessary_wraps, reason = "ends its caller")]
     fn distrust(&mut self, turn: &Turn<'_>, from: NodeId, ledger: &RegionId) -> Result<(), StoreError> {
         self.counters.messages_refused += 1;
+        marks::reached(Mark::TailDistrusted);
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("its caller has seen it");
         // Whoever was not asked cannot make this node leave who was.
         if mirror.source != Some(from) {

@@ -1,5 +1,6 @@
 //! Object requests: an edit becomes one dot, a read waits until the session's writes are here.
 
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Dot, Operation, PartitionId};
 use trine_protocol::object::{Edit, ObjectView, View};
@@ -97,6 +98,7 @@ impl Replica {
             if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {
                 return Ok(served);
             }
+            marks::reached(Mark::SessionWaited);
             return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
         let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;

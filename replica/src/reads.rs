@@ -1,6 +1,7 @@
 //! Ledger reads: from this node's own ledger and mirrors, verified, or from the node of the region that has them.
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, RegionId, Timestamp, WriterId};
 use trine_ledger::apply::Applied;
@@ -55,6 +56,7 @@ impl Replica {
             if let Some(served) = self.pass_while_full(&others, asked) {
                 return Ok(served);
             }
+            marks::reached(Mark::SessionWaited);
             return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
         }
         self.read(turn, asked).map(Served::Now)
@@ -354,6 +356,7 @@ impl Replica {
             let cause = if reached.is_some() {
                 Cause::Barrier { ticket, index: reached, asked }
             } else {
+                marks::reached(Mark::BarrierFailed);
                 asked.options.consistency = Consistency::Regional;
                 Cause::Route(asked)
             };

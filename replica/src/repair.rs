@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
 use trine_gossip::link::Link;
@@ -263,6 +264,7 @@ impl Replica {
         if mutants::is(Mutant::RollbackUnnoticed) || mutants::is(Mutant::ReuseWriter) {
             return false;
         }
+        marks::reached(Mark::RollbackNoticed);
         turn.effects.push(Effect::Halt {
             reason: format!(
                 "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {seq}, \
@@ -305,6 +307,7 @@ impl Replica {
             next = objects.last().map(|(key, _)| key.clone());
         }
         self.buffer.depend_on_all();
+        marks::reached(Mark::PartitionServed);
         turn.send(to, PeerMessage::PartitionPage { partition: partition.clone(), objects, vector, next });
         Ok(())
     }
@@ -362,6 +365,7 @@ impl Replica {
             return Ok(());
         }
         self.rounds.pulls.remove(partition);
+        marks::reached(Mark::PartitionPulled);
         for (writer, seq) in &vector.dots {
             if *seq > self.objects.held(partition, *writer) {
                 self.objects.skip(&mut self.buffer, turn, partition, *writer, *seq)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NamespaceId, NodeId};
 use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
 use trine_ledger::record::Body;
@@ -126,6 +127,7 @@ impl Replica {
             }
         }
         if asked.request.writes() && !self.writable {
+            marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
         }
         if asked.request.writes() && self.buffer.in_flight_bytes() > UNPERSISTED_BYTES_MAX {
@@ -365,6 +367,7 @@ impl Replica {
             self.ledger.drop_abandoned(&self.waiting);
         }
         for wait in expired {
+            marks::reached(Mark::RequestExpired);
             let error = match &wait.cause {
                 Cause::Majority { .. } | Cause::Commit { .. } | Cause::Queued { tried: true } => RequestError::Unknown,
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,

@@ -54,7 +54,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     for (node, mut marks) in marks {
         marks.sort_by_key(|mark| mark.at_ns);
         let falls = |pair: &&[&ClockMark]| {
-            pair[1].stamp.time < pair[0].stamp.time && !evidence.disk_changed(node, pair[0].at_ns, pair[1].at_ns)
+            pair[1].stamp.time < pair[0].stamp.time && !evidence.speaks_for_another(node, pair[0].at_ns, pair[1].at_ns)
         };
         for pair in marks.windows(2).filter(falls) {
             let what = format!("the clock of {node} went from {} back to {}", pair[0].stamp, pair[1].stamp);
@@ -66,7 +66,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
 
 /// Whether a node has had another disk, whose clock knows nothing of the former one's, by the end of a call.
 fn renewed(evidence: &Evidence, node: &str, call: &Call) -> bool {
-    evidence.disk_changed(node, 0, call.returned_ns.unwrap_or(u64::MAX))
+    evidence.speaks_for_another(node, 0, call.returned_ns.unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

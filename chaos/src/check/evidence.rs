@@ -188,8 +188,8 @@ pub enum Did {
     Tell,
 }
 
-/// Faults after which a node has another disk under its name.
-const DISK_CHANGED: [&str; 5] = ["disk-lost", "disk-restored", "replace", "leave", "join"];
+/// Faults after which a node has another disk under its name, or hands reads on.
+const SPEAKS_FOR_ANOTHER: [&str; 6] = ["disk-lost", "disk-restored", "disk-full", "replace", "leave", "join"];
 /// So long after such a fault the other disk may be put in, in nanoseconds.
 const CHANGES_WITHIN_NS: u64 = 10_000_000_000;
 
@@ -209,11 +209,12 @@ impl Evidence {
         states.into_values().collect()
     }
 
-    /// Whether what a node had on its disk may have been lost, or replaced by what was there before, in a time.
+    /// Whether what a node said in a time may be no word of its own: it had another disk, or a full one, so that another
+    /// node answered in its place.
     #[must_use]
-    pub fn disk_changed(&self, node: &str, from_ns: u64, until_ns: u64) -> bool {
+    pub fn speaks_for_another(&self, node: &str, from_ns: u64, until_ns: u64) -> bool {
         self.faults.iter().any(|fault| {
-            DISK_CHANGED.contains(&fault.kind.as_str())
+            SPEAKS_FOR_ANOTHER.contains(&fault.kind.as_str())
                 && fault.targets.iter().any(|target| target == node)
                 && fault.from_ns <= until_ns
                 && fault.until_ns.is_none_or(|until_ns| until_ns.saturating_add(CHANGES_WITHIN_NS) >= from_ns)

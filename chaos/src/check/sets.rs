@@ -68,7 +68,7 @@ fn nodes_do_not_forget(evidence: &Evidence, sight: &Sight<'_>, key: &str, found:
                 **since_ns < read.invoked_ns && !shown.contains(*element) && !sight.removed(key, element)
             });
             if let Some((element, since_ns)) = missing
-                && !evidence.disk_changed(node, *since_ns, read.invoked_ns)
+                && !evidence.speaks_for_another(node, *since_ns, read.invoked_ns)
             {
                 let what = format!("{key}: {node} showed {element}, and not to call {} later (stale)", read.id);
                 found.push(CHECK.violated(what));

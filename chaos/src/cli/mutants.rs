@@ -1,12 +1,17 @@
 //! `trine-chaos mutants`: breaks the product on purpose, one defect after the other, and says which checker saw it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use trine_chaos::plan::{Topology, kept};
 use trine_chaos::sim::hunt::hunt;
-use trine_chaos::sim::mutants::shown_elsewhere;
-use trine_chaos::sim::run;
+use trine_chaos::sim::mutants::{plan, shown_elsewhere};
+use trine_chaos::sim::sweep::Scenario;
+use trine_chaos::units::parse_time;
 use trine_crdt::mutants::{self, ALL};
+
+use crate::cli::sim::write_case;
 
 /// Runs the simulator under deliberate defects. Exit code 0: each was seen by a checker; 1: some were not.
 #[derive(Debug, Args)]
@@ -16,6 +21,15 @@ pub struct Mutants {
     /// How many seeds to try each on
     #[arg(long, default_value_t = 300)]
     seeds: u64,
+    /// Under which plan; none: for each defect the one that shows it soonest
+    #[arg(long)]
+    plan: Option<String>,
+    /// How long clients work and faults happen at most: longer plans are squeezed into it
+    #[arg(long, default_value = "10s")]
+    duration: String,
+    /// Make what caught each defect small, and write it into this directory as a case
+    #[arg(long)]
+    shrink: Option<PathBuf>,
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -30,7 +44,7 @@ impl Mutants {
         std::panic::set_hook(Box::new(|_| {}));
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::NOTHING);
-        table.set_header(["MUTANT", "ARENA", "SEEN BY", "AFTER SEEDS", "REACHED"]);
+        table.set_header(["MUTANT", "PLAN", "SEEN BY", "AFTER SEEDS", "REACHED"]);
         let mut survivors = 0;
         for (mutant, name, _) in ALL {
             if !self.names.is_empty() && !self.names.iter().any(|wanted| wanted == name) {
@@ -41,7 +55,11 @@ impl Mutants {
                 continue;
             }
             mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
-            let caught = hunt(self.seed, self.seeds, |seed| run(seed, 3, 3).failures);
+            let scenario = match self.plan.as_deref().or(plan(*mutant)).filter(|plan| *plan != "mixed") {
+                Some(name) => Scenario::of(&kept::find(name)?, parse_time(&self.duration)?),
+                None => Scenario::mixed(Topology::default()),
+            };
+            let caught = hunt(self.seed, self.seeds, |seed| scenario.run(seed).failures);
             let reached = mutants::reached().to_string();
             let (seen, seeds) = match &caught {
                 Some(catch) => (catch.checkers().join(", "), (catch.seed - self.seed + 1).to_string()),
@@ -52,7 +70,10 @@ impl Mutants {
             for finding in caught.iter().flat_map(|catch| &catch.findings).take(3) {
                 eprintln!("    {finding:.300}");
             }
-            table.add_row([*name, "simulated", &seen, &seeds, &reached]);
+            if let (Some(directory), Some(catch)) = (&self.shrink, &caught) {
+                write_case(directory, scenario.plan(catch.seed), catch.seed, Some((*name).to_owned()))?;
+            }
+            table.add_row([*name, &scenario.name, &seen, &seeds, &reached]);
         }
         println!("{table}");
         println!("{survivors} of them were seen by nobody");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use trine_chaos::plan::{ArenaKind, Plan, Topology, kept};
+use trine_chaos::sim::case::Case;
+use trine_chaos::sim::shrink::shrink;
 use trine_chaos::sim::sweep::{BATCH_SEEDS, Batch, Scenario, sweep};
 use trine_chaos::sim::{Outcome, measure_plan};
 use trine_chaos::units::{parse_time, show_time};
@@ -20,6 +22,8 @@ use trine_chaos::units::{parse_time, show_time};
 const MIXED: &str = "mixed";
 /// All kept plans that the simulator can carry out, and the mixed one.
 const ALL: &str = "all";
+/// How often a plan is run to make it small.
+const SHRINK_RUNS: usize = 400;
 
 /// Runs plans in the simulated world. Exit code 0: every property held; 1: some did not.
 #[derive(Debug, Args)]
@@ -27,6 +31,9 @@ pub struct Sim {
     /// Which plan: a name, a file, or `mixed`, which each seed draws for itself
     #[arg(long, default_value = MIXED)]
     plan: String,
+    /// Run a case: a plan with its seed, as `--shrink` writes it
+    #[arg(long, conflicts_with_all = ["plan", "plans", "seeds", "seed"])]
+    case: Option<PathBuf>,
     /// Several plans: names, files, or `all`
     #[arg(long, num_args = 1.., conflicts_with = "plan")]
     plans: Vec<String>,
@@ -51,6 +58,9 @@ pub struct Sim {
     /// With `--seeds`: write each finished batch to this file, a JSON object a line, and run only what it lacks
     #[arg(long, requires = "seeds")]
     resume: Option<PathBuf>,
+    /// Make what does not hold small, and write it into this directory as a case (with `--seeds`, one of each plan)
+    #[arg(long)]
+    shrink: Option<PathBuf>,
     /// Break the core on purpose, by this defect
     #[cfg(feature = "mutants")]
     #[arg(long)]
@@ -81,6 +91,11 @@ impl Sim {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "mutants")]
         trine_crdt::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
+        if let Some(path) = &self.case {
+            let case = Case::read(path)?;
+            let broken = self.tell_outcome(&case.plan, &case.run())?;
+            return Ok(if broken { ExitCode::from(1) } else { ExitCode::SUCCESS });
+        }
         let scenarios = self.scenarios()?;
         let broken = match self.seeds {
             Some(seeds) => self.many(&scenarios, seeds)?,
@@ -147,13 +162,21 @@ impl Sim {
 
     fn one(&self, scenario: &Scenario) -> anyhow::Result<bool> {
         let plan = scenario.plan(self.seed);
-        let (shows, lasts) = (plan.shows.clone(), show_time(plan.duration));
-        let (outcome, _) = measure_plan(self.seed, plan);
+        let (outcome, _) = measure_plan(self.seed, plan.clone());
+        let broken = self.tell_outcome(&plan, &outcome)?;
+        if broken {
+            self.make_small(plan, self.seed)?;
+        }
+        Ok(broken)
+    }
+
+    fn tell_outcome(&self, plan: &Plan, outcome: &Outcome) -> anyhow::Result<bool> {
         if self.output == "json" {
-            println!("{}", serde_json::to_string(&row(&scenario.name, &outcome))?);
+            println!("{}", serde_json::to_string(&row(&plan.name, outcome))?);
         } else {
-            let Outcome { seed, trace_hash, inputs, messages, operations: (done, all), converged_ms, .. } = &outcome;
-            println!("plan          {} ({lasts}): {shows}", scenario.name);
+            let (shows, lasts) = (&plan.shows, show_time(plan.duration));
+            let Outcome { seed, trace_hash, inputs, messages, operations: (done, all), converged_ms, .. } = outcome;
+            println!("plan          {} ({lasts}): {shows}", plan.name);
             println!("seed          {seed}");
             println!("trace_hash    {trace_hash:016x}");
             println!("inputs        {inputs}");
@@ -166,6 +189,16 @@ impl Sim {
             outcome.failures.iter().for_each(|failure| println!("FAILED        {failure}"));
         }
         Ok(!outcome.failures.is_empty())
+    }
+
+    /// Shrinks what does not hold, where that is wanted.
+    fn make_small(&self, plan: Plan, seed: u64) -> anyhow::Result<()> {
+        let Some(directory) = &self.shrink else { return Ok(()) };
+        #[cfg(feature = "mutants")]
+        let mutant = self.mutant.clone();
+        #[cfg(not(feature = "mutants"))]
+        let mutant = None;
+        write_case(directory, plan, seed, mutant)
     }
 
     fn many(&self, scenarios: &[Scenario], seeds: u64) -> anyhow::Result<bool> {
@@ -199,6 +232,12 @@ impl Sim {
         let mut by_name: BTreeMap<&str, Vec<&Batch>> = BTreeMap::new();
         batches.iter().for_each(|batch| by_name.entry(&batch.scenario).or_default().push(batch));
         let totals: Vec<Batch> = by_name.into_values().map(Batch::total).collect();
+        for total in &totals {
+            let scenario = scenarios.iter().find(|scenario| scenario.name == total.scenario);
+            if let (Some(broken), Some(scenario)) = (total.broken.first(), scenario) {
+                self.make_small(scenario.plan(broken.seed), broken.seed)?;
+            }
+        }
         if self.output == "json" {
             println!("{}", serde_json::to_string(&totals)?);
         } else {
@@ -211,6 +250,18 @@ impl Sim {
         eprintln!("{plan}, seed {seed}: {}", self.command(plan, seed));
         findings.iter().for_each(|finding| eprintln!("  {finding:.400}"));
     }
+}
+
+/// Makes a plan and seed that do not hold small, and writes the case down.
+pub fn write_case(directory: &Path, plan: Plan, seed: u64, mutant: Option<String>) -> anyhow::Result<()> {
+    let run = |plan: &Plan, seed| Scenario::of(plan, plan.duration).run(seed).failures;
+    let Some(case) = shrink(plan, seed, SHRINK_RUNS, run) else { return Ok(()) };
+    let case = Case { mutant, ..case };
+    std::fs::create_dir_all(directory)?;
+    let path = directory.join(case.file_name());
+    std::fs::write(&path, case.to_toml())?;
+    eprintln!("made small: trine-chaos sim --case {}", path.display());
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<Vec<Batch>> {

@@ -4,6 +4,7 @@
 //! regions are cut off, leaders change and clocks disagree. Then everything heals, and the judges look: all nodes
 //! hold the same, nothing acknowledged is lost, nothing refused is there, nothing removed came back.
 
+pub mod case;
 pub mod clients;
 pub mod disk;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod links;
 pub mod mutants;
 pub mod node;
 pub mod sequencer;
+pub mod shrink;
 pub mod sweep;
 pub mod trace;
 pub mod world;

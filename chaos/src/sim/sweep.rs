@@ -1,7 +1,7 @@
 //! Many seeds of many scenarios, on all cores, in batches that are told one by one, so that a hunt can go on where it
 //! was interrupted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -106,6 +106,8 @@ pub struct Batch {
     pub converged_ms: Vec<u64>,
     /// Kinds of faults that there is no model of, and which were left out.
     pub left_out: BTreeSet<String>,
+    /// The rare branches that were reached, with how often; in builds with debug assertions only.
+    pub marks: BTreeMap<String, u64>,
     /// How long it took on one core, in milliseconds.
     pub took_ms: u64,
 }
@@ -156,6 +158,7 @@ fn run_batch(scenario: &Scenario, fingerprint: String, first: u64, seeds: u64) -
     let started = Instant::now();
     let mut batch = Batch { scenario: scenario.name.clone(), fingerprint, first, seeds, ..Batch::default() };
     batch.inputs.0 = u64::MAX;
+    let _ = marks();
     for seed in first..first + seeds {
         let mut outcome = scenario.run(seed);
         if seed.is_multiple_of(TWICE_EVERY) {
@@ -169,8 +172,20 @@ fn run_batch(scenario: &Scenario, fingerprint: String, first: u64, seeds: u64) -
         }
         batch.add(outcome);
     }
+    batch.marks = marks();
     batch.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     batch
+}
+
+/// The marks that this thread reached since it was asked last.
+fn marks() -> BTreeMap<String, u64> {
+    #[cfg(debug_assertions)]
+    {
+        use trine_crdt::marks::{ALL, take};
+        take().into_iter().map(|(mark, count)| (ALL[mark as usize].1.to_owned(), count)).collect()
+    }
+    #[cfg(not(debug_assertions))]
+    BTreeMap::new()
 }
 
 impl Batch {
@@ -209,6 +224,9 @@ impl Batch {
             total.calls = (total.calls.0 + batch.calls.0, total.calls.1 + batch.calls.1);
             total.converged_ms.extend(&batch.converged_ms);
             total.left_out.extend(batch.left_out.iter().cloned());
+            for (mark, count) in &batch.marks {
+                *total.marks.entry(mark.clone()).or_default() += count;
+            }
             total.took_ms += batch.took_ms;
         }
         total.broken.sort_by_key(|broken| broken.seed);

@@ -1,6 +1,7 @@
 //! The arenas, in the short form that every build runs.
 
 mod arena;
+mod cases;
 mod disk;
 mod power;
 mod rounds;

@@ -5,10 +5,13 @@ use std::time::Duration;
 use trine_chaos::plan::{ArenaKind, Topology, kept};
 use trine_chaos::sim::run;
 use trine_chaos::sim::sweep::{Batch, Scenario, sweep};
+use trine_crdt::marks;
 
 /// Seeds of the mixed scenario, and of each plan.
 const MIXED_SEEDS: u64 = 400;
 const PLAN_SEEDS: u64 = 35;
+/// What each plan is squeezed into.
+const PLAN_DURATION: Duration = Duration::from_secs(4);
 
 fn held(scenarios: &[Scenario], seeds: u64) -> Batch {
     let batches = sweep(scenarios, (76, seeds), &[], |_| {});
@@ -27,21 +30,25 @@ fn held(scenarios: &[Scenario], seeds: u64) -> Batch {
 }
 
 #[test]
-fn mixed_seeds_hold_every_property() {
-    let total = held(&[Scenario::mixed(Topology::default())], MIXED_SEEDS);
-    assert!(total.inputs.0 >= 4_000, "the shortest run had {} inputs", total.inputs.0);
-    assert!(total.with.0 > MIXED_SEEDS / 2 && total.with.1 > MIXED_SEEDS / 2, "{:?} crashed, split", total.with);
+fn two_thousand_seeds_hold_every_property_and_reach_every_rare_branch() {
+    let mixed = held(&[Scenario::mixed(Topology::default())], MIXED_SEEDS);
+    assert!(mixed.inputs.0 >= 4_000, "the shortest run had {} inputs", mixed.inputs.0);
+    assert!(mixed.with.0 > MIXED_SEEDS / 2 && mixed.with.1 > MIXED_SEEDS / 2, "{:?} crashed, split", mixed.with);
     // Most of what clients ask for succeeds, or the properties would hold of nothing.
-    assert!(total.calls.0 * 10 > total.calls.1 * 7, "{:?}", total.calls);
-}
-
-#[test]
-fn every_plan_holds_every_property() {
+    assert!(mixed.calls.0 * 10 > mixed.calls.1 * 7, "{:?}", mixed.calls);
     let simulated = kept::all().into_iter().filter(|plan| plan.arenas.contains(&ArenaKind::Simulated));
-    let scenarios: Vec<Scenario> = simulated.map(|plan| Scenario::of(&plan, Duration::from_secs(6))).collect();
+    let scenarios: Vec<Scenario> = simulated.map(|plan| Scenario::of(&plan, PLAN_DURATION)).collect();
     assert!(scenarios.len() >= 45, "{} plans", scenarios.len());
-    let total = held(&scenarios, PLAN_SEEDS);
-    assert!(total.calls.0 * 2 > total.calls.1, "{:?}", total.calls);
+    let plans = held(&scenarios, PLAN_SEEDS);
+    assert!(plans.calls.0 * 2 > plans.calls.1, "{:?}", plans.calls);
+    assert!(mixed.seeds + plans.seeds >= 2_000, "{} seeds", mixed.seeds + plans.seeds);
+    let total = Batch::total([&mixed, &plans]);
+    for (_, name, sentence) in marks::ALL.iter().filter(|_| cfg!(debug_assertions)) {
+        println!("{:>9} × {name}: {sentence}", total.marks.get(*name).copied().unwrap_or_default());
+    }
+    let missing = marks::ALL.iter().filter(|(_, name, _)| !total.marks.contains_key(*name));
+    let missing: Vec<&str> = missing.filter(|_| cfg!(debug_assertions)).map(|(_, name, _)| *name).collect();
+    assert!(missing.is_empty(), "no run reaches {missing:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use trine_crdt::codec;
 
 use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
+use crate::mutants::{self, Mutant};
 use crate::raft::types::{LogId, Vote};
 
 const NAME: &str = "state";
@@ -60,7 +61,7 @@ impl State {
             file.write_all_at(&bytes, 0)?;
             file.sync_all()?;
             disk.rename(&temporary, &path(directory))?;
-            disk.sync_directory(directory)
+            if mutants::is(Mutant::DirectoryUnsynced) { Ok(()) } else { disk.sync_directory(directory) }
         };
         write().map_err(LogError::io("writing", path(directory)))
     }

@@ -166,6 +166,12 @@ impl<D: Disk, C: Types> Writer<D, C> {
                 Job::Vote(vote, done) => {
                     self.commit(std::mem::take(&mut group))?;
                     self.state.vote = Some(vote);
+                    if mutants::is(Mutant::VoteBeforeSync) {
+                        self.shared.lock().vote = Some(vote);
+                        let _ = done.send(Ok(()));
+                        self.store_state()?;
+                        continue;
+                    }
                     // Not stored is not promised: whoever asked sees a closed channel.
                     self.store_state()?;
                     self.shared.lock().vote = Some(vote);
@@ -330,7 +336,9 @@ impl<D: Disk, C: Types> Writer<D, C> {
             let file = self.disk.create(&path)?;
             file.write_all_at(&header.to_bytes(), 0)?;
             file.sync_all()?;
-            self.disk.sync_directory(&self.shared.directory)?;
+            if !mutants::is(Mutant::DirectoryUnsynced) {
+                self.disk.sync_directory(&self.shared.directory)?;
+            }
             Ok::<_, io::Error>(file)
         };
         let file = loop {

@@ -1,0 +1,84 @@
+//! Marks on rare branches, to see that some run reaches them.
+//!
+//! A protection that no test ever enters may as well be wrong. So at the rare branches of the pure crates stands one
+//! call, `marks::reached(Mark::…)`, and the simulator's tests say which scenario reached which mark; one that no run
+//! reaches fails. Counting is per thread, as simulated worlds are, and only in builds with debug assertions: in all
+//! others [`reached`] is nothing, so that the compiler drops it. No decision may ever depend on a mark.
+
+macro_rules! marks {
+    ($($variant:ident $name:literal $sentence:literal)*) => {
+        /// A rare branch.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Mark {
+            $(#[doc = $sentence] $variant,)*
+        }
+
+        /// Each with its name and what happens there.
+        pub const ALL: &[(Mark, &str, &str)] = &[$((Mark::$variant, $name, $sentence),)*];
+    };
+}
+
+marks! {
+    RemovalAhead "removal-ahead" "a removal comes before the edit that it removes"
+    RemovalAbsorbed "removal-absorbed" "the edit of a removal that came early arrives"
+    JoinRemoves "join-removes" "joining a whole object removes an entry"
+    WallBehind "wall-behind" "a stamp counts on because the wall is behind the last one"
+    DriftRefused "drift-refused" "a stamp is too far ahead of the wall to be believed"
+    WindowClosed "window-closed" "a link's window is full"
+    WindowGivenUp "window-given-up" "a batch was never acknowledged: its link's window is given up"
+    DuplicateAppend "duplicate-append" "an idempotency key is met again in the log"
+    ConditionFailed "condition-failed" "the condition of an append does not hold in the log"
+    SegmentSealed "segment-sealed" "a segment of a ledger is sealed"
+    NodeRemoved "node-removed" "a node is taken off its region's roster"
+    IntervalHeld "interval-held" "an interval comes that is held already"
+    IntervalOwn "interval-own" "a node's own former edits come back to it"
+    GapRefused "gap-refused" "an interval is refused that does not connect to what is held"
+    LogTrimmed "log-trimmed" "deltas are dropped because every node has them"
+    LogCut "log-cut" "deltas are dropped because there are too many"
+    IntervalsOverlap "intervals-overlap" "intervals that overlap are joined into one"
+    PartitionServed "partition-served" "a partition is sent as whole objects because its deltas are not kept"
+    PartitionPulled "partition-pulled" "a partition that came as whole objects is whole"
+    RollbackNoticed "rollback-noticed" "a node notices that its disk is older than what it acknowledged"
+    DiskFullRefused "disk-full-refused" "a write is refused because the disk is full"
+    SessionWaited "session-waited" "a read waits for what its session has seen"
+    BarrierFailed "barrier-failed" "a leader asks a majority whether it leads, and hears nothing"
+    ProposalRefused "proposal-refused" "a proposal surely did not enter the log"
+    ProposalUnknown "proposal-unknown" "nobody knows whether a proposal entered the log"
+    QueueReleased "queue-released" "a leader that leads no more hands on what it had not proposed"
+    TailDistrusted "tail-distrusted" "a ledger's tail does not verify, and its source is left"
+    TailGap "tail-gap" "a ledger's tail begins behind what is held"
+    SourceStalled "source-stalled" "a mirror leaves a source that has stalled"
+    RequestExpired "request-expired" "a request waited for longer than it may"
+    RetiredTold "retired-told" "a node that was taken off is told so by a peer"
+}
+
+/// This branch was reached, on this thread.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub const fn reached(_: Mark) {}
+
+#[cfg(debug_assertions)]
+pub use counted::{reached, take};
+
+#[cfg(debug_assertions)]
+mod counted {
+    use std::cell::RefCell;
+
+    use super::{ALL, Mark};
+
+    thread_local! {
+        static REACHED: RefCell<[u64; ALL.len()]> = const { RefCell::new([0; ALL.len()]) };
+    }
+
+    /// This branch was reached, on this thread.
+    pub fn reached(mark: Mark) {
+        REACHED.with_borrow_mut(|reached| reached[mark as usize] += 1);
+    }
+
+    /// The marks that this thread reached since it was asked last, with how often.
+    #[must_use]
+    pub fn take() -> Vec<(Mark, u64)> {
+        let counts = REACHED.replace([0; ALL.len()]);
+        ALL.iter().map(|(mark, ..)| (*mark, counts[*mark as usize])).filter(|(_, count)| *count > 0).collect()
+    }
+}
