@@ -7,7 +7,3 @@ mod power;
 mod rounds;
 mod run;
 mod sim;
-
-/// As in the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -267,7 +267,9 @@ impl Faults {
                 let since_ns = self.recorder.now_ns();
                 quiet(Happening::Deposed { region: region.clone(), node, since_ns })
             }
-            Inject::Proposals { .. } => bail!("only the simulator can do that"),
+            Inject::Proposals { .. } | Inject::DiskRestored { .. } | Inject::Disorder { .. } => {
+                bail!("only the simulator can do that")
+            }
         }
     }
 

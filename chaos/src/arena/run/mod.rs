@@ -135,6 +135,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         converged_ns,
         clocks,
         events,
+        ..Evidence::default()
     };
     Ok(Ran { evidence, lags })
 }

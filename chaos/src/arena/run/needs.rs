@@ -46,7 +46,9 @@ impl Needs {
 fn possible(inject: &Inject, plan: &Plan) -> anyhow::Result<()> {
     let kind = inject.kind();
     match inject {
-        Inject::Proposals { .. } => bail!("{}: `{kind}` needs the simulator's model of a region's log", plan.name),
+        Inject::Proposals { .. } | Inject::DiskRestored { .. } | Inject::Disorder { .. } => {
+            bail!("{}: only the simulator can do `{kind}`", plan.name)
+        }
         // Links have a shape by region.
         Inject::Link { .. } => {
             for target in inject.targets() {
