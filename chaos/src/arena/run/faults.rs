@@ -6,19 +6,19 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::happening::Happening;
+use super::links;
 use super::members::{self, Members};
 use super::watch::Watch;
 use crate::arena::cluster::clock::Skew;
 use crate::arena::cluster::{NodeLayout, State};
-use crate::arena::control::Reshape;
 use crate::arena::disk::fault::Fault as DiskFault;
 use crate::arena::disk::loss::Loss;
-use crate::arena::network::{Cut, Direction, Rules};
+use crate::arena::network::Rules;
 use crate::arena::{Arena, disk};
 use crate::chance::Chance;
 use crate::check::{Did, Happened, NodeEvent};
 use crate::history::Recorder;
-use crate::plan::{Inject, Occurrence, Plan, Spot, Target, Way};
+use crate::plan::{Inject, Occurrence, Plan, Spot, Target};
 use crate::units::{Offset, show_time};
 
 /// How long a leader sleeps at most, until another leads.
@@ -176,14 +176,14 @@ impl Faults {
         let all = || nodes.to_vec();
         match inject {
             Inject::Split { way, flap, .. } => {
-                let cut = cut(spots, *way, *flap);
+                let cut = links::cut(spots, *way, *flap);
                 let from = if cut.from.is_empty() { String::new() } else { format!(" from {}", cut.from.join(", ")) };
                 let flap = flap.map(|flap| format!(", flapping every {}", show_time(flap))).unwrap_or_default();
                 let detail = format!("{}{from}{flap}", format!("{way:?}").to_lowercase());
                 Ok((Happening::Cut(arena.network().router().cut(cut)?), detail))
             }
             Inject::Link { one_way, .. } => {
-                let (pairs, change) = (pairs(arena, spots, *one_way)?, reshape(inject));
+                let (pairs, change) = (links::pairs(arena, spots, *one_way)?, links::reshape(inject));
                 let happening = Happening::Link { pairs, change };
                 self.reshape(arena, Some(&happening));
                 quiet(happening)
@@ -436,61 +436,6 @@ impl Faults {
             }
         }
         Ok(())
-    }
-}
-
-/// The cut that takes the first spot off the others, or off all.
-fn cut(spots: &[Spot], way: Way, flap: Option<Duration>) -> Cut {
-    let direction = match way {
-        Way::Both => Direction::Both,
-        Way::In => Direction::In,
-        Way::Out => Direction::Out,
-    };
-    let mut names = spots.iter().map(|spot| match spot {
-        Spot::Region(region) => vec![region.clone()],
-        Spot::Nodes(nodes) => nodes.clone(),
-        Spot::Clients(None) => vec!["clients".to_owned()],
-        Spot::Clients(Some(region)) => vec![format!("clients of {region}")],
-    });
-    let places = names.next().unwrap_or_default();
-    Cut { places, from: names.flatten().collect(), clients: false, direction, flap }
-}
-
-/// The directions between two spots.
-fn pairs(arena: &Arena, spots: &[Spot], one_way: bool) -> anyhow::Result<Vec<(usize, usize)>> {
-    let map = arena.network().map();
-    let places = |spot: &Spot| -> anyhow::Result<Vec<usize>> {
-        match spot {
-            Spot::Region(region) => Ok(vec![map.find(region)?]),
-            // All nodes, within regions too; clients from outside are the last.
-            _ => Ok((0..map.sites().len() - 1).collect()),
-        }
-    };
-    let [from, to] = spots else { bail!("a link has two ends") };
-    let (from, to) = (places(from)?, places(to)?);
-    let mut pairs = BTreeSet::new();
-    for (a, b) in from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b))) {
-        pairs.insert((a, b));
-        if !one_way {
-            pairs.insert((b, a));
-        }
-    }
-    Ok(pairs.into_iter().collect())
-}
-
-fn reshape(inject: &Inject) -> Reshape {
-    let Inject::Link { delay, jitter, loss, duplicate, reorder, late, bytes_per_s, .. } = inject else {
-        return Reshape::default();
-    };
-    Reshape {
-        delay: *delay,
-        jitter: *jitter,
-        loss: *loss,
-        duplicate: *duplicate,
-        reorder: *reorder,
-        reorder_late: *late,
-        rate_bytes: *bytes_per_s,
-        queue_bytes: None,
     }
 }
 

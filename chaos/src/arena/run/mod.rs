@@ -16,6 +16,7 @@ pub mod canary;
 pub mod disks;
 pub mod faults;
 mod happening;
+mod links;
 pub mod members;
 pub mod needs;
 pub mod probe;
