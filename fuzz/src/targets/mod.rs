@@ -21,6 +21,17 @@ mod client_frames;
 mod peer_message;
 mod rows;
 
+mod config;
+mod http;
+mod link_frames;
+mod node_files;
+mod pem;
+mod raft_frames;
+mod raft_log;
+mod stream_frames;
+
+mod packages;
+
 use crate::target::Target;
 
 /// All targets.
@@ -42,4 +53,13 @@ pub const TARGETS: &[Target] = &[
     client_frames::TARGET,
     peer_message::TARGET,
     rows::TARGET,
+    stream_frames::TARGET,
+    link_frames::TARGET,
+    raft_frames::TARGET,
+    raft_log::TARGET,
+    node_files::TARGET,
+    config::TARGET,
+    pem::TARGET,
+    http::TARGET,
+    packages::TARGET,
 ];

@@ -9,14 +9,14 @@ use trine_crdt::NodeId;
 use trine_replica::PeerMessage;
 
 /// The lowest and highest version of the conversation on links that this program speaks.
-pub(super) const LINK_VERSIONS: (u16, u16) = (1, 1);
+pub const LINK_VERSIONS: (u16, u16) = (1, 1);
 /// The format level that this program writes.
-pub(super) const FORMAT_LEVEL: u16 = 1;
+pub const FORMAT_LEVEL: u16 = 1;
 
 /// The first frame in each direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LinkHello {
+pub struct LinkHello {
     /// The lowest and highest version that the sender speaks.
     pub versions: (u16, u16),
     /// The format level that the sender writes.
@@ -37,7 +37,7 @@ pub(super) struct LinkHello {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "is written or taken apart at once")]
-pub(super) enum LinkFrame {
+pub enum LinkFrame {
     /// The sender lives; to be echoed.
     Beat(u64),
     /// The answer to a beat.
@@ -49,7 +49,7 @@ pub(super) enum LinkFrame {
 /// [`LinkFrame::Message`] as it is written, without a copy of the message.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum LinkFrameRef<'a> {
+pub enum LinkFrameRef<'a> {
     /// A message of the core.
     Message(&'a PeerMessage),
 }

@@ -25,7 +25,7 @@ mod handle;
 
 mod client;
 mod dial;
-mod frame;
+pub mod frame;
 mod gossip;
 mod link;
 mod nodes_only;

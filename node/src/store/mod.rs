@@ -27,9 +27,9 @@ pub mod disk;
 mod floor;
 pub mod limits;
 mod making;
-mod row;
+pub mod row;
 pub mod rows;
-mod textfile;
+pub mod textfile;
 
 pub use committer::{Committer, Committers};
 pub use directory::{DataDir, DataDirError};

@@ -15,7 +15,8 @@ use crate::mutants::{self, Mutant};
 const CHECKSUM_BYTES: usize = 8;
 
 /// The value as it is stored.
-pub(super) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
     let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
     stored.extend_from_slice(&checksum(key, value));
     stored.extend_from_slice(value);
@@ -23,7 +24,10 @@ pub(super) fn seal(key: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 /// The value as it was given, when it is what was written.
-pub(super) fn open(keyspace: &str, key: &[u8], stored: &Bytes) -> Result<Bytes, StoreError> {
+///
+/// # Errors
+/// When it is not.
+pub fn open(keyspace: &str, key: &[u8], stored: &Bytes) -> Result<Bytes, StoreError> {
     let damaged = || StoreError::Damaged(format!("row {} of `{keyspace}`", hex(key)));
     let (sum, value) = stored.split_first_chunk::<CHECKSUM_BYTES>().ok_or_else(damaged)?;
     if *sum != checksum(key, value) && !mutants::is(Mutant::RowChecksumIgnored) {

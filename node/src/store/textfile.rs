@@ -9,7 +9,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What is in such a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Contents {
+pub enum Contents {
     /// There is none.
     Absent,
     /// It is not what was written.
@@ -19,7 +19,10 @@ pub(super) enum Contents {
 }
 
 /// Replaces the file: written beside it, synced, renamed over it, and the directory synced.
-pub(super) fn replace(path: &Path, lines: &[(&str, &str)]) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, lines: &[(&str, &str)]) -> io::Result<()> {
     let mut text: String = lines.iter().map(|(name, value)| format!("{name} {value}\n")).collect();
     text.push_str(&format!("checksum {}\n", checksum(text.as_bytes())));
     let beside = path.with_extension("new");
@@ -39,7 +42,10 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Reads the file.
-pub(super) fn read(path: &Path) -> io::Result<Contents> {
+///
+/// # Errors
+/// What the system says.
+pub fn read(path: &Path) -> io::Result<Contents> {
     let mut text = String::new();
     match File::open(path) {
         Ok(file) => match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {

@@ -1,0 +1,43 @@
+//! What nodes say to each other on links, around the core's own messages.
+
+use bytes::Bytes;
+use trine_crdt::NodeId;
+use trine_node::net::frame::{LinkFrame, LinkHello};
+
+use crate::cbor;
+use crate::target::{Memory, Sample, Target, Verdict};
+
+/// Hellos, heartbeats and their echoes; messages of the core are `peer_message`'s.
+pub const TARGET: Target = Target { name: "link_frames", run, samples, memory: Memory::SERDE };
+
+fn run(bytes: &[u8]) -> Verdict {
+    let Some((selector, rest)) = bytes.split_first() else { return Verdict::Refused };
+    match selector {
+        0 => Verdict::of(cbor::again::<LinkHello>(rest)),
+        1 => Verdict::of(cbor::again::<LinkFrame>(rest)),
+        _ => Verdict::Refused,
+    }
+}
+
+fn samples() -> Vec<Sample> {
+    let hello = LinkHello {
+        versions: (1, u16::MAX),
+        format_level: 1,
+        cluster: "c".repeat(64),
+        node: NodeId(u64::MAX),
+        certificate: Bytes::from_static(b"certificate"),
+        process: 1,
+        number: u64::MAX,
+    };
+    let behind = |selector: u8, kind: &str, samples: Vec<Sample>| {
+        let named = |sample: Sample| {
+            let name = sample.name.replacen('-', &format!("-{kind}-"), 1);
+            Sample { name, ..sample }.behind(selector)
+        };
+        samples.into_iter().map(named).collect::<Vec<_>>()
+    };
+    let mut samples = behind(0, "hello", cbor::samples(&[("whole", hello)]));
+    let frames = [("beat", LinkFrame::Beat(u64::MAX)), ("echo", LinkFrame::Echo(0))];
+    samples.extend(behind(1, "frame", cbor::samples(&frames)));
+    samples
+}

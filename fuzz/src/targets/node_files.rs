@@ -1,0 +1,51 @@
+//! Rows as they are stored, and the small files beside them.
+
+use bytes::Bytes;
+use trine_node::store::{row, textfile};
+
+use crate::target::{Memory, Sample, Target, Verdict};
+
+/// Behind a selector: a stored row of a known key; a file of lines with a checksum.
+pub const TARGET: Target = Target { name: "node_files", run, samples, memory: Memory::OURS };
+
+const KEY: &[u8] = b"o/key";
+
+fn run(bytes: &[u8]) -> Verdict {
+    let Some((selector, rest)) = bytes.split_first() else { return Verdict::Refused };
+    match selector {
+        0 => {
+            let stored = Bytes::copy_from_slice(rest);
+            let Ok(value) = row::open("rows", KEY, &stored) else { return Verdict::Refused };
+            assert_eq!(row::seal(KEY, &value), stored, "a row has a second form");
+            assert!(row::open("rows", b"o/other", &stored).is_err(), "a row was believed under another key");
+            Verdict::Accepted
+        }
+        1 => {
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            let path = directory.path().join("floor");
+            std::fs::write(&path, rest).expect("a file can be written");
+            match textfile::read(&path).expect("a file can be read") {
+                textfile::Contents::Lines(_) => Verdict::Accepted,
+                textfile::Contents::Absent | textfile::Contents::Damaged => Verdict::Refused,
+            }
+        }
+        _ => Verdict::Refused,
+    }
+}
+
+fn samples() -> Vec<Sample> {
+    let row = row::seal(KEY, b"a value");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("floor");
+    textfile::replace(&path, &[("number", "17"), ("name", "us-east-1-a")]).expect("a file can be written");
+    let lines = std::fs::read(&path).expect("a file can be read");
+    let mut samples: Vec<Sample> = Sample::broken("row", &row).into_iter().map(|sample| sample.behind(0)).collect();
+    samples.push(Sample::valid("row", &row).behind(0));
+    samples.push(Sample::valid("row-of-nothing", row::seal(KEY, b"")).behind(0));
+    samples.push(Sample::hostile("row-of-another-key", row::seal(b"o/other", b"a value")).behind(0));
+    samples.extend(Sample::broken("file", &lines).into_iter().map(|sample| sample.behind(1)));
+    samples.push(Sample::valid("file", &lines).behind(1));
+    samples.push(Sample::hostile("file-that-is-no-text", [0xff; 64]).behind(1));
+    samples.push(Sample::hostile("file-of-a-checksum-alone", "checksum 0\n").behind(1));
+    samples
+}
