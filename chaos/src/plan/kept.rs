@@ -11,9 +11,10 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 48] = [
+const KEPT: [(&str, &str); 49] = [
     kept!("bad-links"),
     kept!("clock-drift"),
+    kept!("clock-far-ahead"),
     kept!("clock-jump"),
     kept!("clock-skew"),
     kept!("clock-steps"),
