@@ -12,7 +12,7 @@ impl Plan {
     #[must_use]
     pub fn mixed(seed: u64, topology: Topology) -> Self {
         let mut chance = Chance::new(seed ^ 0x7472_696e_6500);
-        let duration = Duration::from_millis(6_100 + chance.below(4_400));
+        let duration = Duration::from_millis(8_000 + chance.below(1_000));
         let mut plan = Self::quiet(
             "mixed",
             "Whatever comes together: nothing acknowledged is lost, nothing comes back, all nodes agree in the end.",
@@ -22,7 +22,7 @@ impl Plan {
         plan.topology = topology;
         plan.workload = Workload {
             clients_per_region: 3,
-            rate_per_s: 20 + chance.below(60),
+            rate_per_s: 22 + chance.below(28),
             moves: if chance.happens(0.3) { Moves::Nodes } else { Moves::Regions },
             move_share: if chance.happens(0.5) { 1.0 } else { 0.2 },
             ..Workload::default()

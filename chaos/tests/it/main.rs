@@ -7,3 +7,7 @@ mod power;
 mod rounds;
 mod run;
 mod sim;
+
+/// As in the programs: the simulator lives on small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
