@@ -157,8 +157,15 @@ impl NetStreamAppend<TypeConfig> for Peer {
             let connection = match self.appends.take() {
                 Some(connection) if !connection.is_stale() => connection,
                 _ => {
-                    let dialled = self.dialer.dial(Some(self.target), &self.member, Lane::Append).await;
-                    AppendConnection::new(dialled.map_err(|error| self.unreachable(&error))?)
+                    match self.dialer.dial(Some(self.target), &self.member, Lane::Append).await {
+                        Ok(dialled) => AppendConnection::new(dialled),
+                        Err(error) => {
+                            // openraft pauses when a request is taken from `input`, and none was: it would dial a
+                            // node that is down again and again without a rest.
+                            tokio::time::sleep(RETRY_PAUSE).await;
+                            return Err(self.unreachable(&error));
+                        }
+                    }
                 }
             };
             let member = self.member.clone();
