@@ -20,29 +20,29 @@ pub const CHECK: Check =
     Check { name: "clocks", statement: "hybrid time does not go back on a node, over its restarts either", run };
 
 fn run(evidence: &Evidence) -> Vec<Violation> {
-    let mut edits: BTreeMap<&str, Vec<(&Call, Timestamp)>> = BTreeMap::new();
-    let mut answers: BTreeMap<&str, Vec<(&Call, u64)>> = BTreeMap::new();
+    // Another disk's clock knows nothing of the former one's.
+    let mut edits: BTreeMap<(&str, usize), Vec<(&Call, Timestamp)>> = BTreeMap::new();
+    let mut answers: BTreeMap<(&str, usize), Vec<(&Call, u64)>> = BTreeMap::new();
     for call in evidence.history.calls() {
-        let (Some(node), Some(seen)) = (&call.node, call.ok()) else { continue };
+        let (Some(node), Some(seen), Some(returned_ns)) = (&call.node, call.ok(), call.returned_ns) else { continue };
+        let Some(life) = evidence.life(node, call.invoked_ns, returned_ns) else { continue };
         if call.edit().is_some() {
-            edits.entry(node).or_default().push((call, seen.stamp));
+            edits.entry((node, life)).or_default().push((call, seen.stamp));
         }
         // "Not found" tells no time, and records may be another node's answer, handed on.
         if seen.stamp != Timestamp::ZERO && matches!(call.action, Action::Edit(_) | Action::Read) {
-            answers.entry(node).or_default().push((call, seen.stamp.time));
+            answers.entry((node, life)).or_default().push((call, seen.stamp.time));
         }
     }
     let mut found = Vec::new();
-    for (node, edits) in edits {
-        let found_here = backwards(edits, true).into_iter().filter(|(.., call)| !renewed(evidence, node, call));
-        for (before, stamp, call) in found_here {
+    for ((node, _), edits) in edits {
+        for (before, stamp, call) in backwards(edits, true) {
             let what = format!("{node} stamped call {} {stamp} after it had acknowledged {before}", call.id);
             found.push(CHECK.violated(what));
         }
     }
-    for (node, answers) in answers {
-        let found_here = backwards(answers, false).into_iter().filter(|(.., call)| !renewed(evidence, node, call));
-        for (before, time, call) in found_here {
+    for ((node, _), answers) in answers {
+        for (before, time, call) in backwards(answers, false) {
             let what = format!("{node} told call {} {time:016x} after it had told {before:016x}", call.id);
             found.push(CHECK.violated(what));
         }
@@ -64,14 +64,10 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     found
 }
 
-/// Whether a node has had another disk, whose clock knows nothing of the former one's, by the end of a call.
-fn renewed(evidence: &Evidence, node: &str, call: &Call) -> bool {
-    evidence.speaks_for_another(node, 0, call.returned_ns.unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Happened;
     use crate::check::story::{Story, stamp};
     use crate::history::Edit;
 
@@ -100,6 +96,29 @@ mod tests {
             // A stamp that stays breaks the strict rule only.
             story.rejected(&CHECK, if time == 9 { 2 } else { 1 });
         }
+    }
+
+    #[test]
+    fn another_disk_excuses_what_it_parts_and_nothing_else() {
+        let lost = Happened {
+            kind: "disk-lost".to_owned(),
+            targets: vec!["us-east-1-a".to_owned()],
+            from_ns: 1_000,
+            until_ns: Some(2_000),
+            detail: String::new(),
+        };
+        let after = 20_000_000_000;
+        let told = |second_before: u64, second_after: u64| {
+            let mut story = Story::default();
+            story.evidence.faults = vec![lost.clone()];
+            for (from_ns, time) in [(0, 10), (20, second_before), (after, 5), (after + 20, second_after)] {
+                edit(&mut story, "us-east-1-a", from_ns, time);
+            }
+            story
+        };
+        told(11, 6).accepted(&CHECK);
+        told(9, 6).rejected(&CHECK, 2);
+        told(11, 4).rejected(&CHECK, 2);
     }
 
     #[test]

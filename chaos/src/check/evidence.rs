@@ -213,12 +213,25 @@ impl Evidence {
     /// node answered in its place.
     #[must_use]
     pub fn speaks_for_another(&self, node: &str, from_ns: u64, until_ns: u64) -> bool {
-        self.faults.iter().any(|fault| {
-            SPEAKS_FOR_ANOTHER.contains(&fault.kind.as_str())
-                && fault.targets.iter().any(|target| target == node)
-                && fault.from_ns <= until_ns
-                && fault.until_ns.is_none_or(|until_ns| until_ns.saturating_add(CHANGES_WITHIN_NS) >= from_ns)
-        })
+        self.life(node, from_ns, until_ns).is_none()
+    }
+
+    /// How often a node had been given another disk before a time in which it spoke for itself; none: it did not. What it
+    /// said in one life may be compared.
+    #[must_use]
+    pub fn life(&self, node: &str, from_ns: u64, until_ns: u64) -> Option<usize> {
+        let is_change = |fault: &&Happened| {
+            SPEAKS_FOR_ANOTHER.contains(&fault.kind.as_str()) && fault.targets.iter().any(|target| target == node)
+        };
+        let mut lives = 0;
+        for change in self.faults.iter().filter(is_change) {
+            let over = change.until_ns.is_some_and(|until_ns| until_ns.saturating_add(CHANGES_WITHIN_NS) < from_ns);
+            if change.from_ns <= until_ns && !over {
+                return None;
+            }
+            lives += usize::from(over);
+        }
+        Some(lives)
     }
 
     /// A region's ledger as the node of that region holds it that holds most of it.

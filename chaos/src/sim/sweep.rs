@@ -15,7 +15,7 @@ use crate::sim::{Outcome, run_plan};
 /// How many seeds make a batch.
 pub const BATCH_SEEDS: u64 = 25;
 /// Every so many-th seed runs twice, to see that a seed decides everything.
-const TWICE_EVERY: u64 = 100;
+pub const TWICE_EVERY: u64 = 100;
 
 /// What runs under many seeds.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trine_chaos::plan::{ArenaKind, Topology, kept};
 use trine_chaos::sim::run;
-use trine_chaos::sim::sweep::{Batch, Scenario, sweep};
+use trine_chaos::sim::sweep::{Batch, Scenario, TWICE_EVERY, sweep};
 use trine_crdt::marks;
 
 /// Seeds of the mixed scenario, and of each plan.
@@ -35,6 +35,7 @@ fn held(scenarios: &[Scenario], first: u64, seeds: u64) -> Batch {
 #[test]
 fn all_plans_hold_every_property_and_reach_every_rare_branch() {
     let mixed = held(&[Scenario::mixed(Topology::default())], 76, MIXED_SEEDS);
+    assert_eq!(mixed.twice, MIXED_SEEDS / TWICE_EVERY);
     assert!(mixed.inputs.0 >= 5_000, "the shortest run had {} inputs", mixed.inputs.0);
     assert!(mixed.with.0 > MIXED_SEEDS / 2 && mixed.with.1 > MIXED_SEEDS / 2, "{:?} crashed, split", mixed.with);
     // Most of what clients ask for succeeds, or the properties would hold of nothing.
