@@ -90,4 +90,12 @@ impl Sample {
         self.bytes.insert(0, selector);
         self
     }
+
+    /// The same inputs, named as such of one kind, behind the byte that says so.
+    pub fn family(selector: u8, kind: &str, samples: Vec<Self>) -> impl Iterator<Item = Self> {
+        samples.into_iter().map(move |sample| {
+            let name = sample.name.replacen('-', &format!("-{kind}-"), 1);
+            Self { name, ..sample }.behind(selector)
+        })
+    }
 }

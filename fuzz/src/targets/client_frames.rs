@@ -134,17 +134,10 @@ fn samples() -> Vec<Sample> {
         .collect();
     let answers: Vec<(&str, NodeFrame)> =
         answers().into_iter().map(|(name, answer)| (name, NodeFrame { number: 1, answer })).collect();
-    let behind = |selector: u8, kind: &str, samples: Vec<Sample>| {
-        let named = |sample: Sample| {
-            let name = sample.name.replacen('-', &format!("-{kind}-"), 1);
-            Sample { name, ..sample }.behind(selector)
-        };
-        samples.into_iter().map(named).collect::<Vec<_>>()
-    };
-    let mut samples = behind(0, "hello", cbor::samples(&[("whole", hello)]));
-    samples.extend(behind(1, "request", cbor::samples(&requests)));
-    samples.extend(behind(2, "welcome", cbor::samples(&[("whole", welcome)])));
-    samples.extend(behind(3, "answer", cbor::samples(&answers)));
+    let mut samples: Vec<Sample> = Sample::family(0, "hello", cbor::samples(&[("whole", hello)])).collect();
+    samples.extend(Sample::family(1, "request", cbor::samples(&requests)));
+    samples.extend(Sample::family(2, "welcome", cbor::samples(&[("whole", welcome)])));
+    samples.extend(Sample::family(3, "answer", cbor::samples(&answers)));
     let nested = |part: &[u8], levels: usize| [&[3][..], &part.repeat(levels)].concat();
     samples.push(Sample::hostile("views-in-views", nested(b"\xa1\x63map\xa1\x61n\x81", 500)));
     samples.push(Sample::hostile(

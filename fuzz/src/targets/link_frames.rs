@@ -29,15 +29,8 @@ fn samples() -> Vec<Sample> {
         process: 1,
         number: u64::MAX,
     };
-    let behind = |selector: u8, kind: &str, samples: Vec<Sample>| {
-        let named = |sample: Sample| {
-            let name = sample.name.replacen('-', &format!("-{kind}-"), 1);
-            Sample { name, ..sample }.behind(selector)
-        };
-        samples.into_iter().map(named).collect::<Vec<_>>()
-    };
-    let mut samples = behind(0, "hello", cbor::samples(&[("whole", hello)]));
+    let mut samples: Vec<Sample> = Sample::family(0, "hello", cbor::samples(&[("whole", hello)])).collect();
     let frames = [("beat", LinkFrame::Beat(u64::MAX)), ("echo", LinkFrame::Echo(0))];
-    samples.extend(behind(1, "frame", cbor::samples(&frames)));
+    samples.extend(Sample::family(1, "frame", cbor::samples(&frames)));
     samples
 }

@@ -83,17 +83,11 @@ fn samples() -> Vec<Sample> {
     let call = |body| Numbered { number: 1, body };
     let ask = VoteRequest::<TypeConfig> { vote, last_log_id: Some(at(9)), leadership_transfer: false };
     let answer = |body| Numbered { number: 1, body };
-    let behind = |selector: u8, kind: &str, samples: Vec<Sample>| {
-        let named = |sample: Sample| {
-            let name = sample.name.replacen('-', &format!("-{kind}-"), 1);
-            Sample { name, ..sample }.behind(selector)
-        };
-        samples.into_iter().map(named).collect::<Vec<_>>()
-    };
-    let mut samples = behind(0, "hello", cbor::samples(&[("to-one", hello(Some(1))), ("to-any", hello(None))]));
+    let mut samples: Vec<Sample> =
+        Sample::family(0, "hello", cbor::samples(&[("to-one", hello(Some(1))), ("to-any", hello(None))])).collect();
     let no = Welcome::No { reason: "another node lives here".to_owned() };
-    samples.extend(behind(1, "welcome", cbor::samples(&[("yes", Welcome::Yes { node: 7 }), ("no", no)])));
-    samples.extend(behind(
+    samples.extend(Sample::family(1, "welcome", cbor::samples(&[("yes", Welcome::Yes { node: 7 }), ("no", no)])));
+    samples.extend(Sample::family(
         2,
         "append",
         cbor::samples(&[("whole", append(logged.clone())), ("none", append(Vec::new()))]),
@@ -101,33 +95,37 @@ fn samples() -> Vec<Sample> {
     let upto = Appended { session: 9, answer: AppendedForm::Upto(Some(at(9))) };
     let conflict = Appended { session: 9, answer: AppendedForm::Conflict(at(4)) };
     let higher = Appended { session: 9, answer: AppendedForm::Higher(vote) };
-    samples.extend(behind(3, "appended", cbor::samples(&[("upto", upto), ("conflict", conflict), ("higher", higher)])));
+    samples.extend(Sample::family(
+        3,
+        "appended",
+        cbor::samples(&[("upto", upto), ("conflict", conflict), ("higher", higher)]),
+    ));
     let calls = [
         ("beat", call(Call::Heartbeat(append(Vec::new())))),
         ("vote", call(Call::Vote(ask.clone()))),
         ("prevote", call(Call::PreVote(ask))),
         ("empty", call(Call::Empty)),
     ];
-    samples.extend(behind(4, "call", cbor::samples(&calls)));
+    samples.extend(Sample::family(4, "call", cbor::samples(&calls)));
     let replies = [
         ("appended", answer(Reply::Appended(AppendedForm::Upto(None)))),
         ("transfer", answer(Reply::Transfer(Err("no".to_owned())))),
         ("empty", answer(Reply::Empty { node: 7, empty: true })),
         ("refused", answer(Reply::Refused("stopping".to_owned()))),
     ];
-    samples.extend(behind(5, "reply", cbor::samples(&replies)));
+    samples.extend(Sample::family(5, "reply", cbor::samples(&replies)));
     let steps = [
         ("begin", PrefixStep::begin(vote, &meta)),
         ("entries", PrefixStep::Entries(logged.into_iter().map(Into::into).collect())),
         ("end", PrefixStep::End),
     ];
-    samples.extend(behind(6, "prefix", cbor::samples(&steps)));
+    samples.extend(Sample::family(6, "prefix", cbor::samples(&steps)));
     let whole = membership::encode_stored(&stored);
     let mut members = Sample::broken("three", &whole);
     members.push(Sample::valid("three", &whole));
     let nobody = (None::<LogId>, Voters { voters: vec![BTreeSet::from([1])], nodes: Vec::new() });
     members.push(Sample::hostile("a-voter-that-is-no-node", codec::encode(&nobody)));
     members.extend(cbor::hostile());
-    samples.extend(behind(7, "membership", members));
+    samples.extend(Sample::family(7, "membership", members));
     samples
 }
