@@ -39,7 +39,7 @@ value_max = "16MiB"
 disk_reserve = "64MiB"
 [storage]
 cache = "8MiB"
-memtable = "4MiB"
+memtable = "16MiB"
 derived_flush = "1s"
 delta_rows = 4096
 segment = "64MiB"

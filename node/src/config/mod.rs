@@ -23,6 +23,7 @@ mod nearest;
 pub mod units;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,9 +159,9 @@ pub struct StorageSection {
     #[serde(with = "units::duration")]
     pub derived_flush: Duration,
     /// How many rows of deltas are kept per partition and writer; a node that lacks more is sent whole objects.
-    pub delta_rows: u64,
+    pub delta_rows: NonZeroU64,
     /// A segment of the ledger is sealed at so many bytes of records.
-    #[serde(with = "units::bytes")]
+    #[serde(serialize_with = "units::bytes::serialize", deserialize_with = "units::bytes::deserialize_some")]
     pub segment: u64,
 }
 

@@ -52,6 +52,14 @@ pub mod bytes {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         super::parse_bytes(&super::text(deserializer)?).map_err(D::Error::custom)
     }
+
+    /// Reads a text with a unit, of a size that cannot be nothing.
+    pub fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        match deserialize(deserializer)? {
+            0 => Err(D::Error::custom("nothing fits into 0 bytes: use at least \"1B\"")),
+            bytes => Ok(bytes),
+        }
+    }
 }
 
 /// Durations, for `#[serde(with = …)]`.

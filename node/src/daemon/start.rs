@@ -182,8 +182,8 @@ fn core_config(config: &Config, identity: &Identity, directory: &DataDir) -> any
         salt_seed,
         value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
         gossip: config.cluster.gossip,
-        delta_rows_max: config.storage.delta_rows.max(1),
-        segment_bytes: config.storage.segment.max(1),
+        delta_rows_max: config.storage.delta_rows.get(),
+        segment_bytes: config.storage.segment,
         forks_released: config.cluster.forks_released.iter().cloned().collect(),
         ..base
     })

@@ -202,6 +202,20 @@ fn sizes_and_durations_need_units() {
 }
 
 #[test]
+fn what_cannot_be_nothing_is_refused_as_nothing() {
+    refused(
+        &format!("{MINIMAL}[storage]\ndelta_rows = 0\n"),
+        &[],
+        expect!["`storage.delta_rows` in DIR/node.toml: invalid value signed int `0`, expected a nonzero u64"],
+    );
+    refused(
+        &format!("{MINIMAL}[storage]\nsegment = \"0B\"\n"),
+        &[],
+        expect![[r#"`storage.segment` in DIR/node.toml: nothing fits into 0 bytes: use at least "1B""#]],
+    );
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_named() {
     refused(
         "[node]\nregion = \"us-east-1\"\n",

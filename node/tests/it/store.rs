@@ -1,5 +1,6 @@
 //! Rows come back as they were written, or not at all, and never fewer than were acknowledged.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -19,7 +20,7 @@ fn storage() -> StorageSection {
         cache: 1 << 20,
         memtable: 1 << 20,
         derived_flush: Duration::from_millis(50),
-        delta_rows: 4096,
+        delta_rows: NonZeroU64::MIN,
         segment: 64 << 20,
     }
 }
