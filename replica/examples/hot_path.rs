@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures; the crate itself reads no clock")]
 
+#[path = "../tests/it/disk.rs"]
+#[allow(dead_code, reason = "the stories use the rest")]
+mod disk;
 #[path = "../tests/it/world.rs"]
 #[allow(dead_code, reason = "the stories use the rest")]
 mod world;

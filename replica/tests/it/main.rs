@@ -3,6 +3,7 @@
 mod answers;
 mod clock;
 mod deltas;
+mod disk;
 mod durable;
 mod forks;
 mod mirrors;

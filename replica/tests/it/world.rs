@@ -1,7 +1,6 @@
 //! A handful of cores in memory: disks that sync when told to, a log that commits when told to, messages that a test
 //! may look at, drop or forge.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -14,82 +13,16 @@ use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
 use trine_protocol::{Consistency, Durability, Edit, Reply, Request, RequestError, Role, SessionToken};
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
-use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
+use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica};
+
+pub use crate::disk::{Disk, Log};
 
 /// Noon of a day, and the monotonic clock's start.
 pub const NOON_NS: u64 = 1_800_000_000_000_000_000;
 pub const MS: u64 = 1_000_000;
 
-/// A region's log, shared by its nodes.
-pub type Log = Rc<RefCell<Vec<CommittedEntry>>>;
-
 /// What a node answers to a request.
 pub type Answered = Result<Box<Answer>, RequestError>;
-
-/// Rows in memory.
-#[derive(Clone)]
-pub struct Disk {
-    synced: BTreeMap<Bytes, Bytes>,
-    derived: BTreeMap<Bytes, Bytes>,
-    log: Log,
-}
-
-impl Disk {
-    fn new(log: Log) -> Self {
-        Self { synced: BTreeMap::new(), derived: BTreeMap::new(), log }
-    }
-
-    fn rows(&self, kind: Persistence) -> &BTreeMap<Bytes, Bytes> {
-        match kind {
-            Persistence::Synced => &self.synced,
-            Persistence::Derived => &self.derived,
-        }
-    }
-
-    /// How many rows the delta log has.
-    pub fn delta_rows(&self) -> usize {
-        self.synced.keys().filter(|key| key.starts_with(b"d")).count()
-    }
-
-    fn write(&mut self, batch: Batch) {
-        let rows = match batch.persistence {
-            Persistence::Synced => &mut self.synced,
-            Persistence::Derived => &mut self.derived,
-        };
-        for (key, value) in batch.rows {
-            match value {
-                Some(value) => drop(rows.insert(key, value)),
-                None => drop(rows.remove(&key)),
-            }
-        }
-    }
-}
-
-impl Store for Disk {
-    fn get(&self, kind: Persistence, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.rows(kind).get(key).cloned())
-    }
-
-    fn scan(
-        &self,
-        kind: Persistence,
-        from: &[u8],
-        to: &[u8],
-        limit: usize,
-        reverse: bool,
-    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let bounds = (std::ops::Bound::Included(from), std::ops::Bound::Excluded(to));
-        let rows = self.rows(kind).range::<[u8], _>(bounds).map(|(key, value)| (key.clone(), value.clone()));
-        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
-    }
-
-    fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.log.borrow().get(index as usize).and_then(|entry| match &entry.payload {
-            Payload::Entry(bytes) => Some(bytes.clone()),
-            _ => None,
-        }))
-    }
-}
 
 /// One node.
 pub struct Node {

@@ -7,6 +7,7 @@
 //! `TRINE_RAFT_SEEDS=5000 cargo test --workspace --test it -- raft_sim` hunts; `TRINE_RAFT_SEED=77` runs one and tells
 //! what happened.
 
+mod acts;
 mod judge;
 mod net;
 mod node;
