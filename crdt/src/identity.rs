@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest region name, in bytes.
 pub const REGION_NAME_BYTES_MAX: usize = 63;
@@ -29,15 +31,16 @@ pub enum IdentityError {
 }
 
 /// The name of a region, such as `us-east-1`. `_` is reserved for what the genesis created.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RegionId(String);
+///
+/// There are few of them and they are told all the time, so that a copy shares the text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionId(Arc<str>);
 
 impl RegionId {
     /// The creator of the namespaces that exist from the start.
     #[must_use]
     pub fn genesis() -> Self {
-        Self("_".to_owned())
+        Self("_".into())
     }
 
     /// The name as text.
@@ -53,7 +56,7 @@ impl FromStr for RegionId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=REGION_NAME_BYTES_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits || text == "_" { Ok(Self(text.to_owned())) } else { Err(IdentityError::Region(text.to_owned())) }
+        if fits || text == "_" { Ok(Self(text.into())) } else { Err(IdentityError::Region(text.to_owned())) }
     }
 }
 
@@ -67,7 +70,33 @@ impl TryFrom<String> for RegionId {
 
 impl From<RegionId> for String {
     fn from(region: RegionId) -> Self {
-        region.0
+        region.0.as_ref().to_owned()
+    }
+}
+
+impl Serialize for RegionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RegionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = RegionId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<RegionId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
