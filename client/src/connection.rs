@@ -18,14 +18,11 @@ use crate::admission::Refusal;
 use crate::client::Endpoint;
 use crate::error::ClientError;
 use crate::framing;
-use crate::limits::{ANSWER_STALL_MAX, CONNECT_TIMEOUT, IN_FLIGHT_MAX, SILENT_MAX, UNSENT_BYTES_MAX};
+use crate::limits::{
+    ANSWER_STALL_MAX, BUFFER_BYTES, CONNECT_TIMEOUT, HELLO_BYTES_MAX, IN_FLIGHT_MAX, SILENT_MAX, UNIT_BYTES,
+    UNSENT_BYTES_MAX,
+};
 use crate::network::Network;
-
-const BUFFER_BYTES: usize = 64 * 1024;
-/// The unit in which room for unsent bytes is handed out.
-const UNIT_BYTES: usize = 1024;
-/// The largest hello of a node, in bytes.
-const HELLO_BYTES_MAX: usize = 64 * 1024;
 
 type Reply = Result<Answer, RequestError>;
 

@@ -6,14 +6,12 @@
 use std::io;
 use std::time::Duration;
 
+use crate::limits::BODY_BYTES_FIRST;
 use futures::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use trine_crdt::codec;
-
-/// How much memory is reserved before the first byte of a body is there.
-const BODY_BYTES_FIRST: usize = 64 * 1024;
 
 /// Why no frame could be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! The client's bounds, in one place.
 
 use std::time::Duration;
-
 /// The longest certificate shown or accepted, in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
 /// How long a call may take, unless told otherwise.
@@ -32,3 +31,17 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(3);
 pub const SILENT_MAX: Duration = Duration::from_secs(3600);
 /// How long an answer may stall half read.
 pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(10);
+/// Dials that wait for the swarm's task.
+pub const DIALS_MAX: usize = 64;
+/// How long a connection without a stream stands.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(5);
+/// How far apart attempts start.
+pub const ATTEMPT_SPACING: Duration = Duration::from_millis(200);
+/// How many bytes are gathered for one write or read.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+/// The unit in which room for unsent bytes is handed out.
+pub const UNIT_BYTES: usize = 1024;
+/// The largest hello of a node, in bytes.
+pub const HELLO_BYTES_MAX: usize = 64 * 1024;
+/// How much memory is reserved before the first byte of a body is there.
+pub const BODY_BYTES_FIRST: usize = 64 * 1024;

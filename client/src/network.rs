@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use libp2p::core::upgrade::Version;
@@ -14,13 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use trine_protocol::frame::CLIENT_PROTOCOL;
 
 use crate::admission::{Gate, Refusal};
-use crate::limits::{CONNECT_TIMEOUT, PING_INTERVAL, PING_TIMEOUT};
+use crate::limits::{CONNECT_TIMEOUT, CONNECTION_IDLE_MAX, DIALS_MAX, PING_INTERVAL, PING_TIMEOUT};
 use crate::transport::{resolve, split_peer, transport};
-
-/// Dials that wait for the swarm's task.
-const DIALS_MAX: usize = 64;
-/// How long a connection without a stream stands.
-const IDLE_MAX: Duration = Duration::from_secs(5);
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
@@ -64,7 +58,7 @@ impl Network {
         };
         let streams = behaviour.streams.new_control();
         let config = Config::with_tokio_executor()
-            .with_idle_connection_timeout(IDLE_MAX)
+            .with_idle_connection_timeout(CONNECTION_IDLE_MAX)
             .with_substream_upgrade_protocol_override(Version::V1Lazy);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         let (dials, dialled) = mpsc::channel(DIALS_MAX);

@@ -15,12 +15,9 @@ use trine_crdt::RegionId;
 use crate::connection::Connection;
 use crate::error::ClientError;
 use crate::leader::Leader;
-use crate::limits::{NODE_REST, NODES_KNOWN_MAX};
+use crate::limits::{ATTEMPT_SPACING, NODE_REST, NODES_KNOWN_MAX};
 use crate::network::Network;
 use crate::transport::split_peer;
-
-/// How far apart attempts start.
-const ATTEMPT_SPACING: Duration = Duration::from_millis(200);
 
 struct Known {
     address: Multiaddr,

@@ -1,7 +1,6 @@
 //! Spans of the daemon's life.
 
 use std::time::Duration;
-
 /// How long an orderly stop may take; then the process ends as it is. Nothing acknowledged depends on order.
 pub const STOP_MAX: Duration = Duration::from_secs(3);
 /// How long handing leadership over and closing the log may take.
@@ -10,3 +9,5 @@ pub const GROUP_STOP_MAX: Duration = Duration::from_millis(1200);
 pub const NET_STOP_MAX: Duration = Duration::from_millis(300);
 
 const _: () = assert!(GROUP_STOP_MAX.as_millis() + NET_STOP_MAX.as_millis() < STOP_MAX.as_millis());
+/// How often the group's figures are taken.
+pub const FIGURES_INTERVAL: Duration = Duration::from_millis(500);

@@ -1,7 +1,5 @@
 //! What links and the log say, on its way to the driver.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use metrics::gauge;
@@ -10,12 +8,10 @@ use trine_ledger::LogPosition;
 use trine_replica::Input;
 use trine_replica::input::{CommittedEntry, Leadership, Payload};
 
+use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::DriverHandle;
 use crate::net::NetEvent;
 use crate::raft::{Applied, Group};
-
-/// How often the group's figures are taken.
-const FIGURES_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.
 pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle) {

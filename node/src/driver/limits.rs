@@ -1,7 +1,6 @@
 //! What may wait in front of the core.
 
 use std::time::Duration;
-
 /// Inputs of links, the Raft group and the watchers that may wait; more and their senders wait.
 pub const INPUTS_MAX: usize = 1024;
 /// Clients' requests that may wait; more are refused as overloaded.
@@ -25,3 +24,5 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 const _: () = assert!((INPUTS_KIB_MAX as usize) * 1024 >= 2 * trine_protocol::limits::FRAME_BYTES_MAX);
 const _: () = assert!((REQUESTS_KIB_MAX as usize) * 1024 >= 2 * trine_protocol::limits::FRAME_BYTES_MAX);
+/// A core that said nothing for so long is stuck: it is called at least every second while it lives.
+pub const READINESS_SILENCE_MAX: Duration = Duration::from_secs(3);

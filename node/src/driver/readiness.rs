@@ -1,10 +1,8 @@
 //! Whether the node serves and takes writes, as the core said last, and how long ago that was.
 
+use crate::driver::limits::READINESS_SILENCE_MAX;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// A core that said nothing for so long is stuck: it is called at least every second while it lives.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
+use std::time::Instant;
 
 /// When the core spoke, and what it said.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ impl Readiness {
     fn said(&self, of: fn(&Said) -> &Result<(), String>) -> Result<(), String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Err("the node is starting".to_owned()),
-            Some(said) if said.at.elapsed() > SILENCE_MAX => {
+            Some(said) if said.at.elapsed() > READINESS_SILENCE_MAX => {
                 Err(format!("the core is stuck for {:?}", said.at.elapsed()))
             }
             Some(said) => of(said).clone(),

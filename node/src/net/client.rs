@@ -24,14 +24,10 @@ use trine_protocol::{ClientFrame, ClientHello, NodeFrame, NodeHello, RequestErro
 
 use super::event::NetEvent;
 use super::limits::{
-    CLIENT_FRAME_TIMEOUT, CLIENT_IDLE_MAX, CLIENT_REQUESTS_MAX, CLIENT_STALL_MAX, CLIENT_WRITE_TIMEOUT,
-    HELLO_BYTES_MAX, HELLO_TIMEOUT,
+    ANSWERS_IN_A_ROW, CLIENT_BUFFER_BYTES, CLIENT_FRAME_TIMEOUT, CLIENT_IDLE_MAX, CLIENT_REQUESTS_MAX,
+    CLIENT_STALL_MAX, CLIENT_WRITE_TIMEOUT, HELLO_BYTES_MAX, HELLO_TIMEOUT,
 };
 use super::link::room_for;
-
-const BUFFER_BYTES: usize = 64 * 1024;
-/// How many answers are written before the client must have taken them.
-const ANSWERS_IN_A_ROW: usize = 64;
 
 /// What all client streams share.
 pub(super) struct Door {
@@ -79,7 +75,7 @@ struct Waiting {
 /// Serves one client stream until it ends.
 pub(super) async fn serve(stream: Stream, peer: PeerId, admitted: Admitted, door: Arc<Door>) {
     let (reader, mut writer) = stream.split();
-    let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+    let mut reader = BufReader::with_capacity(CLIENT_BUFFER_BYTES, reader);
     if let Err(refusal) = greet(&mut reader, &mut writer, &admitted, &door).await {
         if let Some(refusal) = refusal {
             door.gate.refuse(Some(peer), &refusal);
@@ -168,7 +164,7 @@ async fn write(
     writer: WriteHalf<Stream>,
     mut to_write: mpsc::Receiver<(Waiting, tokio::sync::OwnedSemaphorePermit)>,
 ) -> std::io::Result<()> {
-    let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
+    let mut writer = BufWriter::with_capacity(CLIENT_BUFFER_BYTES, writer);
     let mut pending = FuturesUnordered::new();
     let mut open = true;
     while open || !pending.is_empty() {

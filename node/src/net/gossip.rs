@@ -15,11 +15,8 @@ use libp2p::identity::Keypair;
 use trine_client::admission::Gate;
 use trine_crdt::NodeId;
 
-use super::limits::{NODES_REMEMBERED_MAX, RUMOR_BYTES_MAX};
+use super::limits::{ENVELOPE_BYTES, NODES_REMEMBERED_MAX, RUMOR_BYTES_MAX};
 use super::nodes_only::NodesOnly;
-
-/// What a rumor's envelope (author, number, topic, signature, key) may take beside it, in bytes.
-const ENVELOPE_BYTES: usize = 1024;
 
 /// Gossipsub with one topic, among nodes.
 pub(super) type Behaviour = NodesOnly<gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>>;

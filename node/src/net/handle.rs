@@ -26,26 +26,15 @@ use super::event::NetEvent;
 use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrameRef, LinkHello};
 use super::gossip::{self, Authors};
 use super::limits::{
-    ADMISSION_TIMEOUT, CLIENT_BYTES_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX, HELLO_TIMEOUT,
-    INCOMING_MAX, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, PENDING_INCOMING_MAX, ROOM_UNIT_BYTES,
-    RUMOR_BYTES_MAX,
+    ADMISSION_TIMEOUT, CLIENT_BYTES_MAX, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX,
+    HELLO_TIMEOUT, INCOMING_MAX, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, LISTEN_TIMEOUT, PENDING_INCOMING_MAX,
+    REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX, REPORTS_MAX, ROOM_UNIT_BYTES, RUMOR_BYTES_MAX,
 };
 use super::link::Shared;
 use super::queue::Class;
 use super::streams;
 use super::swarm::{Behaviour, Command, Engine};
 use super::table::Table;
-
-/// Commands that wait for the swarm's task.
-const COMMANDS_MAX: usize = 256;
-/// Reports of tasks that wait for the swarm's task.
-const REPORTS_MAX: usize = 256;
-/// How long an address may take until it is listened on.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the same refusal of the same peer is only counted, not logged again.
-const REFUSAL_QUIET: Duration = Duration::from_secs(60);
-/// The most refusals remembered for that.
-const REFUSALS_REMEMBERED_MAX: usize = 256;
 
 /// The network of one node.
 pub struct Net;

@@ -1,7 +1,6 @@
 //! The network's bounds, in one place.
 
 use std::time::Duration;
-
 /// The largest frame on a link, in bytes.
 pub const LINK_FRAME_BYTES_MAX: usize = trine_crdt::codec::ENCODED_BYTES_MAX;
 /// The largest hello on a link or client stream, in bytes.
@@ -22,7 +21,6 @@ pub const ROOM_UNIT_BYTES: usize = 1024;
 pub const EVENTS_MAX: usize = 1024;
 /// The largest rumor, in bytes.
 pub const RUMOR_BYTES_MAX: usize = 64 * 1024;
-
 /// How often a link says that it lives.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// After so long without a byte a link is closed.
@@ -49,7 +47,6 @@ pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(600);
 pub const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often connected certificates are looked at again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
-
 /// Incoming connections whose admission is under way.
 pub const PENDING_INCOMING_MAX: u32 = 256;
 /// Incoming connections that stand.
@@ -66,3 +63,33 @@ pub const NODES_REMEMBERED_MAX: usize = 1024;
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_BYTES_MAX > 2 * trine_protocol::limits::FRAME_BYTES_MAX);
+/// How often the dialler is asked.
+pub const DIAL_TICK: Duration = Duration::from_millis(25);
+/// How long a link that we opened may be without a hello before the peer is dialled again.
+pub const OPENING_MAX: Duration = SILENCE_MAX;
+/// How many frames of data go before one of bulk.
+pub const DATA_IN_A_ROW: u32 = 8;
+/// What a rumor's envelope (author, number, topic, signature, key) may take beside it, in bytes.
+pub const ENVELOPE_BYTES: usize = 1024;
+/// How many bytes are gathered for one write to a client or read from it.
+pub const CLIENT_BUFFER_BYTES: usize = 64 * 1024;
+/// How many answers are written before the client must have taken them.
+pub const ANSWERS_IN_A_ROW: usize = 64;
+/// How many beats are remembered until their echo comes.
+pub const BEATS_MAX: usize = 16;
+/// How many bytes are gathered for one write to a link or read from it.
+pub const LINK_BUFFER_BYTES: usize = 64 * 1024;
+/// How long a replaced link stays open when everything was sent.
+pub const CLOSE_DELAY: Duration = Duration::from_secs(1);
+/// How long a replaced link goes on reading what is still under way.
+pub const LEAVE_GRACE: Duration = Duration::from_secs(3);
+/// Commands that wait for the swarm's task.
+pub const COMMANDS_MAX: usize = 256;
+/// Reports of tasks that wait for the swarm's task.
+pub const REPORTS_MAX: usize = 256;
+/// How long an address may take until it is listened on.
+pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the same refusal of the same peer is only counted, not logged again.
+pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);
+/// The most refusals remembered for that.
+pub const REFUSALS_REMEMBERED_MAX: usize = 256;

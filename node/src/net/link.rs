@@ -10,7 +10,6 @@
 //! it for the pair's link for a moment, and what it said first after a cut is what somebody waits for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter, ReadHalf, WriteHalf};
@@ -27,19 +26,14 @@ use trine_protocol::Role;
 use super::event::{NetEvent, Room};
 use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrame, LinkHello};
 use super::limits::{
-    HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, LINK_FRAME_BYTES_MAX, LINK_HELLO_TIMEOUT, ROOM_UNIT_BYTES, SILENCE_MAX,
+    CLOSE_DELAY, HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, LEAVE_GRACE, LINK_BUFFER_BYTES, LINK_FRAME_BYTES_MAX,
+    LINK_HELLO_TIMEOUT, ROOM_UNIT_BYTES, SILENCE_MAX,
 };
 use super::queue::Next;
 use super::table::{Link, Phase, Table};
 
-/// How many bytes are gathered for one write or read.
-const BUFFER_BYTES: usize = 64 * 1024;
 /// Frames up to this length need no room of their own.
 const SMALL_BYTES: usize = 64;
-/// How long a replaced link stays open when everything was sent.
-const CLOSE_DELAY: Duration = Duration::from_secs(1);
-/// How long a replaced link goes on reading what is still under way.
-const LEAVE_GRACE: Duration = Duration::from_secs(3);
 
 /// A stream whose hellos were exchanged and found in order.
 pub(super) struct Candidate {
@@ -70,7 +64,7 @@ pub(super) async fn establish(
     gate: Arc<Gate>,
 ) -> Result<Candidate, Failure> {
     let (reader, mut writer) = stream.split();
-    let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+    let mut reader = BufReader::with_capacity(LINK_BUFFER_BYTES, reader);
     let exchange = async {
         let frame = framing::frame(&own, HELLO_BYTES_MAX).unwrap_or_default();
         framing::write_frame(&mut writer, &frame, LINK_HELLO_TIMEOUT).await?;
@@ -242,7 +236,7 @@ async fn write(link: Arc<Link>, writer: WriteHalf<Stream>) -> std::io::Result<()
     let queued = gauge!("trine_link_queue_bytes", "region" => region.clone(), "peer" => link.peer.name.clone());
     let sent = ["control", "data", "bulk"]
         .map(|class| counter!("trine_link_bytes_total", "region" => region.clone(), "class" => class));
-    let mut writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
+    let mut writer = BufWriter::with_capacity(LINK_BUFFER_BYTES, writer);
     let mut beats = interval(HEARTBEAT_INTERVAL);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut number = 0;

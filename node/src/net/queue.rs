@@ -10,10 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use trine_replica::PeerMessage;
 
-use super::limits::{LINK_CONTROL_BYTES_RESERVED, LINK_QUEUE_BYTES_MAX};
-
-/// How many frames of data go before one of bulk.
-const DATA_IN_A_ROW: u32 = 8;
+use super::limits::{DATA_IN_A_ROW, LINK_CONTROL_BYTES_RESERVED, LINK_QUEUE_BYTES_MAX};
 
 /// How urgent a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

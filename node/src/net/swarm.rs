@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -24,15 +24,10 @@ use super::dial::{Dialler, Target};
 use super::event::NetEvent;
 use super::frame::LinkHello;
 use super::gossip::{self, Authors};
-use super::limits::{HELLO_TIMEOUT, RECHECK_INTERVAL, SILENCE_MAX};
+use super::limits::{DIAL_TICK, HELLO_TIMEOUT, OPENING_MAX, RECHECK_INTERVAL};
 use super::link::{self, Candidate, Failure, Shared};
 use super::streams::{self, CLIENT, LINK, Opened};
 use super::table::{Link, Rank};
-
-/// How often the dialler is asked.
-const DIAL_TICK: Duration = Duration::from_millis(25);
-/// How long a link that we opened may be without a hello before the peer is dialled again.
-const OPENING_MAX: Duration = SILENCE_MAX;
 
 /// All behaviours of a node.
 #[derive(NetworkBehaviour)]

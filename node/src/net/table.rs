@@ -17,12 +17,11 @@ use trine_crdt::NodeId;
 use trine_replica::input::Peer;
 
 use super::queue::Queue;
+use crate::net::limits::BEATS_MAX;
 
 const LIVE: u8 = 0;
 const ENDED: u8 = 1;
 const REPLACED: u8 = 2;
-/// How many beats are remembered until their echo comes.
-const BEATS_MAX: usize = 16;
 
 /// Which of two links of a pair stays: the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

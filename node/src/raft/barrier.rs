@@ -1,17 +1,11 @@
 //! Read barriers: one round to a majority answers everybody who asked before it began.
 
-use std::time::Duration;
-
 use openraft::raft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::limits::{BARRIER_ROUND, BARRIER_WAITING_MAX};
 use super::types::Raft;
-
-/// Askers waiting.
-const WAITING_MAX: usize = 4096;
-/// How long a round may take.
-const ROUND: Duration = Duration::from_secs(2);
 
 type Asker = oneshot::Sender<Option<u64>>;
 
@@ -22,7 +16,7 @@ pub struct Barrier(mpsc::Sender<Asker>);
 impl Barrier {
     /// The barrier, and the task that it needs.
     pub fn new(raft: Raft) -> (Self, impl Future<Output = ()> + Send) {
-        let (askers, asking) = mpsc::channel(WAITING_MAX);
+        let (askers, asking) = mpsc::channel(BARRIER_WAITING_MAX);
         (Self(askers), run(raft, asking))
     }
 
@@ -40,7 +34,7 @@ async fn run(raft: Raft, mut asking: mpsc::Receiver<Asker>) {
         while let Ok(asker) = asking.try_recv() {
             askers.push(asker);
         }
-        let read = timeout(ROUND, raft.get_read_log_id(ReadPolicy::ReadIndex)).await;
+        let read = timeout(BARRIER_ROUND, raft.get_read_log_id(ReadPolicy::ReadIndex)).await;
         let index = match read {
             Ok(Ok((id, _))) => Some(id.index()),
             Ok(Err(_)) | Err(_) => None,

@@ -4,7 +4,6 @@
 //! the ledger retired. It keeps them for ever, so that a leader that has just started knows them too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{ChangeMembers, Instant as _, RaftMetrics};
@@ -13,17 +12,9 @@ use trine_crdt::NodeId;
 use trine_placement::voters::{self, Health, MembershipStep, VOTERS_MAX};
 use trine_replica::effect::{Roster, RosterNode};
 
+use super::limits::{FOLLOW_CLOSE_BEHIND, FOLLOW_ROUND, FOLLOW_SILENCE, FOLLOW_STEP};
 use super::net::peer::Network;
 use super::types::{Member, Raft, TypeConfig};
-
-/// How often membership is compared with the roster.
-const ROUND: Duration = Duration::from_millis(500);
-/// How long a node may be silent and still counts as reachable.
-const SILENCE: Duration = Duration::from_secs(2);
-/// How far behind the leader's log a learner may be to become a voter, in entries.
-const CLOSE_BEHIND: u64 = 256;
-/// How long a change may take before the next look.
-const STEP: Duration = Duration::from_secs(10);
 
 /// Makes membership follow.
 pub struct Follower {
@@ -40,7 +31,7 @@ pub struct Follower {
 impl Follower {
     /// Runs until the roster's sender is gone.
     pub async fn run(mut self) {
-        let mut round = tokio::time::interval(ROUND);
+        let mut round = tokio::time::interval(FOLLOW_ROUND);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -53,7 +44,7 @@ impl Follower {
                 continue;
             }
             let step = self.step(&metrics, &roster);
-            match tokio::time::timeout(STEP, step).await {
+            match tokio::time::timeout(FOLLOW_STEP, step).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::info!(error, "a change of Raft membership did not happen"),
                 Err(_) => tracing::info!("a change of Raft membership takes long"),
@@ -80,7 +71,7 @@ impl Follower {
         wanted.extend(known.keys().map(|node| NodeId(*node)).filter(|node| !retired.contains(node)));
         let mut health = health(metrics, self.node);
         for new in roster.iter().filter(|on| !known.contains_key(&on.node.0)) {
-            let there = self.network.ask_empty(&member(new), ROUND).await;
+            let there = self.network.ask_empty(&member(new), FOLLOW_ROUND).await;
             let reachable = there.is_ok_and(|(node, _)| node == new.node.0);
             health.insert(new.node, Health { reachable, caught_up: false });
         }
@@ -122,9 +113,9 @@ fn health(metrics: &RaftMetrics<TypeConfig>, leader: u64) -> BTreeMap<NodeId, He
     let last = metrics.last_log_index.unwrap_or(0);
     let mut health = BTreeMap::from([(NodeId(leader), Health { reachable: true, caught_up: true })]);
     for (node, heard) in metrics.heartbeat.iter().flatten().filter(|(node, _)| **node != leader) {
-        let reachable = heard.as_ref().is_some_and(|at| at.elapsed() < SILENCE);
+        let reachable = heard.as_ref().is_some_and(|at| at.elapsed() < FOLLOW_SILENCE);
         let matched = metrics.replication.as_ref().and_then(|matched| matched.get(node).copied().flatten());
-        let caught_up = matched.is_some_and(|matched| matched.index + CLOSE_BEHIND >= last);
+        let caught_up = matched.is_some_and(|matched| matched.index + FOLLOW_CLOSE_BEHIND >= last);
         health.insert(NodeId(*node), Health { reachable, caught_up });
     }
     health

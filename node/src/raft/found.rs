@@ -5,15 +5,12 @@
 //! this node's disk was wiped, and the leader will add it under its new id.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::config::Founder;
+use super::limits::{FOUND_PATIENCE, FOUND_ROUND};
 use super::log::LogStore;
 use super::net::peer::Network;
 use super::types::{Member, Raft};
-
-const ROUND: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who founds.
 pub struct Founding {
@@ -38,7 +35,7 @@ impl Founding {
         if first != Some(&self.name) {
             return;
         }
-        let mut round = tokio::time::interval(ROUND);
+        let mut round = tokio::time::interval(FOUND_ROUND);
         while self.log.is_empty() {
             round.tick().await;
             match self.ask_all().await {
@@ -68,7 +65,7 @@ impl Founding {
                 members.insert(self.node, member);
                 continue;
             }
-            let (node, empty) = self.network.ask_empty(&member, PATIENCE).await.ok()?;
+            let (node, empty) = self.network.ask_empty(&member, FOUND_PATIENCE).await.ok()?;
             if !empty {
                 return Some(Answers::Exists(member.name));
             }

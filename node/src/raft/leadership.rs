@@ -13,15 +13,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use trine_crdt::NodeId;
 use trine_replica::input::Leadership;
 
+use super::limits::LEADERSHIP_LOOK;
 use super::types::{Led, Raft, TypeConfig};
-
-/// How often silence is looked for.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Keeps `told` up to date until Raft stops; a leader serves until no majority answered for `silence`.
 pub async fn follow(raft: Raft, node: u64, silence: Duration, told: watch::Sender<Leadership>) {
     let mut metrics = raft.metrics();
-    let mut look = interval(LOOK);
+    let mut look = interval(LEADERSHIP_LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = of(&metrics.borrow_watched(), node, silence);

@@ -19,6 +19,7 @@ use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use trine_ledger::LogPosition;
 use trine_replica::input::{CommittedEntry, Payload};
 
+use super::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
 use super::log::{Disk, FileSystem, LogStore};
 use super::membership;
 use super::prefix::Prefix;
@@ -37,11 +38,6 @@ pub trait Applied: Send + Sync + 'static {
     /// core); waiting here is how a slow core slows the log down.
     fn committed(&self, entries: Vec<CommittedEntry>) -> BoxFuture<'_, ()>;
 }
-
-/// Entries handed over at once.
-const BATCH_ENTRIES: usize = 512;
-/// Bytes handed over at once, about.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// openraft's state machine.
 pub struct Machine<D: Disk = FileSystem, C: Types = TypeConfig> {
@@ -105,7 +101,7 @@ impl<D: Disk, C: Types> RaftStateMachine<C> for Machine<D, C> {
             bytes += super::log::recent::weight(&entry);
             batch.push(entry);
             responders.extend(responder);
-            if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
+            if batch.len() >= APPLY_ENTRIES_MAX || bytes >= APPLY_BYTES_MAX {
                 self.hand_over(std::mem::take(&mut batch)).await?;
                 responders.drain(..).for_each(|responder| responder.send(()));
                 bytes = 0;
@@ -132,7 +128,7 @@ impl<D: Disk, C: Types> RaftStateMachine<C> for Machine<D, C> {
                 bytes += super::log::recent::weight(&entry);
                 batch.push(entry);
             }
-            if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
+            if batch.len() >= APPLY_ENTRIES_MAX || bytes >= APPLY_BYTES_MAX {
                 self.hand_over(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }

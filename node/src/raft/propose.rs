@@ -10,12 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use trine_ledger::limits::ENTRY_BYTES_MAX;
 use trine_replica::input::ProposeOutcome;
 
+use super::limits::{PROPOSALS_MAX, PROPOSED_BYTES_MAX};
 use super::types::{AppData, Led, Raft};
-
-/// Proposals under way.
-const PROPOSALS_MAX: usize = 4096;
-/// Bytes of proposals under way.
-const PROPOSED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 struct Proposal {
     term: u64,

@@ -4,7 +4,6 @@
 //! not see. It is taken by the run's own clock, and not known while nobody in the region answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,14 +14,10 @@ use super::{of_region, regions};
 use crate::arena::cluster::Layout;
 use crate::arena::program::Places;
 use crate::arena::program::load::pinned;
+use crate::arena::run::limits::{CANARY_EVERY, CANARY_PATIENCE};
 use crate::history::Recorder;
 use crate::report::Lag;
 use crate::workload::request::OBJECTS;
-
-/// From one growth, and from one look, to the next.
-const EVERY: Duration = Duration::from_millis(250);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(800);
 
 /// The total after each growth, and when it was acknowledged, in nanoseconds of the run.
 type Grown = Arc<Mutex<Vec<(i64, u64)>>>;
@@ -98,8 +93,8 @@ fn total(views: &[View]) -> i64 {
 }
 
 async fn write(mut nodes: Nodes, region: String, own: Grown, recorder: Recorder, mut stopped: watch::Receiver<bool>) {
-    let options = CallOptions::new().durability(Durability::Local).retries(0).deadline(PATIENCE);
-    let mut due = tokio::time::interval(EVERY);
+    let options = CallOptions::new().durability(Durability::Local).retries(0).deadline(CANARY_PATIENCE);
+    let mut due = tokio::time::interval(CANARY_EVERY);
     while !*stopped.borrow_and_update() {
         tokio::select! { _ = stopped.changed() => return, _ = due.tick() => {} }
         match nodes.now().object_edit_with(&options, OBJECTS, &key(&region), Edit::Increment(1)).await {
@@ -122,9 +117,9 @@ async fn read(
     recorder: Recorder,
     mut stopped: watch::Receiver<bool>,
 ) -> Vec<Lag> {
-    let options = CallOptions::new().consistency(Consistency::Eventual).retries(0).deadline(PATIENCE);
+    let options = CallOptions::new().consistency(Consistency::Eventual).retries(0).deadline(CANARY_PATIENCE);
     let mut lags = Vec::new();
-    let mut due = tokio::time::interval(EVERY);
+    let mut due = tokio::time::interval(CANARY_EVERY);
     while !*stopped.borrow_and_update() {
         tokio::select! { _ = stopped.changed() => break, _ = due.tick() => {} }
         let mut behind_ns = Some(0);

@@ -14,17 +14,13 @@ use crate::arena::cluster::{NodeLayout, State};
 use crate::arena::disk::fault::Fault as DiskFault;
 use crate::arena::disk::loss::Loss;
 use crate::arena::network::Rules;
+use crate::arena::run::limits::{DEPOSED_MAX, RESTARTS_MAX};
 use crate::arena::{Arena, disk};
 use crate::chance::Chance;
 use crate::check::{Did, Happened, NodeEvent};
 use crate::history::Recorder;
 use crate::plan::{Inject, Occurrence, Plan, Spot, Target};
 use crate::units::{Offset, show_time};
-
-/// How long a leader sleeps at most, until another leads.
-const DEPOSED_MAX: Duration = Duration::from_secs(10);
-/// How often a node that ends by itself after the heal is started again.
-const RESTARTS_MAX: u32 = 5;
 
 /// All faults of a run.
 #[derive(Debug)]

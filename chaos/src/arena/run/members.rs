@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -19,14 +19,9 @@ use super::of_region;
 use crate::arena::Arena;
 use crate::arena::cluster::NodeLayout;
 use crate::arena::program::load::pinned;
+use crate::arena::run::limits::{CHANGE_ATTEMPT, CHANGE_PATIENCE, CHANGE_PAUSE};
 use crate::plan::Topology;
 
-/// How long a change of a roster is tried.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(3);
-/// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(250);
 /// Ports of a node.
 const PORTS_PER_NODE: u16 = 3;
 
@@ -53,18 +48,18 @@ impl Members {
             let start = Instant::now();
             let mut last = String::new();
             for client in clients.iter().cycle() {
-                if start.elapsed() > PATIENCE {
+                if start.elapsed() > CHANGE_PATIENCE {
                     break;
                 }
-                let options = CallOptions::new().retries(0).deadline(ATTEMPT);
+                let options = CallOptions::new().retries(0).deadline(CHANGE_ATTEMPT);
                 match client.request(&options, request.clone()).await {
                     // A name that a new node has taken meanwhile is off the roster already.
                     Ok(_) | Err(ClientError::Request(RequestError::NotFound { .. })) => return Ok(()),
                     Err(error) => last = error.to_string(),
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(CHANGE_PAUSE).await;
             }
-            bail!("{what} was not done within {} s: {last}", PATIENCE.as_secs())
+            bail!("{what} was not done within {} s: {last}", CHANGE_PATIENCE.as_secs())
         });
         Ok(())
     }

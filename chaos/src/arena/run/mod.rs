@@ -16,6 +16,7 @@ pub mod canary;
 pub mod disks;
 pub mod faults;
 mod happening;
+pub mod limits;
 mod links;
 pub mod members;
 pub mod needs;
@@ -29,17 +30,13 @@ use anyhow::Context;
 use super::Arena;
 use super::cluster::NodeLayout;
 use super::program::{Load, Places, agreement};
+use crate::arena::run::limits::{AGREEMENT_LOOK, END_GRACE};
 use crate::check::Evidence;
 use crate::history::Recorder;
 use crate::plan::Plan;
 use crate::report::Lag;
 use faults::Faults;
 use watch::Watch;
-
-/// How often processes are looked at while nothing else happens.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long agreement is waited for beyond the plan's bound, so that a report can say how late it was.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// What a run leaves behind.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
     let began_ns = recorder.now_ns();
     let since = |recorder: &Recorder| Duration::from_nanos(recorder.now_ns().saturating_sub(began_ns));
 
-    let mut look = tokio::time::interval(LOOK);
+    let mut look = tokio::time::interval(AGREEMENT_LOOK);
     loop {
         look.tick().await;
         let elapsed = since(&recorder);
@@ -100,7 +97,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         // What clients had begun before may take its time, or never be answered.
         let answered = probe::until_answered(&layout.client, &nodes, &places, plan, &recorder, healed_ns);
         tokio::try_join!(load.finish(), answered)?;
-        let patience = plan.bounds.converge_within + GRACE;
+        let patience = plan.bounds.converge_within + END_GRACE;
         let waited = Duration::from_nanos(recorder.now_ns().saturating_sub(healed_ns));
         // What does not agree in time is for the checkers to say.
         let agreed = agreement::wait_for(&layout.client, &nodes, patience.saturating_sub(waited)).await;

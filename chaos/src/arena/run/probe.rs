@@ -10,12 +10,11 @@ use super::{of_region, regions};
 use crate::arena::cluster::NodeLayout;
 use crate::arena::program::Places;
 use crate::arena::program::load::{ask, pinned};
+use crate::arena::run::limits::PROBE_BOUNDS;
 use crate::history::{Action, Edit, Recorder};
 use crate::plan::Plan;
 use crate::workload::Next;
 
-/// How often it is tried beyond the plan's bound, in bounds: so that a report can say how late it was.
-const BOUNDS: u32 = 2;
 /// Clients of the workload have smaller numbers.
 const FIRST_CLIENT: usize = 1_000_000;
 
@@ -31,7 +30,7 @@ pub async fn until_answered(
     recorder: &Recorder,
     healed_ns: u64,
 ) -> anyhow::Result<()> {
-    let bound = plan.bounds.answer_within * BOUNDS;
+    let bound = plan.bounds.answer_within * PROBE_BOUNDS;
     let due_ns = healed_ns.saturating_add(u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
     let mut asking = JoinSet::new();
     for (number, region) in regions(nodes).into_iter().enumerate() {

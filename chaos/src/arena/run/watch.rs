@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 use trine_client::{CallOptions, Client};
@@ -14,13 +13,9 @@ use trine_protocol::reply::{RaftRole, StatusView};
 
 use crate::arena::cluster::{Layout, NodeLayout};
 use crate::arena::program::load::pinned;
+use crate::arena::run::limits::{WATCH_EVERY, WATCH_PATIENCE};
 use crate::check::{ClockMark, Did, NodeEvent};
 use crate::history::Recorder;
-
-/// From one question to the next.
-const EVERY: Duration = Duration::from_millis(250);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_millis(800);
 
 /// What a node said last.
 #[derive(Debug, Clone)]
@@ -79,7 +74,7 @@ impl Watch {
         self.clients.insert(node.name.clone(), client.clone());
         let (told, recorder, name) = (Arc::clone(&self.told), self.recorder.clone(), node.name.clone());
         self.tasks.spawn(async move {
-            let mut due = tokio::time::interval(EVERY);
+            let mut due = tokio::time::interval(WATCH_EVERY);
             due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 due.tick().await;
@@ -142,7 +137,7 @@ impl Watch {
 }
 
 async fn ask(client: &Client) -> Option<StatusView> {
-    let options = CallOptions::new().retries(0).deadline(PATIENCE);
+    let options = CallOptions::new().retries(0).deadline(WATCH_PATIENCE);
     let answer = client.request(&options, trine_protocol::Request::Status).await.ok()?;
     match answer.reply {
         trine_protocol::Reply::Status(status) => Some(*status),

@@ -9,10 +9,8 @@ use std::time::Duration;
 use openraft::storage::IOFlushed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::raft::limits::LOG_JOBS_MAX;
 use crate::raft::types::{Entry, LogId, Types, Vote};
-
-/// Jobs waiting or being done.
-const JOBS_MAX: usize = 1024;
 
 /// One thing for the writer to do.
 pub enum Job<C: Types> {
@@ -56,7 +54,7 @@ struct State<C: Types> {
 impl<C: Types> Default for Queue<C> {
     fn default() -> Self {
         Self {
-            room: Arc::new(Semaphore::new(JOBS_MAX)),
+            room: Arc::new(Semaphore::new(LOG_JOBS_MAX)),
             never: Semaphore::new(0),
             state: Mutex::new(State { jobs: VecDeque::new(), closed: false, waiting: None }),
             changed: Condvar::new(),

@@ -22,10 +22,8 @@ use super::shared::{Inner, Shared};
 use super::state::State;
 use super::writer::Writer;
 use crate::raft::config::{Fatal, LogConfig};
+use crate::raft::limits::LOG_CHUNK_BYTES;
 use crate::raft::types::{Entry, Leader, LogId, TypeConfig, Types, Vote};
-
-/// Bytes of entries in one answer to a reader that goes on by itself.
-const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// An open log. Clones share it; the files close when [`LogStore::close`] has been called.
 pub struct LogStore<D: Disk = FileSystem, C: Types = TypeConfig> {
@@ -240,7 +238,7 @@ impl<D: Disk, C: Types> RaftLogReader<C> for LogStore<D, C> {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
         let (from, to) = self.bounds(&(start..end));
-        self.read(from, to, CHUNK_BYTES).await
+        self.read(from, to, LOG_CHUNK_BYTES).await
     }
 
     async fn entries_stream<R>(&mut self, range: R) -> impl Stream<Item = io::Result<Entry>> + Send
@@ -286,7 +284,7 @@ fn chunks<D: Disk, C: Types>(
 ) -> impl Stream<Item = io::Result<Entry>> + Send + Unpin {
     use futures::{StreamExt as _, TryStreamExt as _};
     let steps = futures::stream::try_unfold((store, from), move |(store, next)| async move {
-        let found = if next < to { store.read(next, to, CHUNK_BYTES).await? } else { Vec::new() };
+        let found = if next < to { store.read(next, to, LOG_CHUNK_BYTES).await? } else { Vec::new() };
         let after = found.last().map(|entry| entry.log_id.index + 1);
         Ok::<_, io::Error>(after.map(|after| (futures::stream::iter(found.into_iter().map(Ok)), (store, after))))
     });

@@ -36,14 +36,8 @@ use super::recover::segment_path;
 use super::shared::Shared;
 use super::state::State;
 use crate::raft::config::{Fatal, LogConfig};
+use crate::raft::limits::{LOG_FLOOR_IDLE, LOG_FLOOR_LAG, LOG_GROUP_BYTES_MAX};
 use crate::raft::types::{Entry, LogId, Types};
-
-/// Bytes written before one sync.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Silence after which the floor is written.
-const FLOOR_IDLE: Duration = Duration::from_millis(100);
-/// The longest that the floor lags behind while entries keep coming.
-const FLOOR_LAG: Duration = Duration::from_secs(1);
 
 /// The writer's own state.
 pub struct Writer<D: Disk, C: Types> {
@@ -109,8 +103,8 @@ impl<D: Disk, C: Types> Writer<D, C> {
     pub fn run(mut self) {
         let mut floor_written = Instant::now();
         loop {
-            let next = self.queue.take(FLOOR_IDLE);
-            let floor_due = matches!(next, Next::Idle) || floor_written.elapsed() >= FLOOR_LAG;
+            let next = self.queue.take(LOG_FLOOR_IDLE);
+            let floor_due = matches!(next, Next::Idle) || floor_written.elapsed() >= LOG_FLOOR_LAG;
             if self.turn(next, floor_due) == Turn::Ended {
                 return;
             }
@@ -154,7 +148,7 @@ impl<D: Disk, C: Types> Writer<D, C> {
                     group.bytes += entries.iter().map(super::recent::weight).sum::<usize>();
                     group.entries.extend(entries);
                     group.callbacks.push(callback);
-                    if group.bytes >= GROUP_BYTES_MAX {
+                    if group.bytes >= LOG_GROUP_BYTES_MAX {
                         self.commit(std::mem::take(&mut group))?;
                     }
                 }
