@@ -9,7 +9,7 @@ use trine_crdt::marks;
 
 /// Seeds of the mixed scenario, and of each plan.
 const MIXED_SEEDS: u64 = 1_000;
-const PLAN_SEEDS: u64 = 4;
+const PLAN_SEEDS: u64 = 22;
 /// Marks that need what no plan brings about yet: hundreds of batches at once on one link, and a node's own former edits
 /// coming back to it as intervals.
 const NO_PLAN_REACHES: [&str; 2] = ["window-closed", "interval-own"];
