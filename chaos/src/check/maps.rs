@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn a_removal_that_was_given_up_may_be_done_later() {
+        let mut story = Story::default();
+        story.edit("m", Edit::RemoveField("f".to_owned())).during(10, 20).unknown();
+        story.edit("m", add("a")).during(30, 40).ok();
+        story.holds("m", map(&[]));
+        story.accepted(&CHECK);
+    }
+
+    #[test]
     fn what_came_after_the_removal_must_be_there() {
         let mut story = Story::default();
         story.edit("m", Edit::RemoveField("f".to_owned())).ok();

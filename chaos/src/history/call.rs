@@ -132,10 +132,12 @@ impl Call {
         !matches!(self.outcome, Outcome::Fail(_))
     }
 
-    /// Whether it had been answered before another began.
+    /// Whether it had been answered before another began. What was given up may yet be done: a request that lies in a
+    /// cut is sent again by the system's own TCP, long after its client has gone.
     #[must_use]
     pub fn precedes(&self, other: &Self) -> bool {
-        self.returned_ns.is_some_and(|returned| returned < other.invoked_ns)
+        let answered = !self.is_unknown();
+        answered && self.returned_ns.is_some_and(|returned| returned < other.invoked_ns)
     }
 
     /// The edit that it asks for.
