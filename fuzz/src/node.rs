@@ -132,7 +132,7 @@ impl Node {
         node.lead();
         for (peer, name, region) in [(PEER, "us-east-1-b", "us-east-1"), (NodeId(3), "eu-west-1-a", "eu-west-1")] {
             let region = region.parse().expect("a region's name");
-            node.input(Input::PeerUp(Peer { node: peer, name: name.to_owned(), region }));
+            node.input(Input::PeerUp(Peer { node: peer, name: name.into(), region }));
         }
         node
     }

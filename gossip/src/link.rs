@@ -129,6 +129,13 @@ impl Link {
         }
     }
 
+    /// A link that has nothing to do, and whose batches are numbered behind this one: who keeps only the links that have
+    /// something to do takes up the others where they were.
+    #[must_use]
+    pub fn at_rest(config: Config, last_batch: u64) -> Self {
+        Self { last_batch, needs_repair: false, ..Self::new(config) }
+    }
+
     /// Forgets everything, because the stream went or came back. Batch numbers go on, so that a late
     /// acknowledgement frees nothing.
     pub fn reset(&mut self) {
@@ -286,6 +293,18 @@ impl Link {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.dirty.is_empty() && self.batches.is_empty()
+    }
+
+    /// It has nothing to do: it may be forgotten, but for the number of its last batch.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.is_idle() && !self.needs_repair && !self.overflowed
+    }
+
+    /// The number of the last batch that was sent.
+    #[must_use]
+    pub fn last_batch(&self) -> u64 {
+        self.last_batch
     }
 
     /// What is dirty of a row begins at `upto` at the earliest.

@@ -21,6 +21,7 @@
 //! notes who is to be asked next. What is missing crosses about once, not once a peer.
 
 mod answer;
+mod greetings;
 mod message;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use message::{MessageError, RepairMessage};
 
 use crate::entry::Entry;
 use crate::limits::REPAIR_PAYLOAD_BYTES_MAX;
+use crate::repair::greetings::Greetings;
 use crate::versioned::{Applied, Versioned};
 
 /// How often to compare.
@@ -78,18 +80,13 @@ pub struct Outcome {
     pub send: Vec<(NodeId, RepairMessage)>,
 }
 
-#[derive(Debug)]
-struct Known {
-    proximity: Proximity,
-    greet_at_ns: Option<u64>,
-}
-
 /// One node's side of repair.
 #[derive(Debug)]
 pub struct Repair {
     config: Config,
     own: NodeId,
-    peers: BTreeMap<NodeId, Known>,
+    peers: BTreeMap<NodeId, Proximity>,
+    greetings: Greetings,
     /// Whose turn it was last, near and far.
     last_near: Option<NodeId>,
     last_far: Option<NodeId>,
@@ -109,6 +106,7 @@ impl Repair {
             config,
             own,
             peers: BTreeMap::new(),
+            greetings: Greetings::new(own),
             last_near: None,
             last_far: None,
             turn: own.0,
@@ -130,13 +128,15 @@ impl Repair {
         if self.peers.is_empty() {
             self.round_at_ns = now_ns + self.pause_ns();
         }
-        self.peers.insert(peer, Known { proximity, greet_at_ns: Some(now_ns + wait_ns) });
+        self.peers.insert(peer, proximity);
+        self.greetings.at(peer, now_ns + wait_ns);
         self.on_tick(now_ns, state)
     }
 
     /// A peer cannot be reached any more.
     pub fn on_peer_down(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+        self.greetings.cancel(peer);
         self.fetching = self.fetching.filter(|(from, _)| *from != peer);
     }
 
@@ -144,16 +144,7 @@ impl Repair {
     pub fn on_tick(&mut self, now_ns: u64, state: &Versioned) -> Vec<(NodeId, RepairMessage)> {
         let mut to = Vec::new();
         if self.greeting_at_ns().is_some_and(|at| at <= now_ns) {
-            // Those that are due together come in an order of this node's own, lest all greet the same one.
-            let own = self.own.0;
-            let first = |(peer, known): &(&NodeId, &mut Known)| {
-                let at_ns = known.greet_at_ns.unwrap_or(u64::MAX).max(now_ns);
-                (known.greet_at_ns.is_none(), at_ns, scatter(own ^ scatter(peer.0)))
-            };
-            if let Some((peer, known)) = self.peers.iter_mut().min_by_key(first) {
-                known.greet_at_ns = None;
-                to.push(*peer);
-            }
+            to.extend(self.greetings.next(now_ns));
             self.greeting_open_at_ns = now_ns + self.config.greeting_pause_ns;
         }
         if !self.peers.is_empty() && self.next_round_ns() <= now_ns {
@@ -203,7 +194,9 @@ impl Repair {
             RepairMessage::Want(keys) => answer::to_want(&keys, state, self.turn),
             RepairMessage::Entries(entries) => {
                 self.fetched(now_ns, from, entries.iter().map(Entry::cost_bytes).sum());
-                let (admitted, turned_away): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| admit(entry));
+                // What is held already, or a later version of, need not be judged.
+                let news = entries.into_iter().filter(|entry| state.is_news(entry));
+                let (admitted, turned_away): (Vec<_>, Vec<_>) = news.partition(|entry| admit(entry));
                 return Outcome { applied: state.apply(admitted), turned_away, send: Vec::new() };
             }
         };
@@ -214,8 +207,8 @@ impl Repair {
     fn may_fetch(&mut self, now_ns: u64, from: NodeId) -> bool {
         let until_ns = self.busy_until_ns();
         if until_ns > now_ns && self.fetching.is_some_and(|(other, _)| other != from) {
-            if let Some(known) = self.peers.get_mut(&from) {
-                known.greet_at_ns = Some(until_ns);
+            if self.peers.contains_key(&from) {
+                self.greetings.at(from, until_ns);
             }
             return false;
         }
@@ -240,7 +233,7 @@ impl Repair {
     }
 
     fn greeting_at_ns(&self) -> Option<u64> {
-        let first = self.peers.values().filter_map(|known| known.greet_at_ns).min()?;
+        let first = self.greetings.first_ns()?;
         Some(first.max(self.greeting_open_at_ns).max(self.busy_until_ns()))
     }
 
@@ -248,7 +241,7 @@ impl Repair {
     fn next_peer(&self, proximity: Proximity, last: Option<NodeId>) -> Option<NodeId> {
         let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
         let ring = self.peers.range((behind, Bound::Unbounded)).chain(self.peers.iter());
-        ring.filter(|(_, known)| known.proximity == proximity).map(|(peer, _)| *peer).next()
+        ring.filter(|(_, known)| **known == proximity).map(|(peer, _)| *peer).next()
     }
 
     /// The time to the next round: the period give or take a quarter, so that nodes do not move in step.

@@ -141,6 +141,12 @@ impl Versioned {
         self.bytes
     }
 
+    /// Whether an entry would change anything, if it may stand and fits: nothing is held of its key, or an earlier version.
+    #[must_use]
+    pub fn is_news(&self, entry: &Entry) -> bool {
+        self.get(&entry.key).is_none_or(|held| (held.version, &held.bytes) < (entry.version, &entry.value))
+    }
+
     /// Writes a key: the entry to persist and to tell, or none when what is held is as late or later.
     ///
     /// # Errors
@@ -210,10 +216,10 @@ impl Versioned {
 
     fn insert(&mut self, entry: &Entry) -> Result<bool, PutError> {
         entry.check()?;
-        let held = self.entries.get(&entry.key);
-        if held.is_some_and(|held| (held.version, &held.bytes) >= (entry.version, &entry.value)) {
+        if !self.is_news(entry) {
             return Ok(false);
         }
+        let held = self.entries.get(&entry.key);
         let cost_before = held.map_or(0, |held| entry.key.len() + held.bytes.len() + ENTRY_OVERHEAD_BYTES);
         let bytes = self.bytes - cost_before + entry.cost_bytes();
         if held.is_none() && self.entries.len() >= self.config.entries_max {

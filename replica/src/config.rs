@@ -1,6 +1,7 @@
 //! What a core is told when it is made.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::Genesis;
@@ -11,7 +12,7 @@ use crate::limits::CLOCK_DRIFT_MS_MAX;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The founding document, verified.
-    pub genesis: Genesis,
+    pub genesis: Arc<Genesis>,
     /// This node's disk.
     pub node: NodeId,
     /// This node's name, as its certificate says.
@@ -54,9 +55,9 @@ pub struct Config {
 impl Config {
     /// The settings' defaults, for an identity.
     #[must_use]
-    pub fn new(genesis: Genesis, node: NodeId, name: &str, region: RegionId, writer: WriterId) -> Self {
+    pub fn new(genesis: impl Into<Arc<Genesis>>, node: NodeId, name: &str, region: RegionId, writer: WriterId) -> Self {
         Self {
-            genesis,
+            genesis: genesis.into(),
             node,
             name: name.to_owned(),
             region,

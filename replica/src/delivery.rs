@@ -10,14 +10,12 @@ use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
-use trine_gossip::link::{Link, Range};
+use trine_gossip::link::Range;
 use trine_placement::rendezvous;
 
 use crate::delta_log::DeltaRow;
 use crate::input::{BatchId, Peer};
-use crate::limits::{
-    INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, LINK_BATCHES_MAX, TRIM_LOGS_MAX, UNPERSISTED_BYTES_MAX,
-};
+use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, TRIM_LOGS_MAX, UNPERSISTED_BYTES_MAX};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{Objects, latest_stamp};
 use crate::replica::Replica;
@@ -56,11 +54,13 @@ impl Replica {
             return;
         }
         let inside = self.region_peers();
-        let mut outside: BTreeMap<RegionId, Vec<NodeId>> = BTreeMap::new();
-        for peer in self.peers.values().filter(|peer| peer.region != self.config.region) {
-            outside.entry(peer.region.clone()).or_default().push(peer.node);
-        }
         let durable: Vec<Fresh> = self.fresh.drain(..durable).collect();
+        let mut outside: BTreeMap<RegionId, Vec<NodeId>> = BTreeMap::new();
+        if durable.iter().any(|fresh| fresh.writer == self.config.writer) {
+            for peer in self.peers.values().filter(|peer| peer.region != self.config.region) {
+                outside.entry(peer.region.clone()).or_default().push(peer.node);
+            }
+        }
         for Fresh { partition, writer, after, upto, .. } in durable {
             let mut targets = inside.clone();
             if writer == self.config.writer {
@@ -80,24 +80,23 @@ impl Replica {
         upto: u64,
     ) {
         for node in targets {
-            if let Some(link) = self.links.get_mut(node) {
-                link.mark_dirty(partition.clone(), writer, after, upto);
+            if self.peers.contains_key(node) {
+                self.links.wake(*node).mark_dirty(partition.clone(), writer, after, upto);
             }
         }
     }
 
     /// Sends what the links' windows allow.
     pub(crate) fn push(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let nodes: Vec<NodeId> = self.links.keys().copied().collect();
-        for node in nodes {
-            loop {
-                let link = self.links.get(&node).expect("its key was just listed");
-                let Some(next) = link.next() else { break };
+        for node in self.links.take_changed() {
+            // What is sent or forgotten changes the window again, so that it is looked at once more at the next input.
+            while let Some(next) = self.links.next(node) {
                 let bytes_max = next.bytes_max.min(INTERVALS_BYTES_TARGET);
                 if !self.push_batch(turn, node, &next.ranges, bytes_max)? {
                     break;
                 }
             }
+            self.links.let_rest(node);
         }
         Ok(())
     }
@@ -119,7 +118,7 @@ impl Replica {
             // It may have come to it by another way meanwhile, and need not be kept any more.
             let after = (*after).max(self.objects.holder(partition, *writer, node));
             if after >= *upto {
-                self.links.get_mut(&node).expect("a link is pushed to").has(partition, *writer, after);
+                self.links.wake(node).has(partition, *writer, after);
                 spared = true;
                 continue;
             }
@@ -127,7 +126,7 @@ impl Replica {
             let Some((deltas, begins, ends, size)) =
                 self.objects.read_interval(&mut self.buffer, turn, row, (after, *upto), left)?
             else {
-                self.links.get_mut(&node).expect("a link is pushed to").forget(partition, *writer);
+                self.links.wake(node).forget(partition, *writer);
                 if paged.insert(partition) {
                     self.serve_page(turn, node, partition, &Bytes::new(), None)?;
                 }
@@ -143,7 +142,7 @@ impl Replica {
         if intervals.is_empty() {
             return Ok(spared);
         }
-        let link = self.links.get_mut(&node).expect("a link is pushed to");
+        let link = self.links.wake(node);
         let batch = link.sent(turn.now.monotonic_ns, &sent, bytes);
         turn.send(node, PeerMessage::Intervals { batch, intervals });
         Ok(true)
@@ -171,7 +170,7 @@ impl Replica {
                     if outside && now > held {
                         self.push_later(&partition, writer, held, now);
                     }
-                    if let Some(link) = self.links.get_mut(&from) {
+                    if let Some(link) = self.links.awake(from) {
                         link.has(&partition, writer, now);
                     }
                     if now > held {
@@ -251,7 +250,7 @@ impl Replica {
         batch: u64,
         upto: &[(PartitionId, WriterId, u64)],
     ) {
-        if let Some(link) = self.links.get_mut(&from) {
+        if let Some(link) = self.links.awake(from) {
             link.acked(batch);
             for (partition, writer, seq) in upto {
                 link.has(partition, *writer, *seq);
@@ -285,31 +284,15 @@ impl Replica {
         self.ledger.roster().count() / 2
     }
 
-    /// Makes a link for a peer that came up; its first act is to compare vectors.
-    pub(crate) fn open_link(&mut self, node: NodeId) {
-        let link = self.links.entry(node).or_insert_with(|| {
-            Link::new(trine_gossip::link::Config { batches_max: LINK_BATCHES_MAX, ..Default::default() })
-        });
-        link.reset();
-    }
-
     /// Drops delta rows that every node has, and what is beyond the bound, some at each tick.
     pub(crate) fn trim_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        if self.objects.logs.is_empty() {
+            return Ok(());
+        }
         let (others, rows_max) = (self.all_others(), self.config.delta_rows_max);
-        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_ref(), rows_max, TRIM_LOGS_MAX)?;
+        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_deref(), rows_max, TRIM_LOGS_MAX)?;
         self.counters.delta_rows_trimmed += dropped as u64;
         Ok(())
-    }
-
-    /// All other nodes that stand on any region's roster now; none while some region's is not known.
-    fn all_others(&self) -> Option<BTreeSet<NodeId>> {
-        let mut all = BTreeSet::new();
-        for region in &self.config.genesis.regions {
-            let registry = self.registry(&region.id).filter(|registry| !registry.roster.is_empty())?;
-            all.extend(registry.roster.keys().copied());
-        }
-        all.remove(&self.config.node);
-        Some(all)
     }
 }
 

@@ -9,6 +9,7 @@
 //! Of its own region a node keeps the evidence as well, and goes on: its ledger is what its log says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
@@ -16,7 +17,7 @@ use trine_gossip::entry::Entry;
 use trine_ledger::checkpoint::{self, Checkpoint};
 
 use crate::effect::Persistence::{Derived, Synced};
-use crate::metadata::{head_key, open_note};
+use crate::metadata::{HEAD_PREFIX, open_note};
 use crate::replica::Replica;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -56,6 +57,12 @@ impl Forks {
         Ok(Self { found })
     }
 
+    /// Nothing was ever found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// What was found of a region.
     #[must_use]
     pub fn evidence(&self, region: &RegionId) -> Option<&Evidence> {
@@ -73,18 +80,18 @@ impl Replica {
 
     /// Looks at the heads among entries that came, before they count.
     pub(crate) fn compare_heads(&mut self, turn: &Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
-        let regions: Vec<(RegionId, [u8; 32])> =
-            self.config.genesis.regions.iter().map(|region| (region.id.clone(), region.log_key)).collect();
-        for (region, log_key) in regions {
-            let key = head_key(&region);
-            for entry in entries.iter().filter(|entry| entry.key == key) {
-                if self.metadata.state.get(&key).is_some_and(|held| held.bytes == entry.value) {
-                    continue;
-                }
-                let origin = checkpoint::origin(&self.config.genesis.cluster, &region);
-                if let Some(told) = open_note(&entry.value, &log_key, &origin) {
-                    self.compare(turn, &region, &entry.value, &told)?;
-                }
+        for entry in entries {
+            let Some(name) = entry.key.strip_prefix(HEAD_PREFIX) else { continue };
+            let genesis = Arc::clone(&self.config.genesis);
+            let Some(region) = genesis.regions.iter().find(|region| region.id.as_str().as_bytes() == name) else {
+                continue;
+            };
+            if self.metadata.state.get(&entry.key).is_some_and(|held| held.bytes == entry.value) {
+                continue;
+            }
+            let origin = checkpoint::origin(&genesis.cluster, &region.id);
+            if let Some(told) = open_note(&entry.value, &region.log_key, &origin) {
+                self.compare(turn, &region.id, &entry.value, &told)?;
             }
         }
         Ok(())

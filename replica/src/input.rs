@@ -1,5 +1,7 @@
 //! What can happen to a node.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::LogPosition;
@@ -81,7 +83,7 @@ pub struct Peer {
     /// Its id.
     pub node: NodeId,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its region.
     pub region: RegionId,
 }

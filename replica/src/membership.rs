@@ -3,14 +3,14 @@
 //! A node mints no dot and takes no write before its incarnation stands in its region's ledger. It asks the leader
 //! (or any node of the region, which passes it on) until it does. Whoever is retired stops.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NodeId, Timestamp};
+use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
 
-use crate::effect::{Effect, PeerAddress, Roster, RosterNode};
+use crate::effect::{Effect, Roster, RosterNode};
 use crate::input::{Leadership, Peer};
 use crate::message::{PeerMessage, Registration};
 use crate::replica::Replica;
@@ -32,14 +32,15 @@ impl Replica {
         }
         let near = peer.region == self.config.region;
         self.peers.insert(node, peer);
-        self.open_link(node);
+        self.mirrors.choices_changed();
         self.metadata_up(turn, node, near);
         self.greet(turn, node);
     }
 
     pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.peers.remove(&node);
-        self.links.remove(&node);
+        self.mirrors.choices_changed();
+        self.links.close(node);
         self.forget_rounds(node);
         self.metadata_down(node);
         self.forget_follower(node);
@@ -87,7 +88,7 @@ impl Replica {
         let near = self.peers.get(&from).filter(|peer| peer.region == self.config.region);
         let Some(near) = near else { return };
         // A node speaks for itself, under the name that its certificate proved; another passes it on.
-        let itself = registration.node == from && near.name == registration.name;
+        let itself = registration.node == from && *near.name == *registration.name;
         if !itself && self.rostered(from).is_none() {
             self.counters.messages_refused += 1;
             return;
@@ -134,35 +135,14 @@ impl Replica {
             || self.ledger.state.registry().retired.contains(&node)
     }
 
-    /// A roster changed: who is to be connected with, who votes, and whether this node still belongs.
+    /// This region's roster changed: who votes, who mirrors, and whether this node still belongs.
     pub(crate) fn roster_changed(&mut self, turn: &mut Turn<'_>) {
-        if self.retired(self.config.node) && !mutants::is(Mutant::RetiredGoesOn) {
-            turn.effects.push(Effect::Halt {
-                reason: "this node was removed from its region's roster; \
-                         to join again, start with an empty data directory"
-                    .to_owned(),
-            });
-            return;
-        }
+        self.choose_mirrors();
         let stands = self.rostered(self.config.node).is_some_and(|record| record.writer == self.config.writer);
         self.registered |= stands;
-        let mut peers: BTreeMap<String, PeerAddress> = BTreeMap::new();
-        for region in &self.config.genesis.regions {
-            for node in &region.nodes {
-                let (peer, addresses) = (node.peer.clone(), node.addresses.clone());
-                peers.insert(peer.clone(), PeerAddress { peer, region: region.id.clone(), addresses });
-            }
+        if !self.rosters_changed(turn, &BTreeSet::from([self.config.region.clone()])) {
+            return;
         }
-        let own = self.ledger.state.registry();
-        let others = self.metadata.registries.iter().filter(|(region, _)| **region != self.config.region);
-        for (region, registry) in others.chain([(&self.config.region, own)]) {
-            for record in registry.roster.values() {
-                let (peer, addresses) = (record.peer.clone(), record.addresses.clone());
-                peers.insert(peer.clone(), PeerAddress { peer, region: region.clone(), addresses });
-            }
-        }
-        peers.remove(&self.config.peer);
-        turn.effects.push(Effect::Peers(peers.into_values().collect()));
         let nodes: Vec<RosterNode> = self
             .ledger
             .roster()
@@ -172,11 +152,30 @@ impl Replica {
             let retired = self.ledger.state.registry().retired.clone();
             turn.effects.push(Effect::Roster(Roster { nodes, retired }));
         }
-        let gone: Vec<NodeId> = self.peers.keys().copied().filter(|node| self.retired(*node)).collect();
+    }
+
+    /// Rosters of these regions changed: who is to be connected with, who is gone, and whether this node still belongs,
+    /// which is what it returns.
+    pub(crate) fn rosters_changed(&mut self, turn: &mut Turn<'_>, regions: &BTreeSet<RegionId>) -> bool {
+        if self.retired(self.config.node) && !mutants::is(Mutant::RetiredGoesOn) {
+            turn.effects.push(Effect::Halt {
+                reason: "this node was removed from its region's roster; \
+                         to join again, start with an empty data directory"
+                    .to_owned(),
+            });
+            return false;
+        }
+        if let Some(peers) = self.reached_anew(regions) {
+            turn.effects.push(Effect::Peers(peers));
+        }
+        let retired = self.metadata.registries.values().chain([self.ledger.state.registry()]);
+        let retired = retired.flat_map(|registry| &registry.retired).copied();
+        let gone: BTreeSet<NodeId> = retired.filter(|node| self.peers.contains_key(node)).collect();
         for node in gone {
             // Its region's log does not reach it any more: who leaves it must say why, or it would go on alone.
             self.tell_retired(turn, node);
             self.peer_down(turn, node);
         }
+        true
     }
 }

@@ -61,6 +61,9 @@ fn registry_key(region: &RegionId) -> Bytes {
     format!("registry/{region}").into()
 }
 
+/// What the keys of heads begin with.
+pub(crate) const HEAD_PREFIX: &[u8] = b"head/";
+
 /// The key of a region's head.
 pub(crate) fn head_key(region: &RegionId) -> Bytes {
     format!("head/{region}").into()
@@ -165,6 +168,9 @@ impl Replica {
 
     /// The keys of heads that are not taken in.
     fn barred_heads(&self) -> BTreeSet<Bytes> {
+        if self.forks.is_empty() {
+            return BTreeSet::new();
+        }
         let regions = self.config.genesis.regions.iter().map(|region| &region.id);
         regions.filter(|region| self.quarantined(region)).map(head_key).collect()
     }
@@ -177,7 +183,9 @@ impl Replica {
         };
         self.compare_heads(turn, &entries)?;
         let barred = self.barred_heads();
-        let admitted = |entry: &Entry| !barred.contains(&entry.key) && admit(&self.config, entry);
+        let state = &self.metadata.state;
+        let admitted =
+            |entry: &Entry| state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.config, entry);
         let entries: Vec<Entry> = entries.into_iter().filter(admitted).collect();
         let applied = self.metadata.state.apply(entries);
         self.metadata_changed(turn, applied.changed, false);
@@ -251,18 +259,19 @@ impl Replica {
     }
 
     fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
-        let mut rosters = false;
+        let mut rosters = BTreeSet::new();
         for entry in changed {
             self.buffer.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
             if says_registry(&entry.key) {
-                rosters |= learn(&mut self.metadata.registries, &entry).is_some();
+                rosters.extend(learn(&mut self.metadata.registries, &entry));
             }
-            if own {
+            // All nodes of a region come to say the same, of whom one tells it: each rumor goes to the whole cluster.
+            if own && self.leadership.serving {
                 self.metadata.rumors.push(entry);
             }
         }
-        if rosters {
-            self.roster_changed(turn);
+        if !rosters.is_empty() {
+            self.rosters_changed(turn, &rosters);
         }
     }
 }
@@ -276,20 +285,20 @@ fn says_registry(key: &[u8]) -> bool {
     key.starts_with(b"registry/") || key.starts_with(b"namespaces/")
 }
 
-/// Puts an entry into the registry that it is of; none when it makes no sense.
-fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option<()> {
+/// Puts an entry into the registry that it is of, and says which; none when it makes no sense.
+fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option<RegionId> {
     let mut key = std::str::from_utf8(&entry.key).ok()?.split('/');
     let whole = key.next()? == "registry";
-    let region = key.next()?.parse().ok()?;
+    let region: RegionId = key.next()?.parse().ok()?;
     let told = Registry::from_bytes(&authored::said_in(&entry.value)?).ok()?;
-    let known = registries.entry(region).or_default();
+    let known = registries.entry(region.clone()).or_default();
     if whole {
         let Registry { epoch, roster, retired, closed_names, .. } = told;
         *known = Registry { epoch, roster, retired, closed_names, namespaces: std::mem::take(&mut known.namespaces) };
     } else {
         known.namespaces.extend(told.namespaces);
     }
-    Some(())
+    Some(region)
 }
 
 /// Whether an entry may stand: its key is one of ours, its value is what the key says, and its region said so.

@@ -14,7 +14,7 @@ use trine_crdt::{NodeId, RegionId};
 use trine_ledger::checkpoint;
 use trine_ledger::record::Record;
 use trine_ledger::tree::{Frontier, Hash};
-use trine_placement::rendezvous::{self, Candidate};
+use trine_placement::rendezvous;
 
 use crate::config::Config;
 use crate::effect::Persistence::Derived;
@@ -39,6 +39,8 @@ const GAP_ASK_NS: u64 = 300_000_000;
 pub struct Mirrors {
     mirrors: BTreeMap<RegionId, Mirror>,
     followers: BTreeMap<(NodeId, RegionId), Follower>,
+    /// Peers or mirrors of this region came or went since sources were chosen.
+    choices_changed: bool,
 }
 
 /// One other region's ledger, as far as it is held and verified.
@@ -85,13 +87,18 @@ impl Mirrors {
             }
             mirrors.insert(region.id.clone(), mirror);
         }
-        Ok(Self { mirrors, followers: BTreeMap::new() })
+        Ok(Self { mirrors, followers: BTreeMap::new(), choices_changed: true })
     }
 
     /// Size and root of a mirror.
     #[must_use]
     pub fn head(&self, region: &RegionId) -> Option<(u64, Hash)> {
         self.mirrors.get(region).map(|mirror| (mirror.frontier.size(), mirror.frontier.root()))
+    }
+
+    /// Peers or mirrors of this region came or went.
+    pub(crate) fn choices_changed(&mut self) {
+        self.choices_changed = true;
     }
 
     /// The checkpoint that a mirror was last verified against.
@@ -111,23 +118,13 @@ impl Replica {
         self.mirrors.mirrors.get(region).map_or(0, |mirror| mirror.frontier.size())
     }
 
-    /// The nodes of this region that mirror the other regions' ledgers, first choice first.
-    pub(crate) fn mirror_nodes(&self) -> Vec<NodeId> {
-        let nodes: Vec<Candidate> = self.ledger.roster().map(|record| Candidate::plain(record.node)).collect();
-        rendezvous::choose(b"mirrors", &nodes, self.config.mirrors_per_region)
-    }
-
-    /// Whether this node mirrors the other regions' ledgers.
-    pub(crate) fn mirrors_here(&self) -> bool {
-        self.mirror_nodes().contains(&self.config.node)
-    }
-
     /// Follows what is to be followed, and leaves a source that stalls.
     pub(crate) fn mirrors_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let holders = self.mirror_nodes();
-        if !holders.contains(&self.config.node) {
+        if !self.mirrors_here() {
             return Ok(());
         }
+        let holders = self.mirror_nodes().to_vec();
+        let anew = std::mem::take(&mut self.mirrors.choices_changed);
         let now_ns = turn.now.monotonic_ns;
         let regions: Vec<RegionId> = self.mirrors.mirrors.keys().cloned().collect();
         for region in regions {
@@ -135,18 +132,24 @@ impl Replica {
                 continue;
             }
             let known = self.metadata.head(&region).map_or(0, |(_, head)| head.size);
+            let mirror = &self.mirrors.mirrors[&region];
+            let behind = known > mirror.frontier.size();
+            let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
+            let stalled = behind && now_ns.saturating_sub(heard_ns) >= STALLED_NS;
+            let asked_lately = now_ns.saturating_sub(heard_ns) < ASK_AGAIN_NS;
+            // Nobody came or went: the source is the one that would be chosen.
+            if !anew && !stalled && mirror.source.is_some() && asked_lately {
+                continue;
+            }
             let choices = self.sources(&region, &holders);
             let mirror = self.mirrors.mirrors.get_mut(&region).expect("its key was just listed");
-            let behind = known > mirror.frontier.size();
-            let stalled = behind && now_ns.saturating_sub(mirror.progress_ns.max(mirror.asked_ns)) >= STALLED_NS;
             if stalled && mirror.source.is_some() {
                 marks::reached(Mark::SourceStalled);
                 mirror.left += 1;
             }
             let best = (!choices.is_empty()).then(|| choices[mirror.left % choices.len()]);
             let before = mirror.source;
-            let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
-            if before == best && now_ns.saturating_sub(heard_ns) < ASK_AGAIN_NS {
+            if before == best && asked_lately {
                 continue;
             }
             mirror.source = best;

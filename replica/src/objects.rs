@@ -14,6 +14,7 @@ use bytes::Bytes;
 use trine_crdt::digest::SumDigest;
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NamespaceId, Object, PartitionId, Timestamp, VersionVector, WriterId};
+use trine_gossip::vectors;
 
 use crate::buffer::Buffer;
 use crate::delta_log::Log;
@@ -26,6 +27,9 @@ use crate::turn::Turn;
 #[derive(Debug, Default)]
 pub struct Objects {
     vectors: BTreeMap<PartitionId, VersionVector>,
+    /// The hashes of the vectors, but for those that changed since they were asked for.
+    hashes: BTreeMap<PartitionId, u64>,
+    unhashed: BTreeSet<PartitionId>,
     sums: BTreeMap<PartitionId, Sum>,
     /// The delta log's parts that have rows, per partition and writer.
     pub(crate) logs: BTreeMap<(PartitionId, WriterId), Log>,
@@ -61,6 +65,7 @@ impl Objects {
             if let Some(log) = log {
                 objects.logs.insert((partition.clone(), writer), log);
             }
+            objects.unhashed.insert(partition.clone());
             objects.vectors.entry(partition).or_default().dots.insert(writer, seq);
             Some(())
         })?;
@@ -86,9 +91,13 @@ impl Objects {
         self.vectors.get(partition).map_or(0, |vector| vector.get(&writer))
     }
 
-    /// All partitions that hold anything, with their vectors.
-    pub fn vectors(&self) -> impl Iterator<Item = (&PartitionId, &VersionVector)> {
-        self.vectors.iter()
+    /// All partitions that hold anything, with the hashes of their vectors.
+    pub fn hashes(&mut self) -> &BTreeMap<PartitionId, u64> {
+        for partition in std::mem::take(&mut self.unhashed) {
+            let hash = vectors::vector_hash(&self.vectors[&partition]);
+            self.hashes.insert(partition, hash);
+        }
+        &self.hashes
     }
 
     /// How many objects a namespace has, and the sum of their digests.
@@ -155,6 +164,7 @@ impl Objects {
     /// Moves a writer's place in a partition's vector.
     pub fn advance(&mut self, buffer: &mut Buffer, partition: &PartitionId, writer: WriterId, upto: u64) {
         self.vectors.entry(partition.clone()).or_default().dots.insert(writer, upto);
+        self.unhashed.insert(partition.clone());
         self.put_place(buffer, partition, writer);
     }
 

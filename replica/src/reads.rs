@@ -43,14 +43,14 @@ impl Replica {
             return Ok(Served::Waits(Cause::Barrier { ticket, index: None, asked }));
         }
         if !self.mirrors_here() && needs_mirrors(&asked.request, &self.config.region) {
-            return Ok(self.hand_on_to_one_of(&self.mirror_nodes(), asked));
+            return Ok(self.hand_on_to_one_of(self.mirror_nodes(), asked));
         }
         if asked.options.consistency == Consistency::Session
             && !mutants::is(Mutant::IgnoreSession)
             && let Some(until) = self.lacks_records(asked)
         {
             let others = match needs_mirrors(&asked.request, &self.config.region) {
-                true => self.mirror_nodes(),
+                true => self.mirror_nodes().to_vec(),
                 false => self.region_peers(),
             };
             if let Some(served) = self.pass_while_full(&others, asked) {

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
-use trine_gossip::link::Link;
 use trine_gossip::vectors;
 
 use crate::config::Config;
@@ -80,14 +79,14 @@ impl Replica {
     /// Starts a round when one is due: with one peer of the region and one outside, in rotation.
     pub(crate) fn repair_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
         let now_ns = turn.now.monotonic_ns;
-        let nodes: Vec<NodeId> = self.links.keys().copied().collect();
-        for node in nodes {
-            let link = self.links.get_mut(&node).expect("its key was just listed");
+        for node in self.links.all_awake() {
+            let link = self.links.wake(node);
             link.on_tick(now_ns);
             if link.take_repair() {
                 self.rounds.lacked.remove(&node);
                 self.send_hashes(turn, node);
             }
+            self.links.let_rest(node);
         }
         self.rounds.pulls.retain(|_, pull| now_ns < pull.since_ns + PULL_TIMEOUT_NS);
         let open = self.rounds.gaps.iter().filter(|(_, (_, partitions))| !partitions.is_empty());
@@ -114,9 +113,7 @@ impl Replica {
     /// Compares vectors with a peer that just came up.
     pub(crate) fn greet(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.rounds.lacked.remove(&node);
-        if self.links.get_mut(&node).is_some_and(Link::take_repair) {
-            self.send_hashes(turn, node);
-        }
+        self.send_hashes(turn, node);
     }
 
     /// Tells a peer what is held in the partitions where its intervals did not connect.
@@ -154,30 +151,31 @@ impl Replica {
     fn send_hashes(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.buffer.depend_on_all();
         let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
-        for (partition, vector) in self.objects.vectors() {
+        for (partition, hash) in self.objects.hashes() {
             let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
             if begins && hashes.len() >= HASHES_TARGET {
                 turn.send(node, PeerMessage::Vectors(std::mem::take(&mut hashes)));
             }
-            hashes.push((partition.clone(), vectors::vector_hash(vector)));
+            hashes.push((partition.clone(), *hash));
         }
         turn.send(node, PeerMessage::Vectors(hashes));
     }
 
     /// A peer told its hashes: answer with the vectors where ours differ.
     pub(crate) fn take_hashes(&mut self, turn: &mut Turn<'_>, from: NodeId, theirs: &[(PartitionId, u64)]) {
-        let own: BTreeMap<PartitionId, u64> = self
-            .objects
-            .vectors()
-            .map(|(partition, vector)| (partition.clone(), vectors::vector_hash(vector)))
-            .collect();
+        let own = self.objects.hashes();
+        let known = |_: &trine_crdt::NamespaceId| true;
+        let alike = theirs.iter().map(|(partition, hash)| (partition, hash)).eq(own);
+        let differing = if alike { Vec::new() } else { vectors::differing(own, theirs, known) };
+        let equal = theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash));
+        let equal: Vec<&PartitionId> = equal.map(|(partition, _)| partition).collect();
         // Where both are equal the peer's disk has all that is held here.
-        for (partition, _) in theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash)) {
+        for partition in equal {
             for writer in self.objects.logged(partition) {
                 let held = self.objects.held(partition, writer);
                 self.objects.note_holder(partition, writer, from, held);
                 // From whomever it has it: it need not be sent to it any more.
-                if let Some(link) = self.links.get_mut(&from) {
+                if let Some(link) = self.links.awake(from) {
                     link.has(partition, writer, held);
                 }
             }
@@ -185,8 +183,7 @@ impl Replica {
                 self.note_held(turn, from, partition, self.objects.held(partition, self.config.writer));
             }
         }
-        let known = |_: &trine_crdt::NamespaceId| true;
-        let vectors: Vec<_> = vectors::differing(&own, theirs, known)
+        let vectors: Vec<_> = differing
             .into_iter()
             .filter(|partition| self.admits(partition))
             .map(|partition| (partition.clone(), self.objects.vector(&partition)))

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trine_crdt::clock::Drift;
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
-use trine_gossip::link::Link;
 
 use crate::buffer::Buffer;
 use crate::config::Config;
@@ -16,10 +15,12 @@ use crate::forks::Forks;
 use crate::held::Held;
 use crate::input::{Input, Leadership, Payload, Peer};
 use crate::ledger::OwnLedger;
+use crate::links::Links;
 use crate::metadata::Metadata;
 use crate::mirrors::Mirrors;
 use crate::objects::Objects;
 use crate::repair::Rounds;
+use crate::rosters::Rosters;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -40,7 +41,7 @@ pub struct Replica {
     pub(crate) objects: Objects,
     /// Deltas on their way to the disk; bounded by what may be on its way there.
     pub(crate) fresh: VecDeque<Fresh>,
-    pub(crate) links: BTreeMap<NodeId, Link>,
+    pub(crate) links: Links,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) waiting: Waiting,
     pub(crate) ledger: OwnLedger,
@@ -48,6 +49,7 @@ pub struct Replica {
     pub(crate) metadata: Metadata,
     pub(crate) forks: Forks,
     pub(crate) rounds: Rounds,
+    pub(crate) rosters: Rosters,
     pub(crate) leadership: Leadership,
     /// Incarnations that this disk has written under, this one included.
     pub(crate) own_writers: BTreeSet<WriterId>,
@@ -114,7 +116,7 @@ impl Replica {
             clock: Clock::new(config.writer, mark),
             objects: Objects::open(store)?,
             fresh: VecDeque::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             peers: BTreeMap::new(),
             waiting: Waiting::new(config.writer),
             ledger: OwnLedger::open(&config, store)?,
@@ -122,6 +124,7 @@ impl Replica {
             metadata: Metadata::open(&config, store)?,
             forks: Forks::open(store)?,
             rounds: Rounds::new(&config),
+            rosters: Rosters::default(),
             leadership: Leadership::default(),
             own_writers,
             registered: false,
@@ -134,7 +137,10 @@ impl Replica {
         };
         replica.buffer.put(Synced, rows::own_writer(replica.config.writer), Some(bytes::Bytes::new()));
         let mut turn = Turn { now: Now::default(), store, effects: Vec::new() };
-        replica.roster_changed(&mut turn);
+        let regions = replica.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+        if replica.rosters_changed(&mut turn, &regions) {
+            replica.roster_changed(&mut turn);
+        }
         replica.end(turn, out);
         Ok(replica)
     }

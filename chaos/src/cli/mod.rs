@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod digest;
+mod memory;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod probe;

@@ -3,8 +3,7 @@
 //! One run is carried out in this process. Several are carried out one after the other, each by a process of its own, so
 //! that no run inherits anything from another; what stands in the report directory already is not run again.
 
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -83,17 +82,16 @@ impl Run {
                 return Ok(refused(&format!("{} shows nothing: {error:#}", plan.name)));
             }
         };
-        let directory = self.report.join(format!("{}-{}", plan.name, self.seed));
         let held = report.verdict == Verdict::Held;
-        write_down(&directory, &report, (!held || self.keep).then_some(&evidence))?;
-        Line::from(&report).append(&self.report)?;
+        let directory = report.write(&self.report, (!held || self.keep).then_some(&evidence))?;
         if held && !self.keep {
             std::fs::remove_dir_all(self.place(plan)).context("remove the nodes' files")?;
         }
         if self.output == "json" {
             println!("{}", serde_json::to_string_pretty(&report)?);
         } else {
-            print(&report, &directory);
+            print!("{}", report.to_text());
+            println!("{} (seed {}): {}; see {}", plan.name, self.seed, report.verdict, directory.display());
             if !held || self.keep {
                 println!("the nodes' files stay in {}", self.place(plan).display());
             }
@@ -213,21 +211,6 @@ fn clear(directory: &Path) -> anyhow::Result<()> {
     std::fs::remove_dir_all(directory).with_context(|| format!("remove {}", directory.display()))
 }
 
-fn write_down(directory: &Path, report: &Report, evidence: Option<&Evidence>) -> anyhow::Result<()> {
-    std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
-    serde_json::to_writer(create(&directory.join("report.json"))?, report)?;
-    std::fs::write(directory.join("report.html"), report.to_html()).context("write report.html")?;
-    if let Some(evidence) = evidence {
-        evidence.history.write_json(&mut create(&directory.join("history.jsonl"))?)?;
-        serde_json::to_writer(create(&directory.join("held.json"))?, evidence)?;
-    }
-    Ok(())
-}
-
-fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path).with_context(|| format!("write {}", path.display()))?))
-}
-
 fn bar(plan: &Plan) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -239,37 +222,4 @@ fn bar(plan: &Plan) -> ProgressBar {
 fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_position(progress.elapsed.as_secs());
     bar.set_message(format!("{}, {} calls  {}", progress.phase, progress.calls, progress.wrong.join(", ")));
-}
-
-/// The verdict for people.
-fn print(report: &Report, directory: &Path) {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_header(["CHECK", "VERDICT", "DEMANDS"]);
-    for checked in &report.checks {
-        let verdict = match checked.violations.len() {
-            0 => "held".to_owned(),
-            count => format!("BROKEN ({count})"),
-        };
-        table.add_row([&checked.check, &verdict, &checked.statement]);
-    }
-    println!("{table}\n");
-    for checked in &report.checks {
-        checked.violations.iter().for_each(|what| println!("VIOLATION  {}: {what}", checked.check));
-    }
-    for event in &report.events {
-        println!("{:>8.1} s  {} {:?}: {}", event.at_ns as f64 / 1e9, event.node, event.what, event.words);
-    }
-    let figures = &report.figures;
-    let ms = |us: u64| us as f64 / 1e3;
-    let maybe = |ms: Option<u64>| ms.map_or("never".to_owned(), |ms| format!("{ms} ms"));
-    println!("{} calls done, {} failed, {} of unknown fate", figures.ok, figures.failed, figures.unknown);
-    let (p50, p99, max) = (ms(figures.p50_us), ms(figures.p99_us), ms(figures.max_us));
-    println!("they took {p50:.1} ms (median), {p99:.1} ms (99%), {max:.1} ms (longest)");
-    let (answer, converge) = (maybe(figures.answer_ms), maybe(figures.converge_ms));
-    println!(
-        "{} faults; after the heal every region answered within {answer}, all agreed after {converge}",
-        figures.faults
-    );
-    println!("{} (seed {}): {}; see {}", report.plan.name, report.seed, report.verdict, directory.display());
 }

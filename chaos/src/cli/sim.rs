@@ -12,16 +12,22 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use trine_chaos::plan::{ArenaKind, Plan, Topology, kept};
+use trine_chaos::report::Verdict;
+use trine_chaos::report::words::bytes_of;
 use trine_chaos::sim::case::Case;
 use trine_chaos::sim::shrink::shrink;
 use trine_chaos::sim::sweep::{BATCH_SEEDS, Batch, Scenario, sweep};
-use trine_chaos::sim::{Outcome, measure_plan};
-use trine_chaos::units::{parse_time, show_time};
+use trine_chaos::sim::{Ran, measure_plan};
+use trine_chaos::units::parse_time;
+
+use super::memory;
 
 /// The name of the scenario that each seed draws for itself.
 const MIXED: &str = "mixed";
 /// All kept plans that the simulator can carry out, and the mixed one.
 const ALL: &str = "all";
+/// Of so many seeds of a plan that do not hold a report is written.
+const REPORTS_MAX: usize = 5;
 /// How often a plan is run to make it small.
 const SHRINK_RUNS: usize = 400;
 
@@ -61,6 +67,9 @@ pub struct Sim {
     /// Make what does not hold small, and write it into this directory as a case (with `--seeds`, one of each plan)
     #[arg(long)]
     shrink: Option<PathBuf>,
+    /// Where reports and `runs.jsonl` go, beside those of `trine-chaos run`; with `--seeds`, reports of what did not hold
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Break the core on purpose, by this defect
     #[cfg(feature = "mutants")]
     #[arg(long)]
@@ -70,22 +79,6 @@ pub struct Sim {
     output: String,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    plan: &'a str,
-    seed: String,
-    trace_hash: String,
-    inputs: u64,
-    messages: u64,
-    bytes: u64,
-    writes_acknowledged: u64,
-    operations_acknowledged: usize,
-    operations: usize,
-    converged_ms: u64,
-    left_out: Vec<&'static str>,
-    failures: &'a [String],
-}
-
 impl Sim {
     /// Runs what the arguments name.
     pub fn run(self) -> anyhow::Result<ExitCode> {
@@ -93,7 +86,7 @@ impl Sim {
         trine_crdt::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
         if let Some(path) = &self.case {
             let case = Case::read(path)?;
-            let broken = self.tell_outcome(&case.plan, &case.run())?;
+            let broken = self.tell_report(&measure_plan(case.seed, case.plan))?;
             return Ok(if broken { ExitCode::from(1) } else { ExitCode::SUCCESS });
         }
         let scenarios = self.scenarios()?;
@@ -162,33 +155,29 @@ impl Sim {
 
     fn one(&self, scenario: &Scenario) -> anyhow::Result<bool> {
         let plan = scenario.plan(self.seed);
-        let (outcome, _) = measure_plan(self.seed, plan.clone());
-        let broken = self.tell_outcome(&plan, &outcome)?;
+        let broken = self.tell_report(&measure_plan(self.seed, plan.clone()))?;
         if broken {
             self.make_small(plan, self.seed)?;
         }
         Ok(broken)
     }
 
-    fn tell_outcome(&self, plan: &Plan, outcome: &Outcome) -> anyhow::Result<bool> {
+    /// Tells a run; whether anything was broken.
+    fn tell_report(&self, ran: &Ran) -> anyhow::Result<bool> {
+        let report = ran.report();
+        let broken = report.verdict == Verdict::Broken;
+        let place = match &self.report {
+            Some(directory) => Some(report.write(directory, broken.then_some(&ran.evidence))?),
+            None => None,
+        };
         if self.output == "json" {
-            println!("{}", serde_json::to_string(&row(&plan.name, outcome))?);
+            println!("{}", serde_json::to_string(&report)?);
         } else {
-            let (shows, lasts) = (&plan.shows, show_time(plan.duration));
-            let Outcome { seed, trace_hash, inputs, messages, operations: (done, all), converged_ms, .. } = outcome;
-            println!("plan          {} ({lasts}): {shows}", plan.name);
-            println!("seed          {seed}");
-            println!("trace_hash    {trace_hash:016x}");
-            println!("inputs        {inputs}");
-            println!("messages      {messages}, {} bytes", outcome.bytes);
-            println!("operations    {done} of {all} acknowledged");
-            println!("converged     {converged_ms} ms after the heal");
-            if !outcome.left_out.is_empty() {
-                println!("LEFT OUT      {}: the simulator has no model of it", list(&outcome.left_out));
-            }
-            outcome.failures.iter().for_each(|failure| println!("FAILED        {failure}"));
+            let see = place.map(|place| format!("; see {}", place.display())).unwrap_or_default();
+            print!("{}", report.to_text());
+            println!("\n{} (seed {}): {}{see}", report.plan.name, report.seed, report.verdict);
         }
-        Ok(!outcome.failures.is_empty())
+        Ok(broken)
     }
 
     /// Shrinks what does not hold, where that is wanted.
@@ -220,6 +209,11 @@ impl Sim {
             for broken in &batch.broken {
                 self.tell(&batch.scenario, broken.seed, &broken.findings);
             }
+            if let Some(directory) = &self.report
+                && let Err(error) = batch.lines.iter().try_for_each(|line| line.append(directory))
+            {
+                eprintln!("a batch could not be written down: {error:#}");
+            }
             if let Some(file) = file.lock().expect("nobody panics with it").as_mut() {
                 let line = serde_json::to_string(batch).expect("a batch is JSON");
                 if let Err(error) = writeln!(file, "{line}").and_then(|()| file.flush()) {
@@ -231,19 +225,30 @@ impl Sim {
         bar.finish_and_clear();
         let mut by_name: BTreeMap<&str, Vec<&Batch>> = BTreeMap::new();
         batches.iter().for_each(|batch| by_name.entry(&batch.scenario).or_default().push(batch));
-        let totals: Vec<Batch> = by_name.into_values().map(Batch::total).collect();
-        for total in &totals {
+        let mut totals: Vec<Total> = Vec::new();
+        for total in by_name.into_values().map(Batch::total) {
             let scenario = scenarios.iter().find(|scenario| scenario.name == total.scenario);
-            if let (Some(broken), Some(scenario)) = (total.broken.first(), scenario) {
+            let Some(scenario) = scenario else { continue };
+            if let Some(broken) = total.broken.first() {
                 self.make_small(scenario.plan(broken.seed), broken.seed)?;
             }
+            if let Some(directory) = &self.report {
+                let ran =
+                    total.broken.iter().filter(|broken| !broken.findings.iter().any(|it| it.starts_with("panic")));
+                for broken in ran.take(REPORTS_MAX) {
+                    let ran = measure_plan(broken.seed, scenario.plan(broken.seed));
+                    ran.report().write(directory, Some(&ran.evidence))?;
+                }
+            }
+            let resident_bytes_per_node = memory::bytes_per_node(scenario, self.from)?;
+            totals.push(Total { batch: total, resident_bytes_per_node });
         }
         if self.output == "json" {
             println!("{}", serde_json::to_string(&totals)?);
         } else {
             println!("{}", table(&totals));
         }
-        Ok(totals.iter().any(|total| !total.broken.is_empty()))
+        Ok(totals.iter().any(|total| !total.batch.broken.is_empty()))
     }
 
     fn tell(&self, plan: &str, seed: u64, findings: &[String]) {
@@ -276,7 +281,15 @@ fn read(path: &PathBuf) -> anyhow::Result<Vec<Batch>> {
     lines.iter().enumerate().filter_map(read).collect()
 }
 
-fn table(totals: &[Batch]) -> String {
+/// A scenario's row of the table: all batches, and the memory of a node.
+#[derive(Serialize)]
+struct Total {
+    #[serde(flatten)]
+    batch: Batch,
+    resident_bytes_per_node: Option<u64>,
+}
+
+fn table(totals: &[Total]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header([
@@ -284,14 +297,16 @@ fn table(totals: &[Batch]) -> String {
         "SEEDS",
         "VERDICT",
         "ACKED",
-        "INPUTS/SEED",
+        "EVENTS/SEED",
+        "EVENTS/s",
         "MESSAGES/WRITE",
+        "BYTES/WRITE",
         "CONVERGED p50 p99 max",
-        "SEEDS/s",
+        "MEMORY/NODE",
         "LEFT OUT",
     ]);
     let mut all = 0;
-    for total in totals {
+    for Total { batch: total, resident_bytes_per_node } in totals {
         all += total.seeds;
         let verdict =
             if total.broken.is_empty() { "held".to_owned() } else { format!("{} BROKEN", total.broken.len()) };
@@ -303,33 +318,14 @@ fn table(totals: &[Batch]) -> String {
             verdict,
             format!("{:.1}%", 100.0 * each(total.calls.0, total.calls.1)),
             format!("{:.0}", each(total.inputs.1, total.seeds)),
+            format!("{:.0}", each(1_000 * total.inputs.1, total.took_ms)),
             format!("{:.1}", each(total.messages, total.writes)),
+            bytes_of(each(total.measured.0.bytes, total.measured.1) as u64),
             format!("{converged} ms"),
-            format!("{:.1}", each(1_000 * total.seeds, total.took_ms)),
+            resident_bytes_per_node.map_or("–".to_owned(), bytes_of),
             total.left_out.iter().cloned().collect::<Vec<_>>().join(" "),
         ]);
     }
-    let broken: usize = totals.iter().map(|total| total.broken.len()).sum();
-    format!("{table}\n{all} seeds, {broken} broken; seeds a second are those of one core")
-}
-
-fn list(words: &std::collections::BTreeSet<&'static str>) -> String {
-    words.iter().copied().collect::<Vec<_>>().join(", ")
-}
-
-fn row<'a>(plan: &'a str, outcome: &'a Outcome) -> Row<'a> {
-    Row {
-        plan,
-        seed: outcome.seed.to_string(),
-        trace_hash: format!("{:016x}", outcome.trace_hash),
-        inputs: outcome.inputs,
-        messages: outcome.messages,
-        bytes: outcome.bytes,
-        writes_acknowledged: outcome.writes,
-        operations_acknowledged: outcome.operations.0,
-        operations: outcome.operations.1,
-        converged_ms: outcome.converged_ms,
-        left_out: outcome.left_out.iter().copied().collect(),
-        failures: &outcome.failures,
-    }
+    let broken: usize = totals.iter().map(|total| total.batch.broken.len()).sum();
+    format!("{table}\n{all} seeds, {broken} broken; events a second are those of one core")
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::chart;
 use super::timeline;
-use super::{Report, Verdict};
+use super::words::bytes_of;
+use super::{Report, Simulated, Verdict};
 use crate::history::{Call, Outcome};
 use crate::plan::ArenaKind;
 use crate::units::show_time;
@@ -46,6 +47,7 @@ impl Report {
         for region in self.plan.topology.region_names() {
             page.push_str(&chart::region(self, &region, &span));
         }
+        self.calls_by_kind(&mut page);
         self.verdicts(&mut page);
         self.happenings(&mut page);
         let _ = write!(page, "<h2>The plan</h2>\n<pre>{}</pre>\n</body>\n</html>\n", escape(&self.plan.to_toml()));
@@ -93,6 +95,9 @@ impl Report {
             let _ = writeln!(page, "<div><dt>{name}</dt><dd>{value}</dd></div>");
         }
         page.push_str("</dl>\n");
+        if let Some(simulated) = &self.simulated {
+            network(page, simulated);
+        }
     }
 
     /// What broke first: by the earliest call that a violation names, or the first violation.
@@ -118,6 +123,23 @@ impl Report {
             page.push_str("</table>\n");
         }
         page.push_str("</section>\n");
+    }
+
+    fn calls_by_kind(&self, page: &mut String) {
+        page.push_str(
+            "<h2>Calls</h2>\n<table><tr><th>asked</th><th>done</th><th>failed</th><th>unknown</th><th>median</th>\
+             <th>99 %</th><th>longest</th></tr>\n",
+        );
+        let ms = |us: u64| chart::show_ms(us as f64 / 1e3);
+        for (name, kind) in &self.kinds {
+            let [p50, p99, max] = [kind.p50_us, kind.p99_us, kind.max_us].map(ms);
+            let _ = writeln!(
+                page,
+                "<tr><td>{name}</td><td>{}</td><td>{}</td><td>{}</td><td>{p50}</td><td>{p99}</td><td>{max}</td></tr>",
+                kind.ok, kind.failed, kind.unknown
+            );
+        }
+        page.push_str("</table>\n");
     }
 
     fn verdicts(&self, page: &mut String) {
@@ -180,6 +202,36 @@ impl Report {
         rows.sort_by_key(|(at_ns, _)| *at_ns);
         rows.iter().for_each(|(_, row)| page.push_str(row));
         page.push_str("</table>\n");
+    }
+}
+
+fn network(page: &mut String, simulated: &Simulated) {
+    page.push_str(
+        "<table><tr><th>messages</th><th>count</th><th>bytes</th><th>a write</th><th>bytes a write</th></tr>\n",
+    );
+    for (name, traffic) in [("within regions", simulated.inside), ("between regions", simulated.between)] {
+        let (count, bytes) = (simulated.per_write(traffic.messages), simulated.per_write(traffic.bytes));
+        let _ = writeln!(
+            page,
+            "<tr><td>{name}</td><td>{}</td><td>{}</td><td>{count:.1}</td><td>{}</td></tr>",
+            traffic.messages,
+            bytes_of(traffic.bytes),
+            bytes_of(bytes as u64)
+        );
+    }
+    let memory =
+        simulated.resident_bytes_per_node.map(|bytes| format!(", {} of memory for each node", bytes_of(bytes)));
+    let _ = writeln!(
+        page,
+        "</table>\n<p class=\"quiet\">{:.1} s simulated in {:.1} s, {} events, {} a second{}</p>",
+        simulated.simulated_ms as f64 / 1e3,
+        simulated.took_ms as f64 / 1e3,
+        simulated.events,
+        simulated.events_per_s(),
+        memory.unwrap_or_default()
+    );
+    for left_out in &simulated.left_out {
+        let _ = writeln!(page, "<p class=\"quiet\">left out: {}</p>", escape(left_out));
     }
 }
 

@@ -6,9 +6,13 @@
 mod chart;
 mod figures;
 mod html;
+mod kinds;
 pub mod runs;
 mod seconds;
+pub mod simulated;
 mod timeline;
+pub mod words;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +23,9 @@ use crate::history::Call;
 use crate::plan::{ArenaKind, Plan};
 
 pub use figures::Figures;
+pub use kinds::Kind;
 pub use seconds::Second;
+pub use simulated::Simulated;
 
 /// The most calls that a report shows beside what they broke.
 const CALLS_MAX: usize = 40;
@@ -82,6 +88,12 @@ pub struct Report {
     pub verdict: Verdict,
     /// In numbers.
     pub figures: Figures,
+    /// In a simulated run, what that was like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulated>,
+    /// By what calls asked.
+    #[serde(default)]
+    pub kinds: BTreeMap<String, Kind>,
     /// By checker.
     pub checks: Vec<Checked>,
     /// The faults as they happened.
@@ -130,6 +142,8 @@ impl Report {
             arena,
             verdict: if found.is_empty() { Verdict::Held } else { Verdict::Broken },
             figures: Figures::of(evidence),
+            simulated: None,
+            kinds: kinds::by_kind(evidence.history.calls()),
             checks: checks.collect(),
             faults: evidence.faults.clone(),
             events: evidence.events.clone(),
@@ -140,6 +154,14 @@ impl Report {
             lags: by_region,
             calls: calls.take(CALLS_MAX).cloned().collect(),
         }
+    }
+
+    /// Adds what an arena demands beyond the checkers.
+    pub fn also(&mut self, name: &str, statement: &str, violations: Vec<String>) {
+        if !violations.is_empty() {
+            self.verdict = Verdict::Broken;
+        }
+        self.checks.push(Checked { check: name.to_owned(), statement: statement.to_owned(), violations });
     }
 }
 

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Report, Verdict};
+use super::{Figures, Report, Simulated, Verdict};
 use crate::plan::ArenaKind;
 
 /// The most violations that a line repeats.
-const VIOLATIONS_MAX: usize = 5;
+pub const VIOLATIONS_MAX: usize = 5;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Line {
     pub verdict: Verdict,
     /// In numbers.
     pub figures: Figures,
+    /// In a simulated run, what that was like, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulated>,
     /// The first violations, or why it could not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
@@ -46,6 +49,7 @@ impl From<&Report> for Line {
             arena: report.arena,
             verdict: report.verdict,
             figures: report.figures.clone(),
+            simulated: report.simulated.clone(),
             why: why.take(VIOLATIONS_MAX).collect(),
         }
     }
@@ -56,7 +60,7 @@ impl Line {
     #[must_use]
     pub fn could_not_run(plan: &str, seed: u64, arena: ArenaKind, why: String) -> Self {
         let (plan, seed, figures) = (plan.to_owned(), seed.to_string(), Figures::default());
-        Self { plan, seed, arena, verdict: Verdict::CouldNotRun, figures, why: vec![why] }
+        Self { plan, seed, arena, verdict: Verdict::CouldNotRun, figures, simulated: None, why: vec![why] }
     }
 
     /// Adds it to a directory's runs.
@@ -146,7 +150,7 @@ pub fn table(lines: &[Line]) -> String {
 }
 
 /// Microseconds for people.
-fn millis(us: u64) -> String {
+pub(super) fn millis(us: u64) -> String {
     match us {
         0..10_000 => format!("{:.1} ms", us as f64 / 1e3),
         10_000..1_000_000 => format!("{} ms", us / 1_000),

@@ -57,7 +57,7 @@ impl Case {
     /// Runs it.
     #[must_use]
     pub fn run(&self) -> Outcome {
-        run_plan(self.seed, self.plan.clone()).0
+        run_plan(self.seed, self.plan.clone()).outcome
     }
 }
 

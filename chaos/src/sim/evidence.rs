@@ -80,7 +80,7 @@ pub fn gather(world: &World) -> Evidence {
 }
 
 fn wall(node: &Node) -> Wall {
-    Wall { node: node.name.clone(), ahead_ns: node.ahead_ns.max(0).unsigned_abs(), starts: node.life }
+    Wall { node: node.name.to_string(), ahead_ns: node.ahead_ns.max(0).unsigned_abs(), starts: node.life }
 }
 
 fn hold(

@@ -273,7 +273,7 @@ impl World {
     #[must_use]
     pub fn unfinished(&self) -> Vec<String> {
         let staying = self.nodes.iter().filter(|node| node.leaving && !node.gone);
-        staying.map(|node| format!("membership: {} was taken off its region's roster and goes on", node.name)).collect()
+        staying.map(|node| format!("{} was taken off its region's roster and goes on", node.name)).collect()
     }
 }
 

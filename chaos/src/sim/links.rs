@@ -3,11 +3,14 @@
 //! A pair of nodes has a stream while both run and neither direction is cut. Both notice late, and apart, that it stands
 //! or is gone; a message arrives only in the lives for which it was sent, and in no order.
 
+use std::sync::Arc;
+
 use trine_replica::Input;
 use trine_replica::PeerMessage;
 use trine_replica::input::Peer;
 
 use crate::sim::event::Event;
+use crate::sim::faults::Shape;
 use crate::sim::world::{MS, World};
 
 /// How long a silent link takes to be noticed.
@@ -25,29 +28,43 @@ pub struct Pair {
 impl World {
     /// A message leaves, and arrives later, twice, or never.
     pub(super) fn send(&mut self, from: usize, to: usize, mut message: PeerMessage) {
+        self.count(from, to, &message);
         let shape = self.faults.shape(from, to);
         if self.faults.is_cut(from, to) || self.chance.happens(shape.loss) {
             return;
         }
         self.disorder(from, &mut message);
-        if self.measure || shape.bytes_per_s.is_some() {
-            self.trace.bytes += trine_crdt::codec::encode(&message).len() as u64;
-        }
         let lives = (self.nodes[from].life, self.nodes[to].life);
-        let copies = 1 + u64::from(self.chance.happens(shape.duplicate));
-        for _ in 0..copies {
-            let mut wait = shape.delay_ns.unwrap_or_else(|| self.delay(from, to)) + self.chance.below(shape.jitter_ns);
-            if self.chance.happens(shape.reorder) {
-                wait += self.chance.below(shape.late_ns);
-            }
-            if let Some(rate) = shape.bytes_per_s {
-                let bytes = trine_crdt::codec::encode(&message).len() as u64;
-                let (a, b) = (self.nodes[from].region, self.nodes[to].region);
-                let free_ns = self.busy_until_ns.entry((a, b)).or_default();
-                *free_ns = (*free_ns).max(self.now_ns) + bytes * 1_000_000_000 / rate.max(1);
-                wait += *free_ns - self.now_ns;
-            }
-            self.schedule(wait, Event::Message { from, to, lives, message: Box::new(message.clone()) });
+        let message = Box::new(message);
+        if self.chance.happens(shape.duplicate) {
+            self.post((from, to), lives, shape, message.clone());
+        }
+        self.post((from, to), lives, shape, message);
+    }
+
+    /// A copy of a message is under way.
+    fn post(&mut self, (from, to): (usize, usize), lives: (u64, u64), shape: Shape, message: Box<PeerMessage>) {
+        let mut wait = shape.delay_ns.unwrap_or_else(|| self.delay(from, to)) + self.chance.below(shape.jitter_ns);
+        if self.chance.happens(shape.reorder) {
+            wait += self.chance.below(shape.late_ns);
+        }
+        if let Some(rate) = shape.bytes_per_s {
+            let bytes = trine_crdt::codec::encode(&*message).len() as u64;
+            let (a, b) = (self.nodes[from].region, self.nodes[to].region);
+            let free_ns = self.busy_until_ns.entry((a, b)).or_default();
+            *free_ns = (*free_ns).max(self.now_ns) + bytes * 1_000_000_000 / rate.max(1);
+            wait += *free_ns - self.now_ns;
+        }
+        self.schedule(wait, Event::Message { from, to, lives, message });
+    }
+
+    /// Counts a message that is sent, whatever becomes of it.
+    fn count(&mut self, from: usize, to: usize, message: &PeerMessage) {
+        let inside = self.nodes[from].region == self.nodes[to].region;
+        let traffic = if inside { &mut self.inside } else { &mut self.between };
+        traffic.messages += 1;
+        if self.measure {
+            traffic.bytes += trine_crdt::codec::encode(message).len() as u64;
         }
     }
 
@@ -135,7 +152,7 @@ impl World {
         }
         if up {
             let region = self.regions[self.nodes[peer].region].clone();
-            let name = self.name(peer);
+            let name = Arc::clone(&self.nodes[peer].name);
             self.input(node, life, Input::PeerUp(Peer { node: id, name, region }));
         }
     }

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_protocol::RequestError;
@@ -28,7 +29,7 @@ const FAILED_MS: u64 = 300;
 /// One simulated node.
 pub struct Node {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its region's number.
     pub region: usize,
     /// Its identity: that of its disk.
@@ -64,7 +65,7 @@ pub struct Node {
 impl Node {
     /// A node that has never run.
     #[must_use]
-    pub fn new(name: String, region: usize, id: NodeId, log: &Rc<RefCell<Sequencer>>) -> Self {
+    pub fn new(name: Arc<str>, region: usize, id: NodeId, log: &Rc<RefCell<Sequencer>>) -> Self {
         Self {
             name,
             region,
@@ -256,8 +257,10 @@ impl World {
         let state = &mut self.nodes[node];
         let (region, name) = (state.region, state.name.clone());
         let mut config =
-            Config::new(self.genesis.clone(), state.id, &name, self.regions[region].clone(), WriterId(writer));
+            Config::new(Arc::clone(&self.genesis), state.id, &name, self.regions[region].clone(), WriterId(writer));
         config.peer = format!("peer-{name}");
+        config.addresses = vec![format!("/sim/{name}")];
+        config.raft = format!("{name}:0");
         config.log_key = Some(log_seed(region));
         config.gossip = self.plan.nodes.gossip;
         config.segment_bytes = self.plan.nodes.segment_bytes.unwrap_or(config.segment_bytes);

@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Plan, Topology};
-use crate::sim::{Outcome, run_plan};
+use crate::plan::{ArenaKind, Plan, Topology};
+use crate::report::Verdict;
+use crate::report::runs::{Line, VIOLATIONS_MAX};
+use crate::report::simulated::Traffic;
+use crate::sim::{Outcome, Ran, measure_plan, run_plan};
 
 /// How many seeds make a batch.
 pub const BATCH_SEEDS: u64 = 25;
@@ -56,8 +59,12 @@ impl Scenario {
     /// Runs one seed. What panics is broken, too.
     #[must_use]
     pub fn run(&self, seed: u64) -> Outcome {
+        self.run_by(run_plan, seed)
+    }
+
+    fn run_by(&self, run: fn(u64, Plan) -> Ran, seed: u64) -> Outcome {
         let plan = self.plan(seed);
-        catch_unwind(AssertUnwindSafe(|| run_plan(seed, plan).0)).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| run(seed, plan).outcome)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
             Outcome { seed, failures: vec![format!("panic: {text}")], ..Outcome::default() }
@@ -100,6 +107,9 @@ pub struct Batch {
     pub messages: u64,
     /// Writes that were acknowledged.
     pub writes: u64,
+    /// Of the first seed of each batch, all that went over the network, and its acknowledged writes: counting bytes costs
+    /// their encoding.
+    pub measured: (Traffic, u64),
     /// Calls that were acknowledged, and begun.
     pub calls: (u64, u64),
     /// Of each seed, how long the healed world took until all nodes held the same, in simulated milliseconds.
@@ -110,6 +120,9 @@ pub struct Batch {
     pub marks: BTreeMap<String, u64>,
     /// How long it took on one core, in milliseconds.
     pub took_ms: u64,
+    /// The line of each run, for a report directory.
+    #[serde(skip)]
+    pub lines: Vec<Line>,
 }
 
 /// Runs `seeds` seeds of each scenario from `first` on, batch by batch through all scenarios; what is among the
@@ -160,7 +173,12 @@ fn run_batch(scenario: &Scenario, fingerprint: String, first: u64, seeds: u64) -
     batch.inputs.0 = u64::MAX;
     let _ = marks();
     for seed in first..first + seeds {
-        let mut outcome = scenario.run(seed);
+        let measured = seed == first;
+        let mut outcome = if measured { scenario.run_by(measure_plan, seed) } else { scenario.run(seed) };
+        if measured {
+            let simulated = &outcome.simulated;
+            batch.measured = (simulated.inside.and(simulated.between), simulated.writes);
+        }
         if seed.is_multiple_of(TWICE_EVERY) {
             let again = scenario.run(seed).trace_hash;
             if again == outcome.trace_hash {
@@ -193,12 +211,21 @@ impl Batch {
         self.with.0 += u64::from(outcome.crashed);
         self.with.1 += u64::from(outcome.split);
         self.inputs = (self.inputs.0.min(outcome.inputs), self.inputs.1 + outcome.inputs);
-        self.messages += outcome.messages;
-        self.writes += outcome.writes;
+        self.messages += outcome.simulated.inside.and(outcome.simulated.between).messages;
+        self.writes += outcome.simulated.writes;
         self.calls.0 += outcome.operations.0 as u64;
         self.calls.1 += outcome.operations.1 as u64;
         self.converged_ms.push(outcome.converged_ms);
         self.left_out.extend(outcome.left_out.iter().map(|kind| (*kind).to_owned()));
+        self.lines.push(Line {
+            plan: self.scenario.clone(),
+            seed: outcome.seed.to_string(),
+            arena: ArenaKind::Simulated,
+            verdict: if outcome.failures.is_empty() { Verdict::Held } else { Verdict::Broken },
+            figures: outcome.figures,
+            simulated: None,
+            why: outcome.failures.iter().take(VIOLATIONS_MAX).cloned().collect(),
+        });
         if outcome.failures.is_empty() {
             self.held += 1;
         } else {
@@ -221,6 +248,7 @@ impl Batch {
             total.inputs = (total.inputs.0.min(batch.inputs.0), total.inputs.1 + batch.inputs.1);
             total.messages += batch.messages;
             total.writes += batch.writes;
+            total.measured = (total.measured.0.and(batch.measured.0), total.measured.1 + batch.measured.1);
             total.calls = (total.calls.0 + batch.calls.0, total.calls.1 + batch.calls.1);
             total.converged_ms.extend(&batch.converged_ms);
             total.left_out.extend(batch.left_out.iter().cloned());

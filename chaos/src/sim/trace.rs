@@ -10,10 +10,6 @@ pub struct Trace {
     pub inputs: u64,
     /// How many starts, crashes and the like were marked.
     pub marks: u64,
-    /// How many messages were sent.
-    pub messages: u64,
-    /// How many bytes they had, where that is measured.
-    pub bytes: u64,
 }
 
 impl Trace {
@@ -46,10 +42,7 @@ impl Trace {
                     batch.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, bytes::Bytes::len)).sum();
                 1_000_000 + bytes as u64
             }
-            Effect::Send { to, message } => {
-                self.messages += 1;
-                to.0 ^ message_kind(message)
-            }
+            Effect::Send { to, message } => to.0 ^ message_kind(message),
             Effect::Publish(bytes) => 3_000 + bytes.len() as u64,
             Effect::Propose { entry, .. } => 4_000_000 + entry.len() as u64,
             Effect::ReadIndex { .. } => 7,

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use trine_crdt::{NodeId, RegionId};
@@ -17,6 +18,7 @@ use trine_replica::Input;
 use crate::chance::Chance;
 use crate::check::{ClockMark, Happened, NodeEvent};
 use crate::plan::{Plan, Topology};
+use crate::report::simulated::Traffic;
 use crate::sim::clients::Clients;
 use crate::sim::event::{Event, Queue};
 use crate::sim::faults::{Faults, START_NS};
@@ -64,8 +66,12 @@ pub struct World {
     pub trace: Trace,
     /// Whether bytes of messages are counted, which costs their encoding.
     pub measure: bool,
+    /// What went between nodes of one region.
+    pub inside: Traffic,
+    /// What went from one region to another.
+    pub between: Traffic,
     pub(super) pairs: BTreeMap<(usize, usize), Pair>,
-    pub(super) genesis: Genesis,
+    pub(super) genesis: Arc<Genesis>,
     /// The nodes of each region's Raft group.
     pub(super) members: Vec<Vec<usize>>,
     pub(super) by_id: BTreeMap<NodeId, usize>,
@@ -107,8 +113,10 @@ impl World {
             chance,
             trace: Trace::default(),
             measure: false,
+            inside: Traffic::default(),
+            between: Traffic::default(),
             pairs: BTreeMap::new(),
-            genesis,
+            genesis: Arc::new(genesis),
             by_id: BTreeMap::new(),
             busy_until_ns: BTreeMap::new(),
             queue: Queue::default(),
@@ -136,7 +144,7 @@ impl World {
         let place = self.nodes.iter().filter(|other| other.region == region).count();
         let name = Topology::node(&self.regions[region].to_string(), place);
         let id = NodeId(self.chance.bits());
-        self.nodes.push(Node::new(name.clone(), region, id, &self.logs[region]));
+        self.nodes.push(Node::new(name.as_str().into(), region, id, &self.logs[region]));
         self.members[region].push(node);
         self.by_id.insert(id, node);
         self.numbers.insert(name, node);
@@ -158,7 +166,7 @@ impl World {
     /// A node's name.
     #[must_use]
     pub fn name(&self, node: usize) -> String {
-        self.nodes[node].name.clone()
+        self.nodes[node].name.to_string()
     }
 
     /// Whether a node takes clients' calls: it runs, and nobody is about to take it out.

@@ -3,6 +3,7 @@
 mod arena;
 mod cases;
 mod disk;
+mod operator;
 mod power;
 mod rounds;
 mod run;

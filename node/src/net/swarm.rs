@@ -242,7 +242,7 @@ impl Engine {
             return;
         }
         let claims = &candidate.claims;
-        let peer = Peer { node, name: claims.name.clone(), region: claims.region.clone() };
+        let peer = Peer { node, name: claims.name.as_str().into(), region: claims.region.clone() };
         self.authors.remember(candidate.peer, node);
         let process = candidate.hello.process;
         let link = Arc::new(Link::new(candidate.peer, peer, candidate.connection, rank, process));

@@ -17,7 +17,7 @@ async fn two_nodes_link_talk_both_ways_and_measure_the_round_trip() {
     let mut two = world.node(2, "right-a", &[one.address()]).await;
     match one.next().await {
         NetEvent::PeerUp(peer) => {
-            assert_eq!((peer.node, peer.name.as_str(), peer.region.as_str()), (two.id, "right-a", "right"));
+            assert_eq!((peer.node, &*peer.name, peer.region.as_str()), (two.id, "right-a", "right"));
         }
         other => panic!("{other:?} before the peer was up"),
     }

@@ -181,7 +181,7 @@ impl World {
         for other in (0..self.nodes.len()).filter(|other| *other != place) {
             for (here, there) in [(place, other), (other, place)] {
                 let Node { id, name, region, .. } = &self.nodes[there];
-                let peer = Peer { node: *id, name: name.clone(), region: region.clone() };
+                let peer = Peer { node: *id, name: name.as_str().into(), region: region.clone() };
                 self.input(here, Input::PeerUp(peer));
             }
         }
