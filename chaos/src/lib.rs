@@ -10,6 +10,7 @@
 pub mod arena;
 pub mod chance;
 pub mod check;
+pub mod derived;
 pub mod history;
 pub mod plan;
 pub mod report;

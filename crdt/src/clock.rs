@@ -147,7 +147,7 @@ impl Clock {
         if mutants::is(Mutant::StampByWallAlone) {
             return Some(wall);
         }
-        let next = self.last.checked_add(1)?;
+        let next = self.last.checked_add(1).or_else(|| mutants::is(Mutant::ClockWraps).then_some(0))?;
         if wall < next {
             marks::reached(Mark::WallBehind);
         }

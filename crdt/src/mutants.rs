@@ -7,7 +7,9 @@
 //! checked by `chaos/scripts/mutants-absent.sh`.
 //!
 //! They stand here because every crate of ours sees this one. Nothing here reads an environment: a program tells what
-//! was chosen, once, before it starts anything. `trine-chaos mutants` runs those that the simulator can see.
+//! is chosen, once, before it starts anything; who tells nothing, as the tests of the pure crates, has what the variable
+//! `TRINE_MUTANT` named when this was built.
+//! `trine-chaos mutants` runs those that the simulator can see; docs/testing.md says which test saw which of the others.
 
 macro_rules! mutants {
     ($($variant:ident $name:literal $defect:literal)*) => {
@@ -64,6 +66,24 @@ mutants! {
     VoteBeforeSync "vote-before-sync" "a vote is given before it is on disk"
     DirectoryUnsynced "directory-entry-not-synced" "the name of a new file of the log is not synced"
     ApplyBeforeDurable "apply-before-durable" "entries are applied before they are on the node's own disk"
+    DamageCutOff "damage-cut-off" "damage in the last file of the log counts as its torn end"
+    FullDiskBelieved "full-disk-believed" "a write of the log that found the disk full counts as done"
+    PrefixNotKept "prefix-not-kept" "a prefix of the log that was installed is applied and not kept"
+    MembershipForgotten "membership-forgotten" "a group starts without the membership that it had applied"
+    VotersWithoutMajority "voters-without-majority" "membership changes though a majority of the voters is silent"
+    FullLeaderStays "full-leader-stays" "a leader whose disk is full goes on leading"
+    ClockWraps "clock-wraps" "the clock begins anew behind the last stamp there is"
+    SegmentByFraming "segment-by-framing" "a segment's identity depends on how its records came"
+    LeafAsNode "leaf-as-node" "leaves are hashed as inner nodes are"
+    ProofOfAnyLength "proof-of-any-length" "a proof holds that ends below the root"
+    WindowWithoutEnd "window-without-end" "a link sends on whatever is under way already"
+    WaitingWithoutEnd "waiting-without-end" "any number of requests may wait"
+    SenselessIntervals "senseless-intervals" "an interval is taken whose deltas lie outside of it"
+    MessageHalts "message-halts" "a message that cannot be taken in halts its receiver"
+    LengthBelieved "length-believed" "a frame may be as long as it says"
+    CountAllocated "count-allocated" "memory is taken for a count before what it counts has come"
+    SentTwice "sent-twice" "what is under way is sent again"
+    BellSilent "bell-silent" "the driver is not woken when a batch is on disk"
 }
 
 /// Whether this defect was chosen: never, without the feature `mutants`.
@@ -79,17 +99,24 @@ pub use chosen::{choose, chosen, is, name, reached};
 
 #[cfg(feature = "mutants")]
 mod chosen {
+    use std::sync::Once;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
     use super::{ALL, Mutant};
 
+    /// What whoever tells nothing has: what was named when this was built.
+    const BUILT_WITH: Option<&str> = option_env!("TRINE_MUTANT");
+
     /// The chosen one's place in [`ALL`], counted from 1; 0: none.
     static CHOSEN: AtomicUsize = AtomicUsize::new(0);
     static REACHED: AtomicU64 = AtomicU64::new(0);
+    /// Done when a defect, or none, has been chosen.
+    static TOLD: Once = Once::new();
 
     /// Whether this defect was chosen. Being asked about the chosen one is counted.
     #[must_use]
     pub fn is(mutant: Mutant) -> bool {
+        TOLD.call_once(|| set(BUILT_WITH).expect("a mutant's name"));
         let chosen = CHOSEN.load(Ordering::Relaxed) == mutant as usize + 1;
         if chosen {
             REACHED.fetch_add(1, Ordering::Relaxed);
@@ -102,6 +129,11 @@ mod chosen {
     /// # Errors
     /// All names, when there is none such.
     pub fn choose(name: Option<&str>) -> Result<(), String> {
+        TOLD.call_once(|| {});
+        set(name)
+    }
+
+    fn set(name: Option<&str>) -> Result<(), String> {
         let place = match name {
             None => 0,
             Some(name) => match ALL.iter().position(|(_, known, _)| *known == name) {

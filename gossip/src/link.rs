@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, WriterId};
 
 use crate::limits::{LINK_BATCH_RANGES_MAX, LINK_DIRTY_MAX};
@@ -155,6 +156,7 @@ impl Link {
         let mut span = Span { after, upto };
         if let Some(under_way) = self.under_way.get(&row)
             && (under_way.span.after..=under_way.span.upto).contains(&span.after)
+            && !mutants::is(Mutant::SentTwice)
         {
             span.after = under_way.span.upto;
         }
@@ -178,7 +180,8 @@ impl Link {
     #[must_use]
     pub fn next(&self) -> Option<Push> {
         let left = self.config.window_bytes_max.saturating_sub(self.bytes_under_way);
-        if left == 0 || self.batches.len() >= self.config.batches_max {
+        let full = left == 0 || self.batches.len() >= self.config.batches_max;
+        if full && !mutants::is(Mutant::WindowWithoutEnd) {
             marks::reached(Mark::WindowClosed);
             return None;
         }

@@ -242,11 +242,14 @@ impl Run<'_> {
         if append.idempotency.is_some() && full {
             return Err(Refusal::IdempotencyFull);
         }
-        let (digest, bytes) = digest(&append.header, &append.body);
+        let (mut digest, bytes) = digest(&append.header, &append.body);
         let (mut index, leaf) = (self.state.size(), leaf_hash(&append.header));
         index += u64::from(mutants::is(Mutant::GapInIndex));
         let nodes = &mut self.outcome.nodes;
         self.state.frontier.push(leaf, |node| nodes.push(node));
+        if mutants::is(Mutant::SegmentByFraming) {
+            digest = leaf_hash(&[&digest[..], &number.to_be_bytes()].concat());
+        }
         self.state.segment.push_digest(digest, bytes);
         if let Some(latest) = place.and_then(|place| self.rows.latest.get_mut(&place)) {
             *latest = Some(index);

@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::NodeId;
+use trine_crdt::mutants::{self, Mutant};
 
 /// How many voters a region has at most, unless configured otherwise.
 pub const VOTERS_MAX: usize = 5;
@@ -94,7 +95,7 @@ impl View<'_> {
 
     fn can_decide(&self, voters: &BTreeSet<NodeId>) -> bool {
         let reachable = voters.iter().filter(|node| self.health(**node).reachable).count();
-        reachable > voters.len() / 2
+        reachable > voters.len() / 2 || mutants::is(Mutant::VotersWithoutMajority)
     }
 
     fn retire_learner(&self) -> Option<MembershipStep> {

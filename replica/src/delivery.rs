@@ -216,7 +216,9 @@ impl Replica {
             marks::reached(Mark::GapRefused);
             return Ok(Taken::Gap);
         }
-        let Some(decoded) = decode(&deltas).filter(|decoded| fits(decoded, &partition, slots, (after, upto))) else {
+        let sensible = |decoded: &BTreeMap<Bytes, Delta>| fits(decoded, &partition, slots, (after, upto));
+        let taken = |decoded: &BTreeMap<Bytes, Delta>| sensible(decoded) || mutants::is(Mutant::SenselessIntervals);
+        let Some(decoded) = decode(&deltas).filter(taken) else {
             self.counters.messages_refused += 1;
             return Ok(Taken::Refused);
         };
@@ -276,12 +278,16 @@ impl Replica {
         }
     }
 
-    /// How many other nodes make a majority of the region together with this one.
+    /// How many other nodes make a majority of the region together with this one. Founders that have yet to register
+    /// count: else the first one of the roster would be a majority alone.
     pub(crate) fn majority_others(&self) -> usize {
         if mutants::is(Mutant::RegionMajorityOfOne) {
             return 0;
         }
-        self.ledger.roster().count() / 2
+        let registry = self.ledger.state.registry();
+        let own = self.config.genesis.regions.iter().find(|region| region.id == self.config.region);
+        let founders = own.map_or(0, |region| region.nodes.len()).saturating_sub(registry.retired.len());
+        registry.roster.len().max(founders) / 2
     }
 
     /// Drops delta rows that every node has, and what is beyond the bound, some at each tick.

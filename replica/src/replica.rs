@@ -153,10 +153,10 @@ impl Replica {
             Input::Message { from, message } => {
                 // What a peer sends cannot stop this node: damaged rows of ours are named when a client asks for
                 // them, and repair brings the message's content again.
-                self.message(&mut turn, from, message).or_else(|error| self.refuse_message(from, &error))
+                self.message(&mut turn, from, message).or_else(|error| self.refuse_message(error))
             }
             Input::Rumor { from, bytes } => {
-                self.rumor(&mut turn, from, &bytes).or_else(|error| self.refuse_message(from, &error))
+                self.rumor(&mut turn, from, &bytes).or_else(|error| self.refuse_message(error))
             }
             Input::PeerUp(peer) => {
                 self.peer_up(&mut turn, peer);
@@ -346,9 +346,8 @@ impl Replica {
         due
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "stands where a handler's result is expected")]
-    fn refuse_message(&mut self, _from: NodeId, _error: &StoreError) -> Result<(), StoreError> {
+    fn refuse_message(&mut self, error: StoreError) -> Result<(), StoreError> {
         self.counters.messages_refused += 1;
-        Ok(())
+        if mutants::is(Mutant::MessageHalts) { Err(error) } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
 //! What nodes hold is whole, their sums are those of what they hold, and none gave up without cause.
 //!
-//! Statement: nothing on a node's disk failed to be read or verified; each partition's kept sum is the sum of its
-//! objects' digests; and no node halted or refused to start, unless writing to its disk had failed.
+//! Statement: nothing on a node's disk failed to be read or verified; each record of its own region's ledger has the
+//! rows that it is found and proven by; each partition's kept sum is the sum of its objects' digests; and no node halted or refused to start, unless writing to its disk had failed.
 //!
 //! Source: sums that are kept up to date with each write are what repair compares (a wrong one hides a difference for
 //! ever); nodes that cannot start after a crash are the commonest finding of crash tests.

@@ -48,8 +48,10 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
             }
             for earlier in held.iter().filter_map(|value| puts.get(value.as_str())) {
                 for later in held.iter().filter_map(|value| puts.get(value.as_str())) {
-                    let seen = earlier.ok().is_some() && earlier.precedes(later) && earlier.node == later.node;
-                    if seen && earlier.node.is_some() {
+                    let Some(node) = earlier.node.as_deref().filter(|_| earlier.node == later.node) else { continue };
+                    let seen = earlier.ok().is_some() && earlier.precedes(later);
+                    let since_ns = earlier.returned_ns.unwrap_or(earlier.invoked_ns);
+                    if seen && !evidence.speaks_for_another(node, since_ns, later.invoked_ns) {
                         let what = format!(
                             "{key} on {nodes}: call {} did not replace what call {} had put",
                             later.id, earlier.id

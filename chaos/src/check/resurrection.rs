@@ -40,7 +40,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
                 }
                 _ => continue,
             };
-            for place in gone.into_iter().filter(|place| had(&calls, added.get(place), removal, *place)) {
+            for place in gone.into_iter().filter(|place| had(evidence, &calls, added.get(place), removal, *place)) {
                 came_back(evidence, key, &calls, removal, place, &mut found);
             }
         }
@@ -64,9 +64,14 @@ fn shows(views: &[View], (name, element): (Option<&str>, &str)) -> bool {
     elements(name.map_or(views, |name| field(views, name))).any(|shown| shown == element)
 }
 
-/// Whether the node that took a removal had the element then.
-fn had(calls: &[&Call], add: Option<&&Call>, removal: &Call, place: (Option<&str>, &str)) -> bool {
-    let here = |call: &Call| call.node == removal.node && call.precedes(removal);
+/// Whether the node that took a removal had the element then, on the disk that it had then.
+fn had(evidence: &Evidence, calls: &[&Call], add: Option<&&Call>, removal: &Call, place: (Option<&str>, &str)) -> bool {
+    let same = |call: &Call| {
+        let since_ns = call.returned_ns.unwrap_or(call.invoked_ns);
+        let node = removal.node.as_deref();
+        !node.is_some_and(|node| evidence.speaks_for_another(node, since_ns, removal.invoked_ns))
+    };
+    let here = |call: &Call| call.node == removal.node && call.precedes(removal) && same(call);
     add.is_some_and(|add| add.ok().is_some() && here(add))
         || calls
             .iter()
@@ -100,6 +105,7 @@ fn came_back(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Happened;
     use crate::check::story::Story;
 
     fn set(elements: &[&str]) -> View {
@@ -147,6 +153,19 @@ mod tests {
         story.edit("s", Edit::Remove("a".to_owned())).on("eu-west-1-a").ok();
         story.holds("s", set(&["a"]));
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_removal_on_another_disk_under_the_same_name_says_nothing() {
+        let mut story = Story::default();
+        story.edit("s", Edit::Add("a".to_owned())).during(10, 20).ok();
+        story.edit("s", Edit::Remove("a".to_owned())).during(50, 60).ok();
+        story.holds("s", set(&["a"]));
+        story.rejected(&CHECK, 1);
+        let (kind, targets) = ("disk-lost".to_owned(), vec!["us-east-1-a".to_owned()]);
+        let fault = Happened { kind, targets, from_ns: 30, until_ns: Some(40), detail: String::new() };
+        story.evidence.faults.push(fault);
+        story.accepted(&CHECK);
     }
 
     #[test]

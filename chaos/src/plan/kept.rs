@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 49] = [
+const KEPT: [(&str, &str); 51] = [
     kept!("bad-links"),
     kept!("clock-drift"),
     kept!("clock-far-ahead"),
@@ -49,6 +49,7 @@ const KEPT: [(&str, &str); 49] = [
     kept!("sessions-on-the-move"),
     kept!("skew-and-split"),
     kept!("slow-disk-and-pause"),
+    kept!("slow-disk-and-power-loss"),
     kept!("slow-links"),
     kept!("split-and-kill"),
     kept!("split-and-power-loss"),
@@ -57,6 +58,7 @@ const KEPT: [(&str, &str); 49] = [
     kept!("split-full"),
     kept!("split-leader"),
     kept!("split-node"),
+    kept!("split-node-and-disk-lost"),
     kept!("split-one-way"),
     kept!("split-partial"),
     kept!("torn-write"),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::digest::SumDigest;
-use trine_crdt::{Object, PartitionId};
+use trine_crdt::{Object, PartitionId, RegionId};
 use trine_ledger::record::Record;
 use trine_replica::rows;
 
 use crate::check::{Evidence, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, Sum, Wall};
+use crate::derived::{Derived, LETTERS};
 use crate::history::View;
 use crate::history::seen::text;
 use crate::sim::disk::Rows;
@@ -128,7 +129,9 @@ fn hold(
     for (region, id) in world.regions.iter().enumerate() {
         let head = node.replica.as_ref().and_then(|replica| replica.head(id));
         let ledger = if region == node.region {
-            own(&models[region], head.map_or(0, |(size, _)| size))
+            let size = head.map_or(0, |(size, _)| size);
+            held.damage.extend(derived(&node.disk.derived, id).missing(size));
+            own(&models[region], size)
         } else {
             let first = (rows::mirrored(id, 0), rows::mirrored(id, u64::MAX));
             mirrored(&node.disk.derived, first, &id.to_string(), &mut held.damage)
@@ -149,6 +152,16 @@ fn own(model: &Model, size: u64) -> Vec<HeldRecord> {
         leaf: entry.leaf,
     };
     model.records.iter().take(size as usize).map(record).collect()
+}
+
+/// What a node derived of its own region's ledger.
+fn derived(rows: &Rows, region: &RegionId) -> Derived {
+    let mut derived = Derived::of(region.clone());
+    for letter in LETTERS {
+        let rows = rows.range(Bytes::copy_from_slice(&[letter])..Bytes::copy_from_slice(&[letter + 1]));
+        rows.for_each(|(key, value)| derived.row(key, value));
+    }
+    derived
 }
 
 fn mirrored(derived: &Rows, (first, last): (Bytes, Bytes), region: &str, damage: &mut Vec<String>) -> Vec<HeldRecord> {

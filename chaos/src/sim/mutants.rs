@@ -9,30 +9,45 @@ pub fn plan(mutant: Mutant) -> Option<&'static str> {
         Mutant::AcceptAnyDrift | Mutant::StampByWallAlone => Some("clock-steps"),
         Mutant::MirrorTrusts => Some("disordered-tails"),
         Mutant::ReuseWriter | Mutant::RollbackUnnoticed => Some("disk-restored"),
-        Mutant::RegionMajorityOfOne => Some("disk-lost"),
+        Mutant::RegionMajorityOfOne => Some("split-node-and-disk-lost"),
         Mutant::RetiredGoesOn => Some("leave"),
+        Mutant::PositionBeforeRows => Some("power-loss-all"),
         Mutant::ReadWithoutBarrier => Some("split-leader"),
         Mutant::ConditionIgnored => Some("ledger-only"),
         Mutant::ProposeAgainAfterUnknown => Some("lost-proposals"),
-        Mutant::SpeakBeforePersisting => Some("power-loss-node"),
+        Mutant::SpeakBeforePersisting => Some("slow-disk-and-power-loss"),
         _ => None,
     }
 }
 
-/// What shows a defect that the simulator cannot see, because it lies below the core: in the daemon's files and sockets.
-/// None: the simulator.
+/// What shows a defect that the simulator cannot see, because it lies below the core, in the daemon's files and
+/// sockets, or because only a stranger would make it show. None: the simulator.
 #[must_use]
 pub fn shown_elsewhere(mutant: Mutant) -> Option<&'static str> {
     match mutant {
-        Mutant::StoreAnswersBeforeSync => Some("trine-chaos rounds --power"),
-        Mutant::FloorIgnored => Some("trine-node, test store"),
-        Mutant::RowChecksumIgnored => Some("trine-node, test store"),
+        Mutant::StoreAnswersBeforeSync => Some("trine-chaos, test power"),
+        Mutant::FloorIgnored | Mutant::RowChecksumIgnored => Some("trine-node, test store"),
         Mutant::LogAnswersBeforeSync
         | Mutant::SyncErrorIgnored
         | Mutant::ShortLogAccepted
         | Mutant::VoteBeforeSync
-        | Mutant::DirectoryUnsynced => Some("trine-node, tests raft_log and raft_sim"),
-        Mutant::ApplyBeforeDurable => Some("trine-node, test raft_group"),
+        | Mutant::DirectoryUnsynced
+        | Mutant::DamageCutOff
+        | Mutant::FullDiskBelieved => Some("trine-node, tests raft_log"),
+        Mutant::ApplyBeforeDurable | Mutant::PrefixNotKept | Mutant::MembershipForgotten => {
+            Some("trine-node, test raft_sim")
+        }
+        Mutant::FullLeaderStays => Some("trine-node, test bad_disk"),
+        Mutant::BellSilent => Some("trine-node, test driver"),
+        Mutant::VotersWithoutMajority => Some("trine-placement, test voters"),
+        Mutant::ClockWraps => Some("trine-crdt, test clock"),
+        Mutant::LengthBelieved => Some("trine-crdt, test codec"),
+        Mutant::CountAllocated => Some("trine-crdt, test formats"),
+        Mutant::SegmentByFraming => Some("trine-ledger, test apply"),
+        Mutant::LeafAsNode | Mutant::ProofOfAnyLength => Some("trine-ledger, test tree"),
+        Mutant::WindowWithoutEnd | Mutant::SentTwice => Some("trine-gossip, test link"),
+        Mutant::WaitingWithoutEnd => Some("trine-replica, test answers"),
+        Mutant::SenselessIntervals | Mutant::MessageHalts => Some("trine-replica, test deltas"),
         _ => None,
     }
 }

@@ -109,17 +109,19 @@ impl Client {
         let regional =
             matches!(action, Action::Latest | Action::Versions) && chance.happens(self.workload.regional_share);
         let append = matches!(action, Action::Append { .. });
+        // A workload in which every append has a key draws nothing, so that its seeds stay what they were.
+        let keyless = append && self.workload.keyless_share > 0.0 && chance.happens(self.workload.keyless_share);
         let next = Next {
             node: self.node.clone(),
             region,
             key,
             consistency: if regional { Consistency::Regional } else { Consistency::Session },
             durability: if chance.happens(self.workload.local_share) { Durability::Local } else { Durability::Region },
-            request_id: append.then_some(value),
+            request_id: (append && !keyless).then_some(value),
             with_proof: append && chance.happens(self.workload.proof_share),
             action,
         };
-        if append {
+        if next.request_id.is_some() {
             self.appends.push_back(next.clone());
             if self.appends.len() > APPENDS_MAX {
                 self.appends.pop_front();

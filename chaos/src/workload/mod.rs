@@ -50,6 +50,8 @@ pub struct Workload {
     pub proof_share: f64,
     /// The share of appends that are conditional on the latest record that the client knows of the key.
     pub conditional_share: f64,
+    /// The share of appends without an idempotency key, which nobody may try twice.
+    pub keyless_share: f64,
     /// The share of appends that repeat an earlier one whose fate is unknown, or that was done.
     pub repeat_share: f64,
     /// In what proportion.
@@ -81,6 +83,7 @@ impl Default for Workload {
             regional_share: 0.5,
             proof_share: 0.1,
             conditional_share: 0.1,
+            keyless_share: 0.0,
             repeat_share: 0.05,
             mix: Mix::default(),
         }
@@ -99,6 +102,7 @@ impl Workload {
             self.regional_share,
             self.proof_share,
             self.conditional_share,
+            self.keyless_share,
             self.repeat_share,
         ];
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::mutants::{self, Mutant};
+
 /// Why bytes are not those of an object or a delta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
@@ -100,9 +102,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn dots(&mut self, base: u64) -> Result<BTreeSet<u64>, FormatError> {
-        let mut dots = Vec::new();
-        let mut before = base;
-        for _ in 0..self.number()? {
+        let (count, mut dots, mut before) = (self.number()?, Vec::new(), base);
+        if mutants::is(Mutant::CountAllocated) {
+            dots.reserve(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+        for _ in 0..count {
             before = self.dot(before)?;
             dots.push(before);
         }

@@ -20,6 +20,7 @@ use super::world::NodeWorld;
 use crate::config::{Config, check_ports, multiaddr};
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer};
+use crate::mutants::{self, Mutant};
 use crate::net::{Net, NetConfig};
 use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
@@ -32,7 +33,7 @@ use crate::store::{Committers, DataDir, Databases, Entries};
 pub fn run(config: &Config) -> anyhow::Result<()> {
     telemetry::log(&config.log)?;
     #[cfg(feature = "mutants")]
-    crate::mutants::choose()?;
+    mutants::choose()?;
     // A second node in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;
@@ -101,7 +102,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let watcher = DiskWatcher::start(&room, move |writable| {
         // A driver that is gone needs no room.
         let _ = told.deliver_blocking(Input::Disk { writable });
-        if !writable {
+        if !writable && !mutants::is(Mutant::FullLeaderStays) {
             // A leader without room refuses the whole region's appends, while another may have room for them.
             let log = log.clone();
             runtime.spawn(async move { log.step_down().await });

@@ -17,6 +17,8 @@ use trine_protocol::{Edit, RequestError};
 use trine_replica::Input;
 use trine_replica::input::{BatchId, RequestId};
 
+use crate::mutants::{self, Mutant};
+
 use super::limits::{
     INPUTS_KIB_MAX, INPUTS_MAX, OVERLOADED_RETRY_AFTER, REQUEST_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_MAX, REQUESTS_KIB_MAX,
     REQUESTS_MAX, TIMEOUT_GRACE,
@@ -129,7 +131,9 @@ impl DriverHandle {
     /// Says that a committer made everything up to this batch durable. Never waits.
     pub fn persisted_synced(&self, batch: BatchId) {
         self.persisted.synced.fetch_max(batch, Ordering::AcqRel);
-        self.persisted.bell.notify_one();
+        if !mutants::is(Mutant::BellSilent) {
+            self.persisted.bell.notify_one();
+        }
     }
 
     /// Says that a committer made everything derived up to this batch visible. Never waits.

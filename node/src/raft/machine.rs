@@ -24,6 +24,7 @@ use super::log::{Disk, FileSystem, LogStore};
 use super::membership;
 use super::prefix::Prefix;
 use super::types::{self, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Types};
+use crate::mutants::{self, Mutant};
 
 /// Who takes what the group commits: the driver, on behalf of the core.
 ///
@@ -55,13 +56,14 @@ impl<D: Disk, C: Types> Machine<D, C> {
     /// When the membership that the core kept does not decode.
     pub fn new(applied: Arc<dyn Applied>, log: LogStore<D, C>) -> Result<Self, String> {
         let (position, membership) = applied.last_applied();
+        let membership = membership.filter(|_| !mutants::is(Mutant::MembershipForgotten));
         let membership = membership.map(|bytes| membership::decode_stored(&bytes)).transpose()?.unwrap_or_default();
         Ok(Self { applied, log, position: position.map(types::log_id), membership, snapshot: None })
     }
 
     async fn hand_over(&mut self, entries: Vec<Entry>) -> io::Result<()> {
         let Some(last) = entries.last().map(|entry| entry.log_id) else { return Ok(()) };
-        if !crate::mutants::is(crate::mutants::Mutant::ApplyBeforeDurable) {
+        if !mutants::is(Mutant::ApplyBeforeDurable) {
             self.log.wait_durable(last).await?;
         }
         let mut batch = Vec::with_capacity(entries.len());
@@ -123,7 +125,9 @@ impl<D: Disk, C: Types> RaftStateMachine<C> for Machine<D, C> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = frames.next().await {
             let entry = entry?;
-            self.log.restore(&entry).await?;
+            if !mutants::is(Mutant::PrefixNotKept) {
+                self.log.restore(&entry).await?;
+            }
             if self.position.is_none_or(|position| entry.log_id.index > position.index) {
                 bytes += super::log::recent::weight(&entry);
                 batch.push(entry);

@@ -220,3 +220,15 @@ fn who_left_is_not_waited_for_and_who_joins_later_pulls_whole_objects() {
     world.settle();
     assert_eq!(world.counter(joined, "visits"), Some(41));
 }
+
+#[test]
+fn a_message_that_meets_a_damaged_row_is_refused_and_halts_nothing() {
+    let mut world = World::new(&[2]);
+    let one = intervals(&mut world, 2);
+    push(&mut world, &one[0]);
+    world.nodes[1].disk.damage_objects();
+    let before = world.nodes[1].core.counters().messages_refused;
+    push(&mut world, &one[1]);
+    assert_eq!(world.nodes[1].core.counters().messages_refused, before + 1);
+    assert_eq!(world.nodes[1].halted, None);
+}

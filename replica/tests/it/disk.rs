@@ -1,4 +1,4 @@
-//! A node's disk in memory: rows of both kinds, and the log that its region shares.
+//! A node's disk in memory, beside its region's log, which all nodes of the region share.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Nothing, beside a region's log.
     pub fn new(log: Log) -> Self {
         Self { synced: BTreeMap::new(), derived: BTreeMap::new(), log }
     }
@@ -36,6 +37,13 @@ impl Disk {
         self.synced.keys().filter(|key| key.starts_with(b"d")).count()
     }
 
+    /// Every object's row turns into something that is none.
+    pub fn damage_objects(&mut self) {
+        let objects = self.synced.iter_mut().filter(|(key, _)| key.starts_with(b"o"));
+        objects.for_each(|(_, value)| *value = Bytes::from_static(b"no object"));
+    }
+
+    /// A batch is on it, as a whole.
     pub fn write(&mut self, batch: Batch) {
         let rows = match batch.persistence {
             Persistence::Synced => &mut self.synced,

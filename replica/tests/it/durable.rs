@@ -1,5 +1,8 @@
 //! When a write is answered.
 
+use std::sync::Arc;
+
+use trine_ledger::GenesisNode;
 use trine_protocol::request::Options;
 use trine_protocol::{Durability, Reply, RequestError};
 use trine_replica::{Input, PeerMessage};
@@ -70,6 +73,29 @@ fn a_node_that_is_not_on_the_roster_counts_for_no_majority() {
     let id = world.increment(0, "visits", Durability::Region);
     world.pass(4_000);
     assert!(world.answer(0, id).is_none());
+}
+
+#[test]
+fn a_founder_that_registers_first_is_no_majority_alone() {
+    let mut world = World::new(&[1]);
+    let founder = |name: &str| GenesisNode {
+        name: name.to_owned(),
+        peer: format!("peer-{name}"),
+        addresses: Vec::new(),
+        raft: String::new(),
+    };
+    let founders = ["us-east-1-a", "us-east-1-b", "us-east-1-c"].map(founder);
+    Arc::make_mut(&mut world.nodes[0].config.genesis).regions[0].nodes = founders.into();
+    world.restart(0, None);
+    world.settle();
+    let id = world.increment(0, "visits", Durability::Region);
+    world.pass(4_000);
+    assert!(world.answer(0, id).is_none(), "two more founders are still to come");
+    let second = world.add(0, "us-east-1-b");
+    world.connect(second);
+    world.tell_leader(second, 0);
+    world.pass(4_000);
+    assert!(world.answered(0, id).is_ok());
 }
 
 #[test]

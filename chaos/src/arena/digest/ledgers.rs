@@ -9,9 +9,14 @@ use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::apply::{Applied, Change, Lookup, Remembered};
 use trine_ledger::entry::Command;
 use trine_ledger::{Entry, Frontier, Hash, LedgerState, Record};
+use trine_replica::rows;
 
 use super::table::Table;
 use super::{Head, hex, log};
+use crate::derived::{Derived, LETTERS};
+
+/// Before the registry stands the log index of its last change.
+const REGISTRY_HEAD_BYTES: usize = 8;
 
 /// What the applier asks for, in memory: this checker has as much as it needs.
 #[derive(Debug, Default)]
@@ -136,6 +141,28 @@ impl LedgerReader {
         let region = self.region.to_string();
         self.own(|standing| record(&region, standing))?;
         self.mirrored(record)
+    }
+
+    /// What the node derived of its own region's ledger and has lost, up to where it says that it applied the log.
+    ///
+    /// # Errors
+    /// When a row is damaged.
+    pub fn lost(&self) -> anyhow::Result<Vec<String>> {
+        let table = Table::open(&self.data, "derived")?;
+        let row = |key: &'static [u8]| table.rows(key).next().transpose();
+        let (Some((_, head)), Some((_, registry))) = (row(rows::LEDGER_STATE)?, row(rows::REGISTRY)?) else {
+            return Ok(Vec::new());
+        };
+        ensure!(registry.len() >= REGISTRY_HEAD_BYTES, "the registry's row is too short");
+        let state = LedgerState::from_bytes(&head, &registry.slice(REGISTRY_HEAD_BYTES..))?;
+        let mut derived = Derived::of(self.region.clone());
+        for letter in LETTERS {
+            for row in table.rows(&[letter]) {
+                let (key, value) = row?;
+                derived.row(&key, &value);
+            }
+        }
+        Ok(derived.missing(state.size()))
     }
 
     /// Hands over every mirrored record, verified, with its region's name.

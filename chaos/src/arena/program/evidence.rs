@@ -35,6 +35,7 @@ pub fn held(place: &Place) -> anyhow::Result<Held> {
         let record = HeldRecord { key, value, stamp: record.stamp, leaf: record.leaf };
         ledgers.entry(region.to_owned()).or_default().push(record);
     })?;
+    held.damage = reader.lost()?;
     held.ledgers = ledgers.into_iter().map(|(region, records)| (region, HeldLedger { records, root: None })).collect();
     let mut sums: BTreeMap<PartitionId, (u64, SumDigest)> = BTreeMap::new();
     digest::objects(&place.data, |partition, key, object| {

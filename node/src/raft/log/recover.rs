@@ -17,6 +17,7 @@ use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::index::{Index, SegmentFile};
 use super::state::State;
+use crate::mutants::{self, Mutant};
 use crate::raft::types::{self, LogId};
 
 /// The log as found.
@@ -50,10 +51,7 @@ pub fn recover<D: Disk>(disk: &D, directory: &Path, state: &State) -> Result<Rec
     disk.sync_directory(directory).map_err(LogError::io("syncing", directory))?;
     let last = found.last.max(state.purged).map(|last| last.index);
     match floor {
-        Some(floor)
-            if last.is_none_or(|last| last < floor)
-                && !crate::mutants::is(crate::mutants::Mutant::ShortLogAccepted) =>
-        {
+        Some(floor) if last.is_none_or(|last| last < floor) && !mutants::is(Mutant::ShortLogAccepted) => {
             Err(LogError::ShorterThanFloor { directory: directory.to_owned(), last, floor })
         }
         _ => Ok(found),
@@ -101,7 +99,11 @@ impl<D: Disk> Recovered<D> {
             self.frame(&segment, placed, purged).map_err(|reason| damaged(placed.at, reason))?;
         }
         let next = self.last.map_or(0, |last| last.index + 1);
-        match scan.tail {
+        let torn = match scan.tail {
+            TailState::Damaged { at } if is_last && mutants::is(Mutant::DamageCutOff) => TailState::Torn { at },
+            tail => tail,
+        };
+        match torn {
             TailState::Clean => self.room = bytes.len() as u64,
             TailState::Torn { at } if is_last && floor.is_none_or(|floor| next > floor) => {
                 let torn = bytes.len() as u64 - at;
