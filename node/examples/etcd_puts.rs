@@ -10,6 +10,9 @@
 //!                                                                         |  seconds
 //!                                                                         clients
 //! ```
+//!
+//! With three more arguments (the authority's certificate, the client's and its key, in PEM) over TLS, as Trine's
+//! clients speak to its nodes over encrypted and authenticated connections, which have no other kind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +21,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use h2::client::SendRequest;
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// As many keys as `trine bench` uses by default.
 const KEYS: u64 = 10_000;
@@ -28,8 +36,13 @@ const CLIENTS_PER_CONNECTION: usize = 64;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, clients, seconds, value_bytes] = &arguments[..] else {
-        bail!("usage: etcd_puts ADDRESS CLIENTS SECONDS VALUE_BYTES");
+    let [address, clients, seconds, value_bytes, files @ ..] = &arguments[..] else {
+        bail!("usage: etcd_puts ADDRESS CLIENTS SECONDS VALUE_BYTES [AUTHORITY CERTIFICATE KEY]");
+    };
+    let tls = match files {
+        [] => None,
+        [authority, certificate, key] => Some(tls(authority, certificate, key)?),
+        _ => bail!("TLS needs three files: the authority's certificate, the client's, and its key"),
     };
     let clients: usize = clients.parse().context("CLIENTS")?;
     let seconds: u64 = seconds.parse().context("SECONDS")?;
@@ -39,9 +52,13 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..clients.div_ceil(CLIENTS_PER_CONNECTION) {
         let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = h2::client::handshake(stream).await?;
-        tokio::spawn(connection);
-        senders.push(sender);
+        senders.push(match &tls {
+            None => start(stream).await?,
+            Some(tls) => {
+                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                start(tls.connect(ServerName::try_from(host.to_owned())?, stream).await?).await?
+            }
+        });
     }
     let (value, numbers) = (Arc::new(value), Arc::new(AtomicU64::new(0)));
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -65,6 +82,27 @@ async fn main() -> anyhow::Result<()> {
         1e3 * quantile(990),
     );
     Ok(())
+}
+
+/// HTTP/2 over a connection.
+async fn start(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> anyhow::Result<SendRequest<Bytes>> {
+    let (sender, connection) = h2::client::handshake(stream).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn tls(authority: &str, certificate: &str, key: &str) -> anyhow::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).with_context(|| format!("reading {authority}"))?)?;
+    let certificate = CertificateDer::from_pem_file(certificate).with_context(|| format!("reading {certificate}"))?;
+    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("reading {key}"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate], key)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config).into())
 }
 
 /// One client: a put, its answer, the next put.

@@ -168,18 +168,23 @@ impl Common {
     }
 }
 
-/// Counts by kind of outcome.
+/// Counts by kind of outcome: reasons that differ in a number alone are one.
 fn outcomes(evidence: &Evidence) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for call in evidence.history.calls() {
         let name = match &call.outcome {
             Outcome::Ok(_) => "ok".to_owned(),
-            Outcome::Fail(why) => format!("failed: {why}"),
-            Outcome::Unknown(why) => format!("unknown: {why}"),
+            Outcome::Fail(why) => format!("failed: {}", without_numbers(why)),
+            Outcome::Unknown(why) => format!("unknown: {}", without_numbers(why)),
         };
         *counts.entry(name).or_insert(0) += 1;
     }
     counts
+}
+
+fn without_numbers(why: &str) -> String {
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    why.split(' ').map(|word| if is_number(word) { "N" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {

@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 51] = [
+const KEPT: [(&str, &str); 52] = [
     kept!("bad-links"),
     kept!("clock-drift"),
     kept!("clock-far-ahead"),
@@ -28,6 +28,7 @@ const KEPT: [(&str, &str); 51] = [
     kept!("few-deltas"),
     kept!("flapping-and-restart"),
     kept!("full-disk-and-kill"),
+    kept!("full-windows"),
     kept!("join"),
     kept!("kill-all"),
     kept!("kill-leader"),

@@ -10,9 +10,8 @@ use trine_crdt::marks;
 /// Seeds of the mixed scenario, and of each plan.
 const MIXED_SEEDS: u64 = 1_000;
 const PLAN_SEEDS: u64 = 22;
-/// Marks that need what no plan brings about yet: hundreds of batches at once on one link, and a node's own former edits
-/// coming back to it as intervals.
-const NO_PLAN_REACHES: [&str; 2] = ["window-closed", "interval-own"];
+/// Marks that need what no plan brings about yet: a node's own former edits coming back to it as intervals.
+const NO_PLAN_REACHES: [&str; 1] = ["interval-own"];
 /// What each plan is squeezed into.
 const PLAN_DURATION: Duration = Duration::from_secs(3);
 

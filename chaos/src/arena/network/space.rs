@@ -18,6 +18,9 @@ use super::map::{CLIENTS, Map, Port};
 
 const DEVICE: &str = "trine0";
 const CLIENT_DEVICE: &str = "trine-clients";
+/// Linux's default. BBR, which some machines choose, sends no more than four packets for 200 ms in every ten seconds
+/// (draft-cardwell-iccrg-bbr-congestion-control, ProbeRTT), which costs whatever is on its way then a round trip.
+const CONGESTION_CONTROL: &str = "cubic";
 
 /// A network namespace.
 #[derive(Debug)]
@@ -40,6 +43,9 @@ impl Space {
                     let clients = port.name == CLIENTS;
                     if !clients {
                         unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace")?;
+                    }
+                    if !clients {
+                        choose_congestion_control();
                     }
                     let device = set_up(port.address, all, mtu_bytes, clients)?;
                     let namespace = File::open("/proc/thread-self/ns/net").context("open the network namespace")?;
@@ -103,6 +109,14 @@ impl Door {
     /// When the kernel refuses.
     pub fn enter(&self) -> io::Result<()> {
         Ok(setns(self.namespace.as_fd(), CloneFlags::CLONE_NEWNET)?)
+    }
+}
+
+/// Chooses the congestion control of the calling thread's namespace, so that runs on different machines compare: a
+/// new namespace starts with the machine's. Where the kernel does not let us, that one stays.
+fn choose_congestion_control() {
+    if let Err(error) = std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", CONGESTION_CONTROL) {
+        tracing::debug!(%error, "the machine's congestion control stays");
     }
 }
 
