@@ -6,7 +6,7 @@
 //! Source: Jepsen's `checker/set-full`, one level down; nested maps are where removals that sweep more than they saw
 //! lose data (Riak's maps, Automerge's early tables).
 
-use crate::check::sight::{Sight, elements, field};
+use crate::check::sight::{Sight, field, has_element};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::Edit;
 
@@ -28,7 +28,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         }
         for (nodes, object) in evidence.states(&call.key) {
             let views = object.map_or(&[][..], |object| &object.views);
-            if !elements(field(views, name)).any(|held| held == element) {
+            if !has_element(field(views, name), element) {
                 let (key, nodes) = (&call.key, nodes.join(", "));
                 let what = format!("{key}.{name}: {element}, added by call {}, is not on {nodes}", call.id);
                 found.push(CHECK.violated(what));

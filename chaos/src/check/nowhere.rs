@@ -6,7 +6,7 @@
 //! Source: "garbage reads" and "aborted reads" (Adya's G1a) in Jepsen's analyses; because all values differ, a map from
 //! value to call decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::check::sight::{versions, views};
 use crate::check::{Check, Evidence, Violation};
@@ -16,11 +16,12 @@ use crate::history::{Action, Call, Edit, View};
 pub const CHECK: Check =
     Check { name: "nowhere", statement: "what is read or stands in the end was written by somebody before", run };
 
-/// Who wrote a value, first: (key, value) → whether it may have been done, and when it began.
-type Written<'a> = BTreeMap<(&'a str, &'a str), (bool, u64)>;
+/// Who wrote a value, first: (key, value) → whether it may have been done, and when it began. It is asked for each element
+/// of each set that was read, and never walked: hashed.
+type Written<'a> = HashMap<(&'a str, &'a str), (bool, u64)>;
 
 fn run(evidence: &Evidence) -> Vec<Violation> {
-    let mut written: Written<'_> = BTreeMap::new();
+    let mut written: Written<'_> = HashMap::new();
     for call in evidence.history.calls() {
         if let Some(value) = value_of(call) {
             let entry = written.entry((&call.key, value)).or_insert((false, call.invoked_ns));

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::sight::{elements, field, views};
+use crate::check::sight::{field, has_element, views};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call, Edit, View};
 
@@ -61,7 +61,7 @@ fn added_by(call: &Call) -> Option<(Option<&str>, &str)> {
 }
 
 fn shows(views: &[View], (name, element): (Option<&str>, &str)) -> bool {
-    elements(name.map_or(views, |name| field(views, name))).any(|shown| shown == element)
+    has_element(name.map_or(views, |name| field(views, name)), element)
 }
 
 /// Whether the node that took a removal had the element then, on the disk that it had then.

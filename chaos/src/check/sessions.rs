@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use trine_protocol::Consistency;
 
-use crate::check::sight::{Sight, elements, field, register, versions, views};
+use crate::check::sight::{Sight, elements, field, has_element, register, versions, views};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call, Edit, Shown, View};
 
@@ -91,7 +91,7 @@ fn goes_back(sight: &Sight<'_>, earlier: &Call, later: &Call) -> bool {
             let (before, after) = (views(&before), views(&after));
             let lacks = |before: &[View], after: &[View]| {
                 let stays = |one: &&String| sight.known(later, one) && !sight.removed(key, one);
-                elements(before).filter(stays).any(|one| !elements(after).any(|other| other == one))
+                elements(before).filter(stays).any(|one| !has_element(after, one))
             };
             let names = before.iter().filter_map(|view| if let View::Map(fields) = view { Some(fields) } else { None });
             let swept = |name: &String| {

@@ -124,7 +124,7 @@ impl<'a> Sight<'a> {
 
     fn lacks_edit(&self, read: &Call, write: &Call, edit: &Edit, shown: &[View]) -> bool {
         match edit {
-            Edit::Add(element) => !self.removed(&write.key, element) && !elements(shown).any(|shown| shown == element),
+            Edit::Add(element) => !self.removed(&write.key, element) && !has_element(shown, element),
             Edit::Set(_) if self.may_be_swept(&write.key, |edit| matches!(edit, Edit::Delete)) => false,
             Edit::Set(_) => match register(shown) {
                 None => true,
@@ -140,7 +140,7 @@ impl<'a> Sight<'a> {
                 Edit::Add(element) => {
                     !self.removed(&write.key, element)
                         && !self.may_be_replaced(write, Some(read))
-                        && !elements(field(shown, name)).any(|shown| shown == element)
+                        && !has_element(field(shown, name), element)
                 }
                 _ => false,
             },
@@ -170,6 +170,12 @@ pub fn views(shown: &Shown) -> &[View] {
 /// The elements of a set.
 pub fn elements(views: &[View]) -> impl Iterator<Item = &String> {
     views.iter().filter_map(|view| if let View::Set(elements) = view { Some(elements) } else { None }).flatten()
+}
+
+/// Whether a set has an element.
+#[must_use]
+pub fn has_element(views: &[View], element: &str) -> bool {
+    views.iter().any(|view| if let View::Set(elements) = view { elements.contains(element) } else { false })
 }
 
 /// The values of a multi-value register.
