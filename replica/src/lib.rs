@@ -15,6 +15,7 @@ mod buffer;
 pub mod config;
 mod delivery;
 pub mod delta_log;
+mod durable_time;
 pub mod effect;
 pub mod forks;
 mod held;

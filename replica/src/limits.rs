@@ -4,6 +4,8 @@
 pub const REQUESTS_WAITING_MAX: usize = 16_384;
 /// The most bytes of values that waiting requests hold; more are refused as `Overloaded`.
 pub const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// The most marks of the clock on their way to the disk that are told apart.
+pub const CLOCK_MARKS_UNDER_WAY_MAX: usize = 64;
 /// The most bytes of batches not yet on disk; beyond it writes are refused as `Overloaded`.
 pub const UNPERSISTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a request may take when it does not say, in milliseconds.

@@ -9,6 +9,7 @@ use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
 use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::delivery::Fresh;
+use crate::durable_time::DurableTime;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox};
 use crate::forks::Forks;
@@ -38,6 +39,7 @@ pub struct Replica {
     pub(crate) buffer: Buffer,
     pub(crate) held: Held,
     pub(crate) clock: Clock,
+    pub(crate) durable_time: DurableTime,
     pub(crate) objects: Objects,
     /// Deltas on their way to the disk; bounded by what may be on its way there.
     pub(crate) fresh: VecDeque<Fresh>,
@@ -114,6 +116,7 @@ impl Replica {
             buffer: Buffer::default(),
             held: Held::default(),
             clock: Clock::new(config.writer, mark),
+            durable_time: DurableTime::new(mark),
             objects: Objects::open(store)?,
             fresh: VecDeque::new(),
             links: Links::default(),
@@ -172,6 +175,7 @@ impl Replica {
             }
             Input::Persisted(batch) => {
                 if self.buffer.persisted(batch) {
+                    self.durable_time.persisted(batch);
                     self.held.release(batch, &mut out.effects);
                     self.push_durable(batch);
                 }
@@ -284,13 +288,14 @@ impl Replica {
     fn mark_clock(&mut self, turn: &Turn<'_>) {
         if let Some(mark) = self.clock.needs_mark(turn.now.wall_ns) {
             self.buffer.put(Synced, rows::CLOCK, Some(bytes::Bytes::copy_from_slice(&mark.to_be_bytes())));
+            self.durable_time.put(self.buffer.upcoming_synced(), mark);
             self.clock.marked(mark);
         }
     }
 
-    /// The latest hybrid time issued or seen.
+    /// The latest hybrid time issued or seen, as far as a restart remembers it.
     pub(crate) fn latest(&self) -> Timestamp {
-        Timestamp { time: self.clock.last(), writer: self.config.writer }
+        Timestamp { time: self.durable_time.at_most(self.clock.last()), writer: self.config.writer }
     }
 
     /// What every turn ends with: timers, proposals, pushes.

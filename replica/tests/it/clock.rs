@@ -1,9 +1,10 @@
 //! Hybrid time over restarts and among wild walls.
 
+use trine_crdt::Timestamp;
 use trine_protocol::Durability;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Options, Request};
 
-use crate::world::{MS, World, append, appended};
+use crate::world::{MS, World, append, appended, durable, increment};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
 
@@ -21,7 +22,7 @@ fn a_stamp_from_the_far_future_is_held_and_taken_in_when_its_time_has_come() {
 #[test]
 fn hybrid_time_does_not_go_back_over_a_restart_with_the_wall_an_hour_back() {
     let mut world = World::new(&[1]);
-    let mut last = trine_crdt::Timestamp::ZERO;
+    let mut last = Timestamp::ZERO;
     for _ in 0..3 {
         for _ in 0..5 {
             let id = world.increment(0, "visits", Durability::Local);
@@ -50,6 +51,36 @@ fn a_proposal_waits_for_the_mark_above_its_stamp() {
     assert!(world.nodes[0].proposed.is_empty(), "a crash now would forget the mark, and the log would know the stamp");
     world.sync(0);
     assert_eq!(world.nodes[0].proposed.len(), 1);
+}
+
+/// As a run on real processes found: a disk stalled, the node told its time, the power failed, and it began again below that.
+#[test]
+fn what_a_node_tells_of_its_time_is_not_forgotten_either() {
+    let mut world = World::new(&[1]);
+    world.pass(2_000);
+    let mut told = time_told(&mut world);
+    world.nodes[0].slow_disk = true;
+    for _ in 0..5 {
+        world.pass(200);
+        world.ask(0, durable(Durability::Local), increment("visits"));
+        let now = time_told(&mut world);
+        assert!(now >= told);
+        told = now;
+    }
+    world.now.wall_ns -= HOUR_NS;
+    world.nodes[0].slow_disk = false;
+    world.restart(0, None);
+    let after = time_told(&mut world);
+    assert!(after >= told, "{after} after {told}");
+    world.settle();
+    let id = world.increment(0, "visits", Durability::Local);
+    let stamp = world.answered(0, id).as_ref().expect("written").timestamp;
+    assert!(time_told(&mut world) >= stamp, "what an acknowledged edit was stamped with has been told");
+}
+
+fn time_told(world: &mut World) -> Timestamp {
+    let id = world.ask(0, Options::default(), Request::Status);
+    world.answered(0, id).as_ref().expect("a status").timestamp
 }
 
 #[test]
