@@ -211,7 +211,7 @@ pub struct StatusView {
     pub ledgers: BTreeMap<RegionId, LedgerHead>,
     /// Per objects namespace the digest of all objects: equal on nodes that hold the same.
     pub objects: BTreeMap<NamespaceId, ObjectsView>,
-    /// The latest hybrid time.
+    /// The latest hybrid time that a restart remembers.
     pub timestamp: Timestamp,
     /// Remote stamps held because they are too far ahead.
     pub stamps_held: u64,
@@ -293,6 +293,6 @@ pub struct Answer {
     pub reply: Reply,
     /// What the session must not read behind of from now on (to be merged into its token).
     pub session: SessionToken,
-    /// The node's hybrid time when it answered.
+    /// A write's stamp, or the node's hybrid time when it was asked, as far as a restart remembers it.
     pub timestamp: Timestamp,
 }

@@ -120,17 +120,18 @@ pub fn region(report: &Report, region: &str, span: &Span) -> String {
     span.moments(&mut svg, report, LATENCY.top, bottom);
     bars(&mut svg, seconds, span);
     let middle = |second: &Second| span.x(second.second * 1_000_000_000 + 500_000_000);
-    for second in seconds.iter().filter(|second| second.ok > 0) {
-        let (x, y) = (middle(second), LATENCY.y(second.max_us as f64 / 1e3));
+    for second in seconds.iter().filter(|second| second.calls.ok > 0) {
+        let (x, y) = (middle(second), LATENCY.y(second.calls.max_us as f64 / 1e3));
         let _ = writeln!(svg, "<circle class=\"max\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"1.6\"/>");
     }
     let of = |value: fn(&Second) -> u64| {
-        let point =
-            move |second: &Second| (second.ok > 0).then(|| (middle(second), LATENCY.y(value(second) as f64 / 1e3)));
+        let point = move |second: &Second| {
+            (second.calls.ok > 0).then(|| (middle(second), LATENCY.y(value(second) as f64 / 1e3)))
+        };
         seconds.iter().map(point).collect::<Vec<_>>()
     };
-    line(&mut svg, "p99", &of(|second| second.p99_us));
-    line(&mut svg, "p50", &of(|second| second.p50_us));
+    line(&mut svg, "p99", &of(|second| second.calls.p99_us));
+    line(&mut svg, "p50", &of(|second| second.calls.p50_us));
     let lags = report.lags.get(region).into_iter().flatten();
     let lag = lags.map(|lag| Some((span.x(lag.at_ns), LAG.y(lag.behind_ns? as f64 / 1e6))));
     line(&mut svg, "lag", &lag.collect::<Vec<_>>());
@@ -157,7 +158,7 @@ fn bands(svg: &mut String, report: &Report, span: &Span, bottom: f64) {
 
 /// How calls ended, a bar a second.
 fn bars(svg: &mut String, seconds: &[Second], span: &Span) {
-    let all = |second: &Second| second.ok + second.failed + second.unknown;
+    let all = |second: &Second| second.calls.ok + second.calls.failed + second.calls.unknown;
     let most = seconds.iter().map(all).max().unwrap_or_default().max(1) as f64;
     for second in seconds.iter().filter(|second| all(second) > 0) {
         let (from, until) = (span.x(second.second * 1_000_000_000), span.x((second.second + 1) * 1_000_000_000));
@@ -165,15 +166,17 @@ fn bars(svg: &mut String, seconds: &[Second], span: &Span) {
             svg,
             "<g><title>second {}: {} done, {} failed, {} unknown; {} / {} / {}</title>",
             second.second,
-            second.ok,
-            second.failed,
-            second.unknown,
-            show_ms(second.p50_us as f64 / 1e3),
-            show_ms(second.p99_us as f64 / 1e3),
-            show_ms(second.max_us as f64 / 1e3)
+            second.calls.ok,
+            second.calls.failed,
+            second.calls.unknown,
+            show_ms(second.calls.p50_us as f64 / 1e3),
+            show_ms(second.calls.p99_us as f64 / 1e3),
+            show_ms(second.calls.max_us as f64 / 1e3)
         );
         let mut y = BARS.0 + BARS.1;
-        for (class, count) in [("ok", second.ok), ("failed", second.failed), ("unknown", second.unknown)] {
+        for (class, count) in
+            [("ok", second.calls.ok), ("failed", second.calls.failed), ("unknown", second.calls.unknown)]
+        {
             let height = BARS.1 * count as f64 / most;
             y -= height;
             if count > 0 {

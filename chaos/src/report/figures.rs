@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::seconds::{share, took_us};
+use super::calls::{share, took_us};
 use crate::check::Evidence;
 
 /// A run in a few numbers.

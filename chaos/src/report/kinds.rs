@@ -2,47 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::seconds::{share, took_us};
-use crate::history::{Action, Call, Edit, Outcome};
-
-/// The calls of one kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kind {
-    /// Calls done.
-    pub ok: u64,
-    /// Calls that failed, nothing done.
-    pub failed: u64,
-    /// Calls of unknown fate.
-    pub unknown: u64,
-    /// How long those took that were done: the median, in microseconds.
-    pub p50_us: u64,
-    /// The 99th percentile.
-    pub p99_us: u64,
-    /// The longest.
-    pub max_us: u64,
-}
+use super::calls::Calls;
+use crate::history::{Action, Call, Edit};
 
 /// By kind.
-pub fn by_kind(calls: &[Call]) -> BTreeMap<String, Kind> {
+pub fn by_kind(calls: &[Call]) -> BTreeMap<String, Calls> {
     let mut kinds: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in calls {
         kinds.entry(name(&call.action)).or_default().push(call);
     }
-    let kind = |calls: Vec<&Call>| {
-        let count = |of: fn(&Outcome) -> bool| calls.iter().filter(|call| of(&call.outcome)).count() as u64;
-        let took = took_us(calls.iter().copied());
-        Kind {
-            ok: took.len() as u64,
-            failed: count(|outcome| matches!(outcome, Outcome::Fail(_))),
-            unknown: count(|outcome| matches!(outcome, Outcome::Unknown(_))),
-            p50_us: share(&took, 50),
-            p99_us: share(&took, 99),
-            max_us: share(&took, 100),
-        }
-    };
-    kinds.into_iter().map(|(name, calls)| (name.to_owned(), kind(calls))).collect()
+    kinds.into_iter().map(|(name, calls)| (name.to_owned(), Calls::of(&calls))).collect()
 }
 
 /// What a call asks, for people.

@@ -3,6 +3,7 @@
 //! A report is made from a run's evidence alone, so that both arenas write the same: times are nanoseconds of the run,
 //! real or virtual.
 
+mod calls;
 mod chart;
 mod figures;
 mod html;
@@ -22,8 +23,8 @@ use crate::check::{ALL, Evidence, Happened, NodeEvent, Violation};
 use crate::history::Call;
 use crate::plan::{ArenaKind, Plan};
 
+pub use calls::Calls;
 pub use figures::Figures;
-pub use kinds::Kind;
 pub use seconds::Second;
 pub use simulated::Simulated;
 
@@ -93,7 +94,7 @@ pub struct Report {
     pub simulated: Option<Simulated>,
     /// By what calls asked.
     #[serde(default)]
-    pub kinds: BTreeMap<String, Kind>,
+    pub kinds: BTreeMap<String, Calls>,
     /// By checker.
     pub checks: Vec<Checked>,
     /// The faults as they happened.

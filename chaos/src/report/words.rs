@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table};
 
 use super::runs::millis;
 use super::simulated::{Simulated, Traffic};
-use super::{Checked, Kind, Report};
+use super::{Calls, Checked, Report};
 use crate::plan::ArenaKind;
 use crate::units::show_time;
 
@@ -76,7 +76,7 @@ impl Report {
 
     fn tell_calls(&self, text: &mut String) {
         let mut table = plain(&["CALLS", "DONE", "FAILED", "UNKNOWN", "MEDIAN", "99%", "LONGEST"]);
-        let mut row = |name: &str, kind: &Kind| {
+        let mut row = |name: &str, kind: &Calls| {
             let times =
                 [kind.p50_us, kind.p99_us, kind.max_us].map(|us| if kind.ok == 0 { "–".into() } else { millis(us) });
             let counts = [kind.ok, kind.failed, kind.unknown].map(|count| count.to_string());
@@ -88,7 +88,7 @@ impl Report {
         let figures = &self.figures;
         let (ok, failed, unknown) = (figures.ok, figures.failed, figures.unknown);
         let (p50_us, p99_us, max_us) = (figures.p50_us, figures.p99_us, figures.max_us);
-        row("all", &Kind { ok, failed, unknown, p50_us, p99_us, max_us });
+        row("all", &Calls { ok, failed, unknown, p50_us, p99_us, max_us });
         right(&mut table, 1..7);
         let _ = writeln!(text, "\n{table}");
     }

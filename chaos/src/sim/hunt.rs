@@ -1,5 +1,6 @@
 //! Seed after seed, on all cores, until the checkers find something.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,11 +43,8 @@ pub fn hunt(first: u64, count: u64, run: impl Fn(u64) -> Vec<String> + Sync) -> 
                     if seed - first >= count || lower(&caught, seed) {
                         return;
                     }
-                    let findings = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| {
-                        let text = panic.downcast_ref::<String>().map(String::as_str);
-                        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
-                        vec![format!("panic: {text}")]
-                    });
+                    let findings =
+                        catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| vec![panicked(&*panic)]);
                     let mut caught = caught.lock().expect("what may panic does not hold this");
                     if !findings.is_empty() && caught.as_ref().is_none_or(|catch| seed < catch.seed) {
                         *caught = Some(Catch { seed, findings });
@@ -60,6 +58,12 @@ pub fn hunt(first: u64, count: u64, run: impl Fn(u64) -> Vec<String> + Sync) -> 
 
 fn lower(caught: &Mutex<Option<Catch>>, seed: u64) -> bool {
     caught.lock().expect("what may panic does not hold this").as_ref().is_some_and(|catch| catch.seed < seed)
+}
+
+/// What a panic says, as a finding: a seed that panics is broken, too.
+pub fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    format!("panic: {}", text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?"))
 }
 
 #[cfg(test)]

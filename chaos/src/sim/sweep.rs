@@ -13,6 +13,7 @@ use crate::plan::{ArenaKind, Plan, Topology};
 use crate::report::Verdict;
 use crate::report::runs::{Line, VIOLATIONS_MAX};
 use crate::report::simulated::Traffic;
+use crate::sim::hunt::panicked;
 use crate::sim::{Outcome, Ran, measure_plan, run_plan};
 
 /// How many seeds make a batch.
@@ -64,10 +65,10 @@ impl Scenario {
 
     fn run_by(&self, run: fn(u64, Plan) -> Ran, seed: u64) -> Outcome {
         let plan = self.plan(seed);
-        catch_unwind(AssertUnwindSafe(|| run(seed, plan).outcome)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
-            Outcome { seed, failures: vec![format!("panic: {text}")], ..Outcome::default() }
+        catch_unwind(AssertUnwindSafe(|| run(seed, plan).outcome)).unwrap_or_else(|panic| Outcome {
+            seed,
+            failures: vec![panicked(&*panic)],
+            ..Outcome::default()
         })
     }
 }
