@@ -172,18 +172,22 @@ impl Objects {
         count: usize,
     ) -> Result<usize, StoreError> {
         let from = self.trim_from.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let looked: Vec<_> =
-            self.logs.range((from, Bound::Unbounded)).map(|(row, _)| row.clone()).take(count).collect();
-        // At the end of the log it begins again.
-        let last = looked.last().filter(|_| looked.len() == count).cloned();
-        let mut dropped = 0;
-        for (partition, writer) in looked {
-            let held = self.held(&partition, writer);
-            let Some(log) = self.logs.get(&(partition.clone(), writer)) else { continue };
+        let (mut looked, mut last, mut found) = (0, None, Vec::new());
+        for (place, log) in self.logs.range((from, Bound::Unbounded)).take(count) {
+            (looked, last) = (looked + 1, Some(place));
+            let held = self.held(&place.0, place.1);
             let everywhere = nodes.map_or(0, |nodes| log.held_by(nodes, held));
             let excess = if log.rows > rows_max { log.rows - rows_max / 2 } else { 0 };
             // A few at a time cost as much as many: it waits for some, or for the last.
             let due = everywhere >= log.trimmed.saturating_add(TRIM_STRIDE) || everywhere == held;
+            if due || excess > 0 {
+                found.push((place.clone(), due, (everywhere, held), excess));
+            }
+        }
+        // At the end of the log it begins again.
+        let last = last.filter(|_| looked == count).cloned();
+        let mut dropped = 0;
+        for ((partition, writer), due, (everywhere, held), excess) in found {
             let row = (&partition, writer);
             let mut here = 0;
             if due {

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use trine_crdt::RegionId;
 use trine_gossip::entry::Entry;
-use trine_ledger::checkpoint::{self, Checkpoint};
+use trine_ledger::checkpoint::Checkpoint;
 
 use crate::effect::Persistence::{Derived, Synced};
-use crate::metadata::{HEAD_PREFIX, open_note};
+use crate::metadata::HEAD_PREFIX;
 use crate::replica::Replica;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -89,8 +89,7 @@ impl Replica {
             if self.metadata.state.get(&entry.key).is_some_and(|held| held.bytes == entry.value) {
                 continue;
             }
-            let origin = checkpoint::origin(&genesis.cluster, &region.id);
-            if let Some(told) = open_note(&entry.value, &region.log_key, &origin) {
+            if let Some(told) = self.notes.open(&genesis.cluster, region, &entry.value) {
                 self.compare(turn, &region.id, &entry.value, &told)?;
             }
         }
@@ -110,19 +109,19 @@ impl Replica {
         let held = self.held_records(region);
         let known = if (1..=held).contains(&told.size) {
             let root = self.root_at(turn, region, told.size)?;
-            let note = if own { self.ledger.sign(told.size, root) } else { self.note_from(turn, region, told.size)? };
-            note.map(|note| (root, note))
-        } else {
-            let head = self.metadata.head(region).filter(|(_, head)| head.size == told.size);
-            head.map(|(note, head)| (head.root, note))
-        };
-        match known {
-            Some((root, known)) if root != told.root => {
-                self.keep_evidence(region, &known, note);
-                Ok(false)
+            match (root == told.root, own) {
+                (true, _) => None,
+                (false, true) => self.ledger.sign(told.size, root),
+                (false, false) => self.note_from(turn, region, told.size)?,
             }
-            _ => Ok(true),
+        } else {
+            let head = self.metadata.head(region);
+            head.filter(|(_, head)| head.size == told.size && head.root != told.root).map(|(note, _)| note)
+        };
+        if let Some(known) = &known {
+            self.keep_evidence(region, known, note);
         }
+        Ok(known.is_none())
     }
 
     /// Keeps the first evidence of a region; counts all.

@@ -30,6 +30,7 @@ mod metadata;
 mod mirrors;
 pub mod objects;
 mod objects_served;
+mod opened_notes;
 mod reads;
 mod remembered;
 mod repair;

@@ -47,6 +47,8 @@ pub const TAIL_BYTES_TARGET: usize = 256 * 1024;
 pub const TAIL_RECORDS_MAX: usize = 1024;
 /// How many bytes of a ledger's tail may be under way to one follower.
 pub const FOLLOW_WINDOW_BYTES: u64 = 1024 * 1024;
+/// How many verified checkpoints are remembered, at about 400 bytes each: the last few of some regions.
+pub const OPENED_NOTES_MAX: usize = 32;
 /// The most namespaces a cluster may have.
 pub const NAMESPACES_MAX: usize = 1024;
 /// The most partitions per objects namespace.

@@ -24,7 +24,7 @@ use trine_gossip::entry::{Entry, Version};
 use trine_gossip::repair::{Proximity, Repair, RepairMessage};
 use trine_gossip::rumor::{self, Rumors};
 use trine_gossip::versioned::Versioned;
-use trine_ledger::checkpoint::{self, Checkpoint};
+use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::registry::Registry;
 use trine_ledger::segment::SegmentInfo;
@@ -34,6 +34,7 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::message::PeerMessage;
+use crate::opened_notes::OpenedNotes;
 use crate::replica::Replica;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -155,10 +156,10 @@ impl Replica {
             self.compare_heads(turn, entries)?;
         }
         let barred = self.barred_heads();
-        let config = &self.config;
+        let (config, notes) = (&self.config, &mut self.notes);
         let outcome =
             self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
-                !barred.contains(&entry.key) && admit(config, entry)
+                !barred.contains(&entry.key) && admit(config, notes, entry)
             });
         self.counters.messages_refused += outcome.turned_away.len() as u64;
         send_all(turn, outcome.send);
@@ -183,9 +184,9 @@ impl Replica {
         };
         self.compare_heads(turn, &entries)?;
         let barred = self.barred_heads();
-        let state = &self.metadata.state;
+        let (state, notes) = (&self.metadata.state, &mut self.notes);
         let admitted =
-            |entry: &Entry| state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.config, entry);
+            |entry: &Entry| state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.config, notes, entry);
         let entries: Vec<Entry> = entries.into_iter().filter(admitted).collect();
         let applied = self.metadata.state.apply(entries);
         self.metadata_changed(turn, applied.changed, false);
@@ -302,7 +303,7 @@ fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option
 }
 
 /// Whether an entry may stand: its key is one of ours, its value is what the key says, and its region said so.
-fn admit(config: &Config, entry: &Entry) -> bool {
+fn admit(config: &Config, notes: &mut OpenedNotes, entry: &Entry) -> bool {
     let known = |name: &str| config.genesis.regions.iter().find(|region| region.id.as_str() == name);
     let Ok(key) = std::str::from_utf8(&entry.key) else { return false };
     // What authors say is ordered by their logs; a stamp would let anybody put a copy above its original.
@@ -313,8 +314,7 @@ fn admit(config: &Config, entry: &Entry) -> bool {
     match key.split('/').collect::<Vec<_>>()[..] {
         ["registry", region] => known(region).and_then(said).is_some_and(|said| Registry::from_bytes(&said).is_ok()),
         ["head", region] => known(region).is_some_and(|region| {
-            let origin = checkpoint::origin(&config.genesis.cluster, &region.id);
-            let opened = open_note(&entry.value, &region.log_key, &origin);
+            let opened = notes.open(&config.genesis.cluster, region, &entry.value);
             opened.is_some_and(|checkpoint| checkpoint.size == entry.version.epoch)
         }),
         ["namespaces", region, number] => known(region).is_some_and(|region| {
@@ -333,12 +333,6 @@ fn admit(config: &Config, entry: &Entry) -> bool {
 
 fn is_number(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Reads a signed checkpoint.
-pub(crate) fn open_note(note: &[u8], key: &[u8; 32], origin: &str) -> Option<Checkpoint> {
-    let key = ed25519_dalek::VerifyingKey::from_bytes(key).ok()?;
-    Checkpoint::open(note, &key, origin).ok()
 }
 
 /// Four numbers, big-endian, then identity and root.

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
-use trine_ledger::checkpoint;
 use trine_ledger::record::Record;
 use trine_ledger::tree::{Frontier, Hash};
 use trine_placement::rendezvous;
@@ -21,7 +20,6 @@ use crate::effect::Persistence::Derived;
 use crate::input::Peer;
 use crate::limits::{FOLLOW_WINDOW_BYTES, TAIL_BYTES_TARGET, TAIL_RECORDS_MAX};
 use crate::message::PeerMessage;
-use crate::metadata::open_note;
 use crate::replica::Replica;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -347,9 +345,9 @@ impl Replica {
             }
         }
         let genesis = self.config.genesis.regions.iter().find(|region| region.id == *ledger);
-        let log_key = genesis.expect("mirrors are made of the genesis's regions").log_key;
-        let origin = checkpoint::origin(&self.config.genesis.cluster, ledger);
-        let Some(told) = open_note(&note, &log_key, &origin) else { return self.distrust(turn, from, ledger) };
+        let region = genesis.expect("mirrors are made of the genesis's regions");
+        let told = self.notes.open(&self.config.genesis.cluster, region, &note);
+        let Some(told) = told else { return self.distrust(turn, from, ledger) };
         let agrees = told.size == frontier.size() && told.root == frontier.root();
         if !agrees && !mutants::is(Mutant::MirrorTrusts) {
             // Either the source made the records up, or the region's key signed another history.

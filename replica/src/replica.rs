@@ -20,6 +20,7 @@ use crate::links::Links;
 use crate::metadata::Metadata;
 use crate::mirrors::Mirrors;
 use crate::objects::Objects;
+use crate::opened_notes::OpenedNotes;
 use crate::repair::Rounds;
 use crate::rosters::Rosters;
 use crate::rows;
@@ -50,6 +51,7 @@ pub struct Replica {
     pub(crate) mirrors: Mirrors,
     pub(crate) metadata: Metadata,
     pub(crate) forks: Forks,
+    pub(crate) notes: OpenedNotes,
     pub(crate) rounds: Rounds,
     pub(crate) rosters: Rosters,
     pub(crate) leadership: Leadership,
@@ -126,6 +128,7 @@ impl Replica {
             mirrors: Mirrors::open(&config, store)?,
             metadata: Metadata::open(&config, store)?,
             forks: Forks::open(store)?,
+            notes: OpenedNotes::default(),
             rounds: Rounds::new(&config),
             rosters: Rosters::default(),
             leadership: Leadership::default(),
