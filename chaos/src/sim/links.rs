@@ -25,6 +25,28 @@ pub struct Pair {
     up: (bool, bool),
 }
 
+impl Pair {
+    fn seen_by(&mut self, lower: bool) -> &mut bool {
+        if lower { &mut self.up.0 } else { &mut self.up.1 }
+    }
+}
+
+/// All pairs, each at a place of its own: in a wide world there are millions.
+#[derive(Debug, Default)]
+pub struct Pairs(Vec<Pair>);
+
+impl Pairs {
+    /// What these two, in whichever order, know of the stream between them.
+    fn of(&mut self, one: usize, other: usize) -> &mut Pair {
+        let (lower, higher) = (one.min(other), one.max(other));
+        let place = higher * higher.saturating_sub(1) / 2 + lower;
+        if place >= self.0.len() {
+            self.0.resize(higher * (higher + 1) / 2, Pair::default());
+        }
+        &mut self.0[place]
+    }
+}
+
 impl World {
     /// A message leaves, and arrives later, twice, or never.
     pub(super) fn send(&mut self, from: usize, to: usize, mut message: PeerMessage) {
@@ -101,7 +123,7 @@ impl World {
         let (a, b) = (a.min(b), a.max(b));
         let awake = self.nodes[a].awake() && self.nodes[b].awake();
         let wanted = awake && !self.faults.is_cut(a, b) && !self.faults.is_cut(b, a);
-        let pair = self.pairs.entry((a, b)).or_default();
+        let pair = self.pairs.of(a, b);
         if pair.wanted == wanted {
             return;
         }
@@ -132,20 +154,19 @@ impl World {
     pub(super) fn unlink(&mut self, node: usize) {
         for peer in 0..self.nodes.len() {
             self.relink(node, peer);
-            if let Some(pair) = self.pairs.get_mut(&(node.min(peer), node.max(peer))) {
-                *(if node < peer { &mut pair.up.0 } else { &mut pair.up.1 }) = false;
+            if peer != node {
+                *self.pairs.of(node, peer).seen_by(node < peer) = false;
             }
         }
     }
 
     /// A node notices that a link stands or is gone.
     pub(super) fn link(&mut self, node: usize, peer: usize, epoch: u64, up: bool) {
-        let pair = self.pairs.entry((node.min(peer), node.max(peer))).or_default();
+        let pair = self.pairs.of(node, peer);
         if pair.epoch != epoch {
             return;
         }
-        let seen = if node < peer { &mut pair.up.0 } else { &mut pair.up.1 };
-        let before = std::mem::replace(seen, up);
+        let before = std::mem::replace(pair.seen_by(node < peer), up);
         let (life, id) = (self.nodes[node].life, self.nodes[peer].id);
         if before {
             self.input(node, life, Input::PeerDown(id));

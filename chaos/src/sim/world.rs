@@ -22,7 +22,7 @@ use crate::report::simulated::Traffic;
 use crate::sim::clients::Clients;
 use crate::sim::event::{Event, Queue};
 use crate::sim::faults::{Faults, START_NS};
-use crate::sim::links::Pair;
+use crate::sim::links::Pairs;
 use crate::sim::node::Node;
 use crate::sim::sequencer::Sequencer;
 use crate::sim::trace::Trace;
@@ -70,7 +70,7 @@ pub struct World {
     pub inside: Traffic,
     /// What went from one region to another.
     pub between: Traffic,
-    pub(super) pairs: BTreeMap<(usize, usize), Pair>,
+    pub(super) pairs: Pairs,
     pub(super) genesis: Arc<Genesis>,
     /// The nodes of each region's Raft group.
     pub(super) members: Vec<Vec<usize>>,
@@ -115,7 +115,7 @@ impl World {
             measure: false,
             inside: Traffic::default(),
             between: Traffic::default(),
-            pairs: BTreeMap::new(),
+            pairs: Pairs::default(),
             genesis: Arc::new(genesis),
             by_id: BTreeMap::new(),
             busy_until_ns: BTreeMap::new(),
