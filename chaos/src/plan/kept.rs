@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 52] = [
+const KEPT: [(&str, &str); 53] = [
     kept!("bad-links"),
     kept!("clock-drift"),
     kept!("clock-far-ahead"),
@@ -22,6 +22,7 @@ const KEPT: [(&str, &str); 52] = [
     kept!("disk-full"),
     kept!("disk-lost"),
     kept!("disk-restored"),
+    kept!("disk-restored-on-bad-links"),
     kept!("disk-slow"),
     kept!("disordered-tails"),
     kept!("everything"),

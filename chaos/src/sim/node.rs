@@ -13,7 +13,7 @@ use trine_protocol::reply::Answer;
 use trine_replica::input::Leadership;
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
-use crate::check::{ClockMark, Did};
+use crate::check::{ClockMark, Did, Happened};
 use crate::sim::disk::Disk;
 use crate::sim::event::Event;
 use crate::sim::sequencer::Sequencer;
@@ -195,6 +195,10 @@ impl World {
         }
         if self.faults.may_be_old(node) && reason.contains("older than what it acknowledged") {
             self.tell(node, Did::Tell, &reason);
+            // What it alone took in since it came back goes with its disk.
+            let (targets, at_ns) = (vec![self.name(node)], self.now_ns);
+            let (kind, detail) = ("disk-lost".to_owned(), "it was older than what it acknowledged".to_owned());
+            self.happened.push(Happened { kind, targets, from_ns: at_ns, until_ns: Some(at_ns), detail });
             self.renew(node);
             return;
         }
