@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use trine_chaos::arena::Arena;
+use trine_chaos::arena::disk::loss::Forgotten;
 use trine_chaos::arena::program::{partition, rounds};
 use trine_chaos::check::Evidence;
 use trine_chaos::history::Outcome;
@@ -97,12 +98,12 @@ impl Rounds {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (summary, evidence, report) = runtime.block_on(async {
             self.common.arena.start_all(&mut arena).await?;
-            rounds::run(&mut arena, &plan, |round, name, took, forgotten| {
+            let tell = |round: usize, name: &str, took: Duration, forgotten: Option<Forgotten>| {
                 let lost = forgotten.map_or_else(String::new, |forgotten| format!(", lost {forgotten}"));
                 let (round, took) = (round + 1, took.as_secs_f64());
                 eprintln!("round {round:>3}: {name} killed{lost}, all ready {took:.2} s after its start");
-            })
-            .await
+            };
+            rounds::run(&mut arena, &plan, tell, |evidence| self.common.keep(evidence)).await
         })?;
         self.common.finish(&arena, &summary, &evidence, summary.passed())?;
         if self.common.output != "json" {
@@ -126,7 +127,7 @@ impl Partition {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (summary, evidence) = runtime.block_on(async {
             self.common.arena.start_all(&mut arena).await?;
-            partition::run(&mut arena, &plan).await
+            partition::run(&mut arena, &plan, |evidence| self.common.keep(evidence)).await
         })?;
         self.common.finish(&arena, &summary, &evidence, summary.passed())?;
         Ok(ExitCode::from(u8::from(!summary.passed())))
@@ -138,13 +139,18 @@ impl Common {
         Workload { clients_per_region: self.clients, rate_per_s: self.rate, ..Workload::default() }
     }
 
-    fn finish(&self, arena: &Arena, summary: &impl Serialize, evidence: &Evidence, passed: bool) -> anyhow::Result<()> {
+    /// Writes down what is to be judged, where that is wanted.
+    fn keep(&self, evidence: &Evidence) -> anyhow::Result<()> {
         if let Some(path) = &self.history {
             evidence.history.write_json(&mut create(path)?).with_context(|| format!("write {}", path.display()))?;
         }
         if let Some(path) = &self.held {
             serde_json::to_writer(create(path)?, evidence).with_context(|| format!("write {}", path.display()))?;
         }
+        Ok(())
+    }
+
+    fn finish(&self, arena: &Arena, summary: &impl Serialize, evidence: &Evidence, passed: bool) -> anyhow::Result<()> {
         let value = serde_json::to_value(summary)?;
         if self.output == "json" {
             println!("{}", serde_json::to_string_pretty(&value)?);

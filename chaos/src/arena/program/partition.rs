@@ -72,11 +72,15 @@ impl Summary {
     }
 }
 
-/// Runs it in an arena whose nodes are ready; stops them; judges.
+/// Runs it in an arena whose nodes are ready; stops them; judges. `keep` is given what will be judged before it is.
 ///
 /// # Errors
 /// When nothing crosses, nodes do not agree in time, or a disk cannot be read.
-pub async fn run(arena: &mut Arena, plan: &Plan) -> anyhow::Result<(Summary, Evidence)> {
+pub async fn run(
+    arena: &mut Arena,
+    plan: &Plan,
+    keep: impl FnOnce(&Evidence) -> anyhow::Result<()>,
+) -> anyhow::Result<(Summary, Evidence)> {
     let layout = arena.cluster().layout().clone();
     let node_of = |inside: bool| layout.nodes.iter().find(|node| (node.region == plan.region) == inside);
     let inside = node_of(true).with_context(|| format!("no region {}", plan.region))?;
@@ -116,6 +120,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan) -> anyhow::Result<(Summary, Evi
         converged_ns: Some(healed_ns + u64::try_from(agreed.as_nanos())?),
         ..Evidence::default()
     };
+    keep(&evidence)?;
     let violations = judge(&evidence, &[]);
     let acknowledged: Vec<&Call> = evidence.history.calls().iter().filter(|call| call.ok().is_some()).collect();
     let acknowledged_inside = acknowledged.iter().filter(|call| call.region == plan.region).count();

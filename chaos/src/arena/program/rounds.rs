@@ -77,7 +77,8 @@ impl Summary {
     }
 }
 
-/// Runs the rounds in an arena whose nodes are ready; stops them; judges. `tell` hears of each round.
+/// Runs the rounds in an arena whose nodes are ready; stops them; judges. `tell` hears of each round, `keep` is given
+/// what will be judged before it is: judging much takes long, and may be given up.
 ///
 /// # Errors
 /// When a node does not come back, or its disk cannot be read.
@@ -85,6 +86,7 @@ pub async fn run(
     arena: &mut Arena,
     plan: &Plan,
     tell: impl Fn(usize, &str, Duration, Option<Forgotten>),
+    keep: impl FnOnce(&Evidence) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Summary, Evidence, Report)> {
     let recorder = Recorder::default();
     let layout = arena.cluster().layout().clone();
@@ -155,6 +157,7 @@ pub async fn run(
         converged_ns: Some(converged_ns),
         ..Evidence::default()
     };
+    keep(&evidence)?;
     let violations = judge(&evidence, &[]);
     ready_ms.sort_unstable();
     let (acknowledged, failed, unknown) = evidence.history.counts();
