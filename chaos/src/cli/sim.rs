@@ -269,16 +269,17 @@ pub fn write_case(directory: &Path, plan: Plan, seed: u64, mutant: Option<String
     Ok(())
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<Vec<Batch>> {
+/// Reads the batches of a file, and takes off the half line that an interrupted hunt may have left at its end.
+fn read(path: &Path) -> anyhow::Result<Vec<Batch>> {
     let text = std::fs::read_to_string(path)?;
-    // An interrupted hunt may leave half a line at the end.
-    let lines: Vec<&str> = text.lines().collect();
-    let read = |(number, line): (usize, &&str)| match serde_json::from_str(line) {
-        Ok(batch) => Some(Ok(batch)),
-        Err(_) if number + 1 == lines.len() => None,
-        Err(error) => Some(Err(error).with_context(|| format!("line {} of {}", number + 1, path.display()))),
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        std::fs::OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
+    }
+    let read = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| format!("line {} of {}", number + 1, path.display()))
     };
-    lines.iter().enumerate().filter_map(read).collect()
+    text[..whole].lines().enumerate().map(read).collect()
 }
 
 /// A scenario's row of the table: all batches, and the memory of a node.
@@ -328,4 +329,24 @@ fn table(totals: &[Total]) -> String {
     }
     let broken: usize = totals.iter().map(|total| total.batch.broken.len()).sum();
     format!("{table}\n{all} seeds, {broken} broken; events a second are those of one core")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_half_line_of_an_interrupted_hunt_is_taken_off() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("hunt.jsonl");
+        let line = serde_json::to_string(&Batch { seeds: 25, ..Batch::default() }).expect("JSON");
+        std::fs::write(&path, format!("{line}\n{}", &line[..line.len() / 2])).expect("written");
+        assert_eq!(read(&path).expect("read").len(), 1);
+        // What is written behind it is a line of its own.
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("opened");
+        writeln!(file, "{line}").expect("written");
+        assert_eq!(read(&path).expect("read").len(), 2);
+        std::fs::write(&path, format!("{line}\n{{}}}}\n{line}\n")).expect("written");
+        assert!(read(&path).is_err(), "a damaged line in the middle is told");
+    }
 }
