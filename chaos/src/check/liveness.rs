@@ -1,8 +1,8 @@
 //! When everything is healed, every region answers again within the bound.
 //!
-//! Statement: in each region where anybody wrote after the heal, a write that began after it was acknowledged within
-//! the plan's bound of the heal, and no write that began after the bound was refused or left without an answer (a
-//! condition that did not hold is an answer).
+//! Statement: in each region where anybody appended, or edited, after the heal, an append, or an edit, that began after
+//! it was acknowledged within the plan's bound of the heal, and none that began after the bound was refused or left
+//! without an answer (a condition that did not hold is an answer).
 //!
 //! Source: chaos, then heal, then liveness (FoundationDB's and TigerBeetle's simulators): safety alone is kept best by
 //! a cluster that does nothing.
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call, Outcome};
+use crate::workload::probe::Asked;
 
 /// The checker.
 pub const CHECK: Check = Check {
@@ -24,17 +25,21 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     let Some(healed_ns) = evidence.healed_ns else { return Vec::new() };
     let bound = evidence.bounds.answer_within;
     let due_ns = healed_ns.saturating_add(u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
-    let mut regions: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    for call in evidence.history.calls().iter().filter(|call| call.writes() && call.invoked_ns >= healed_ns) {
-        regions.entry(&call.region).or_default().push(call);
+    // A region whose nodes answer edits one by one may have no leader.
+    let mut asked: BTreeMap<(&str, Asked), Vec<&Call>> = BTreeMap::new();
+    for call in evidence.history.calls().iter().filter(|call| call.invoked_ns >= healed_ns) {
+        if let Some(kind) = Asked::of(call) {
+            asked.entry((&call.region, kind)).or_default().push(call);
+        }
     }
     let mut found = Vec::new();
-    for (region, calls) in regions {
+    for ((region, kind), calls) in asked {
         let done = |call: &&&Call| matches!(call.outcome, Outcome::Ok(_));
         let first = calls.iter().filter(done).filter_map(|call| call.returned_ns).min();
         if first.is_none_or(|first| first > due_ns) {
             let took = first.map(|first| Duration::from_nanos(first - healed_ns));
-            let what = format!("{region} acknowledged its first write {took:?} after the heal, not within {bound:?}");
+            let what =
+                format!("{region} acknowledged its first {kind:?} {took:?} after the heal, not within {bound:?}");
             found.push(CHECK.violated(what));
         }
         for call in calls.iter().filter(|call| call.invoked_ns > due_ns && refuses(call)) {
@@ -87,6 +92,14 @@ mod tests {
         let mut story = story();
         story.edit("c", Edit::Increment(1)).during(120, 140).ok();
         story.edit("c", Edit::Increment(1)).during(120, 190).on("eu-west-1-a").unknown();
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_region_that_takes_edits_and_no_appends_is_found() {
+        let mut story = story();
+        story.edit("c", Edit::Increment(1)).during(120, 140).ok();
+        story.append("k", "a").during(120, 190).unknown();
         story.rejected(&CHECK, 1);
     }
 

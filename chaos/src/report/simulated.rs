@@ -1,4 +1,6 @@
-//! What only a simulated run can say: everything that went between its nodes, and what simulating it took.
+//! What only a simulated run can say: what went between its nodes, and what simulating it took. Rumors count once for
+//! each node that one was meant for; a region's Raft is a sequencer there, and what its nodes say to each other about it
+//! is not counted.
 
 use serde::{Deserialize, Serialize};
 

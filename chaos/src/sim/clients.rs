@@ -1,6 +1,6 @@
 //! The clients of the simulated world: what they ask, what they were told, and their calls for the checkers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
@@ -11,6 +11,7 @@ use crate::history::{Call, History, Known, Outcome};
 use crate::plan::{Plan, Topology};
 use crate::sim::event::Event;
 use crate::sim::world::World;
+use crate::workload::probe::Asked;
 use crate::workload::{Client, Moves, Next, Workload};
 
 /// How long a call may take.
@@ -51,12 +52,21 @@ impl Clients {
         self.calls.get(&id)
     }
 
-    /// Whether a write that began at this time or later was acknowledged in each of so many regions.
-    #[must_use]
-    pub fn all_acknowledged_since(&self, since_ns: u64, regions: usize) -> bool {
-        let since = self.calls.values().rev().filter(|call| call.invoked_ns >= since_ns);
-        let done = since.filter(|call| call.writes() && call.ok().is_some()).map(|call| call.region.as_str());
-        done.collect::<std::collections::BTreeSet<_>>().len() == regions
+    /// What no call of a region that began at this time or later was acknowledged for, each with the client that asks
+    /// for it there.
+    fn unanswered(&self, since_ns: u64) -> Vec<(usize, Asked)> {
+        let since = self.calls.values().rev().take_while(|call| call.invoked_ns >= since_ns);
+        let done = since.filter(|call| call.ok().is_some());
+        let done: BTreeSet<_> = done.filter_map(|call| Some((call.region.as_str(), Asked::of(call)?))).collect();
+        let probes = (self.clients.len() - self.probes..self.clients.len()).flat_map(|client| {
+            let home = self.clients[client].home.as_str();
+            Asked::ALL
+                .into_iter()
+                .filter(|asked| !done.contains(&(home, *asked)))
+                .map(|asked| (client, asked))
+                .collect::<Vec<_>>()
+        });
+        probes.collect()
     }
 
     /// A call is answered.
@@ -115,19 +125,25 @@ pub fn operate(world: &mut World) {
     }
     let usual = world.clients.clients.len() - world.clients.probes;
     let client = world.chance.below(usual as u64) as usize;
-    ask(world, client);
+    let next = world.clients.clients[client].next(&mut world.chance);
+    ask(world, client, next);
 }
 
-/// One call in each region.
-pub fn probe(world: &mut World) {
-    let all = world.clients.clients.len();
-    for client in all - world.clients.probes..all {
-        ask(world, client);
+/// Asks each region for what it has not answered since; whether there was nothing to ask.
+pub fn probe(world: &mut World, since_ns: u64) -> bool {
+    let unanswered = world.clients.unanswered(since_ns);
+    for (client, asked) in &unanswered {
+        // The next attempt is another node's.
+        world.clients.clients[*client].leave(&mut world.chance);
+        let Client { node, home, number, .. } = &world.clients.clients[*client];
+        let value = format!("v{number}-{}", world.clients.calls.len());
+        let next = asked.next(node, home, value);
+        ask(world, *client, next);
     }
+    unanswered.is_empty()
 }
 
-fn ask(world: &mut World, client: usize) {
-    let mut next = world.clients.clients[client].next(&mut world.chance);
+fn ask(world: &mut World, client: usize, mut next: Next) {
     // A client whose node does not run finds another of its region; where none does, nobody takes the call.
     let of_region = |name: &String| world.serves(name);
     if !world.serves(&next.node) {

@@ -79,6 +79,12 @@ impl Disk {
         image
     }
 
+    /// The process is gone; its machine goes on, and keeps what it was given.
+    pub fn abandon(&mut self, chance: &mut Chance) {
+        self.flush();
+        self.crash(chance);
+    }
+
     /// The power goes.
     pub fn crash(&mut self, chance: &mut Chance) {
         let reached = chance.below(self.writing.len() as u64 + 1);

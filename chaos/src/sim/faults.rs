@@ -34,14 +34,16 @@ pub struct Shape {
 /// What an active fault does.
 #[derive(Debug, Clone)]
 pub(super) enum Active {
-    /// These directions are cut, while it is closed.
-    Cut { pairs: Vec<(usize, usize)>, closed: bool, flap_ns: Option<u64> },
+    /// These directions are cut, while it is closed, and so are clients of these regions from these nodes.
+    Cut { pairs: Vec<(usize, usize)>, clients: Vec<(String, Vec<usize>)>, closed: bool, flap_ns: Option<u64> },
     /// Clients from this region (none: from anywhere) do not reach these nodes, nor these them.
     Clients { home: Option<String>, nodes: Vec<usize> },
     /// Messages from these nodes to those travel in another way.
     Link { from: Vec<usize>, to: Vec<usize>, one_way: bool, change: Inject },
-    /// These nodes are down.
+    /// These nodes' processes were killed.
     Down(Vec<usize>),
+    /// These nodes have no power.
+    Dark(Vec<usize>),
     /// These nodes sleep.
     Asleep(Vec<usize>),
     /// These nodes' clocks are off.
@@ -107,7 +109,8 @@ impl Faults {
             | Active::Slow { .. }
             | Active::Fails { .. }
             | Active::Disorder { .. }
-            | Active::Clients { .. } => {
+            | Active::Clients { .. }
+            | Active::Cut { .. } => {
                 self.others.insert(occurrence);
             }
             _ => {}
@@ -227,6 +230,9 @@ impl Faults {
         self.of_others().any(|active| match active {
             Active::Clients { home: from, nodes } => {
                 from.as_ref().is_none_or(|from| from == home) && nodes.contains(&node)
+            }
+            Active::Cut { clients, closed: true, .. } => {
+                clients.iter().any(|(from, nodes)| from == home && nodes.contains(&node))
             }
             _ => false,
         })

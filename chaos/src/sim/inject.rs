@@ -3,7 +3,7 @@
 //! Each of the plan's occurrences is an event when it begins and one when it ends; its targets are drawn when it
 //! begins. What there is no model of is left out and named, so that no plan passes for what was not done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trine_protocol::Role;
 use trine_protocol::request::{Options, Request};
@@ -84,7 +84,7 @@ impl World {
         let first = nodes.first()?.clone();
         Some(match inject {
             Inject::Split { way, flap, .. } => {
-                if let Some(Spot::Clients(home)) = spots.first() {
+                if let (Some(Spot::Clients(home)), Way::Both, None) = (spots.first(), way, flap) {
                     let named = nodes[1..].concat();
                     let nodes = if named.is_empty() { (0..self.nodes.len()).collect() } else { named };
                     return Some(Active::Clients { home: home.clone(), nodes });
@@ -93,12 +93,16 @@ impl World {
                     return None;
                 }
                 let pairs = self.pairs_of(&first, &nodes[1..], *way);
-                Active::Cut { pairs, closed: true, flap_ns: flap.map(nanos) }
+                let clients = self.clients_behind(spots, &pairs);
+                Active::Cut { pairs, clients, closed: true, flap_ns: flap.map(nanos) }
             }
+            Inject::Link { .. } if spots.iter().any(|spot| matches!(spot, Spot::Clients(_))) => return None,
             Inject::Link { one_way, .. } => {
                 Active::Link { from: first, to: nodes.get(1)?.clone(), one_way: *one_way, change: inject.clone() }
             }
-            Inject::Kill { .. } | Inject::PowerLoss { .. } | Inject::TornWrite { .. } => Active::Down(first),
+            Inject::Kill { .. } => Active::Down(first),
+            // Batches are whole or not there at all, below the core: torn writes come to the same.
+            Inject::PowerLoss { .. } | Inject::TornWrite { .. } => Active::Dark(first),
             Inject::Pause { .. } => Active::Asleep(first),
             Inject::Skew { by, .. } => Active::Skew { nodes: first, ns: by.ns, stays: false },
             Inject::Jump { by, .. } => Active::Skew { nodes: first, ns: by.ns, stays: true },
@@ -143,7 +147,8 @@ impl World {
         let Some((active, _)) = self.faults.active.get(&occurrence).cloned() else { return };
         match active {
             Active::Cut { pairs, .. } => self.cut(&pairs, true),
-            Active::Down(nodes) | Active::Lost(nodes) => nodes.into_iter().for_each(|node| self.crash(node)),
+            Active::Down(nodes) => nodes.into_iter().for_each(|node| self.kill(node)),
+            Active::Dark(nodes) | Active::Lost(nodes) => nodes.into_iter().for_each(|node| self.crash(node)),
             Active::Asleep(nodes) => nodes.into_iter().for_each(|node| self.sleep(node)),
             Active::Old(nodes) => {
                 for node in nodes {
@@ -177,6 +182,24 @@ impl World {
         pairs
     }
 
+    /// The clients that a cut keeps from nodes: where regions are cut off from each other, theirs are, too, whichever
+    /// direction it is that nothing passes in.
+    fn clients_behind(&self, spots: &[Spot], pairs: &[(usize, usize)]) -> Vec<(String, Vec<usize>)> {
+        if !spots.iter().all(|spot| matches!(spot, Spot::Region(_))) {
+            return Vec::new();
+        }
+        let mut behind: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (a, b) in pairs {
+            for (here, there) in [(a, b), (b, a)] {
+                behind.entry(self.nodes[*here].region).or_default().insert(*there);
+            }
+        }
+        behind
+            .into_iter()
+            .map(|(region, nodes)| (self.regions[region].to_string(), nodes.into_iter().collect()))
+            .collect()
+    }
+
     /// Closes directions, or opens them again.
     fn cut(&mut self, pairs: &[(usize, usize)], close: bool) {
         pairs.iter().for_each(|pair| self.faults.close(*pair, close));
@@ -188,7 +211,8 @@ impl World {
 
     /// A flapping cut opens or closes.
     pub fn flap(&mut self, occurrence: usize) {
-        let Some((Active::Cut { pairs, closed, flap_ns: Some(flap_ns) }, _)) = self.faults.active.get_mut(&occurrence)
+        let Some((Active::Cut { pairs, closed, flap_ns: Some(flap_ns), .. }, _)) =
+            self.faults.active.get_mut(&occurrence)
         else {
             return;
         };
@@ -209,7 +233,7 @@ impl World {
         *until = until.or(Some(self.now_ns));
         match active {
             Active::Cut { pairs, closed: true, .. } => self.cut(&pairs, false),
-            Active::Down(nodes) => nodes.into_iter().for_each(|node| self.start(node)),
+            Active::Down(nodes) | Active::Dark(nodes) => nodes.into_iter().for_each(|node| self.start(node)),
             Active::Asleep(nodes) => nodes.into_iter().for_each(|node| self.wake(node)),
             Active::Lost(nodes) => nodes.into_iter().for_each(|node| self.renew(node)),
             Active::Old(nodes) => {

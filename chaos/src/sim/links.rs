@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trine_replica::Input;
 use trine_replica::PeerMessage;
 use trine_replica::input::Peer;
@@ -15,6 +16,8 @@ use crate::sim::world::{MS, World};
 
 /// How long a silent link takes to be noticed.
 const SILENCE_NS: u64 = 1_500 * MS;
+/// The share of nodes that a rumor reaches.
+const RUMOR_SHARE: f64 = 0.7;
 
 /// What a pair of nodes knows of the stream between them.
 #[derive(Debug, Default, Clone, Copy)]
@@ -50,7 +53,7 @@ impl Pairs {
 impl World {
     /// A message leaves, and arrives later, twice, or never.
     pub(super) fn send(&mut self, from: usize, to: usize, mut message: PeerMessage) {
-        self.count(from, to, &message);
+        self.count(from, to, || trine_crdt::codec::encode(&message).len());
         let shape = self.faults.shape(from, to);
         if self.faults.is_cut(from, to) || self.chance.happens(shape.loss) {
             return;
@@ -62,6 +65,20 @@ impl World {
             self.post((from, to), lives, shape, message.clone());
         }
         self.post((from, to), lives, shape, message);
+    }
+
+    /// A rumor reaches most nodes, each by a way of its own.
+    pub(super) fn publish(&mut self, from: usize, bytes: &Bytes) {
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            if self.chance.happens(RUMOR_SHARE) {
+                let shape = self.faults.shape(from, to);
+                let wait = shape.delay_ns.unwrap_or_else(|| self.delay(from, to)) + self.chance.below(100 * MS);
+                self.count(from, to, || bytes.len());
+                if !self.chance.happens(shape.loss) {
+                    self.schedule(wait, Event::Rumor { from, to, bytes: bytes.clone() });
+                }
+            }
+        }
     }
 
     /// A copy of a message is under way.
@@ -81,12 +98,12 @@ impl World {
     }
 
     /// Counts a message that is sent, whatever becomes of it.
-    fn count(&mut self, from: usize, to: usize, message: &PeerMessage) {
+    fn count(&mut self, from: usize, to: usize, bytes: impl FnOnce() -> usize) {
         let inside = self.nodes[from].region == self.nodes[to].region;
         let traffic = if inside { &mut self.inside } else { &mut self.between };
         traffic.messages += 1;
         if self.measure {
-            traffic.bytes += trine_crdt::codec::encode(message).len() as u64;
+            traffic.bytes += bytes() as u64;
         }
     }
 

@@ -164,6 +164,9 @@ fn judged(mut world: World, started: Started) -> Ran {
             Err(left_out) => simulated.left_out.push(left_out),
         }
     }
+    for node in &world.nodes {
+        world.trace.contents(&node.disk.synced);
+    }
     simulated.trace_hash = format!("{:016x}", world.trace.hash());
     let (done, failed, unknown) = evidence.history.counts();
     let has = |kind: &str| world.happened.iter().any(|fault| fault.kind == kind);
@@ -234,10 +237,7 @@ fn heal(world: &mut World) {
     world.healed_ns = Some(healed_ns);
     let bounds = world.plan.bounds.clone();
     let due = |bound: Duration| healed_ns + u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX / 2);
-    while !world.clients.all_acknowledged_since(healed_ns, world.plan.topology.regions)
-        && world.now_ns < due(bounds.answer_within)
-    {
-        clients::probe(world);
+    while world.now_ns < due(bounds.answer_within) && !clients::probe(world, healed_ns) {
         world.run_until(world.now_ns + 5 * LOOK_EVERY_MS * MS, |_| {});
     }
     // Calls under way end by their own time-outs before anything is judged.

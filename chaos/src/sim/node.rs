@@ -13,6 +13,7 @@ use trine_protocol::reply::Answer;
 use trine_replica::input::Leadership;
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
+use crate::chance::Chance;
 use crate::check::{ClockMark, Did, Happened};
 use crate::sim::disk::Disk;
 use crate::sim::event::Event;
@@ -21,8 +22,6 @@ use crate::sim::world::{MS, World, log_seed};
 
 /// The wall clocks' start: 2026-01-01.
 pub const WALL_START_NS: u64 = 1_767_225_600_000_000_000;
-/// The share of nodes that a rumor reaches.
-const RUMOR_SHARE: f64 = 0.7;
 /// How long a node whose disk failed is down, in simulated milliseconds.
 const FAILED_MS: u64 = 300;
 
@@ -132,7 +131,7 @@ impl World {
                         if self.chance.happens(self.faults.disk_failures(node)) {
                             // What cannot be written ends the process; its supervisor starts it again.
                             self.tell(node, Did::Tell, "its disk failed a write");
-                            self.crash(node);
+                            self.kill(node);
                             self.schedule(FAILED_MS * MS, Event::Start { node });
                             return;
                         }
@@ -152,12 +151,7 @@ impl World {
                 }
                 Effect::Publish(bytes) => {
                     if self.plan.nodes.gossip {
-                        for to in (0..self.nodes.len()).filter(|to| *to != node) {
-                            if self.chance.happens(RUMOR_SHARE) {
-                                let wait = self.delay(node, to) + self.chance.below(100 * MS);
-                                self.schedule(wait, Event::Rumor { from: node, to, bytes: bytes.clone() });
-                            }
-                        }
+                        self.publish(node, &bytes);
                     }
                 }
                 Effect::Propose { ticket, entry } => {
@@ -228,13 +222,22 @@ impl World {
 
     /// The power of a node goes.
     pub fn crash(&mut self, node: usize) {
+        self.stop(node, Disk::crash);
+    }
+
+    /// The process of a node is killed.
+    pub fn kill(&mut self, node: usize) {
+        self.stop(node, Disk::abandon);
+    }
+
+    fn stop(&mut self, node: usize, disk: impl FnOnce(&mut Disk, &mut Chance)) {
         if self.nodes[node].replica.take().is_none() {
             return;
         }
         self.trace.mark(self.now_ns, node, 0xdead);
         let state = &mut self.nodes[node];
         state.asleep = None;
-        state.disk.crash(&mut self.chance);
+        disk(&mut state.disk, &mut self.chance);
         state.clock_read = false;
         if let Some(mark) = state.disk.synced.get(rows::CLOCK).and_then(|row| row.as_ref().try_into().ok()) {
             let stamp = Timestamp { time: u64::from_be_bytes(mark), ..Timestamp::ZERO };

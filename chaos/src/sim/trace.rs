@@ -2,6 +2,8 @@
 
 use trine_replica::{Effect, Input, PeerMessage};
 
+use crate::sim::disk::Rows;
+
 /// A running hash of inputs and effects, and how many inputs there were.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
@@ -59,6 +61,18 @@ impl Trace {
         self.marks += 1;
         self.fold(now_ns ^ what);
         self.fold(node as u64);
+    }
+
+    /// What a node's disk holds in the end: what is traced on the way are kinds and lengths.
+    pub fn contents(&mut self, rows: &Rows) {
+        let mut hasher = blake3::Hasher::new();
+        for (key, value) in rows {
+            for bytes in [key, value] {
+                hasher.update(&(bytes.len() as u64).to_be_bytes()).update(bytes);
+            }
+        }
+        let words = hasher.finalize();
+        words.as_bytes().as_chunks::<8>().0.iter().for_each(|word| self.fold(u64::from_be_bytes(*word)));
     }
 
     /// The hash so far.

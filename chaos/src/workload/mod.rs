@@ -18,6 +18,7 @@
 
 pub mod client;
 pub mod mix;
+pub mod probe;
 pub mod request;
 
 use serde::{Deserialize, Serialize};

@@ -4,16 +4,15 @@
 
 use tokio::task::JoinSet;
 use trine_client::Session;
-use trine_protocol::{Consistency, Durability};
 
 use super::{of_region, regions};
 use crate::arena::cluster::NodeLayout;
 use crate::arena::program::Places;
 use crate::arena::program::load::{ask, pinned};
 use crate::arena::run::limits::PROBE_BOUNDS;
-use crate::history::{Action, Edit, Recorder};
+use crate::history::Recorder;
 use crate::plan::Plan;
-use crate::workload::Next;
+use crate::workload::probe::Asked;
 
 /// Clients of the workload have smaller numbers.
 const FIRST_CLIENT: usize = 1_000_000;
@@ -41,23 +40,19 @@ pub async fn until_answered(
         let (recorder, client, session) = (recorder.clone(), FIRST_CLIENT + number, Session::new());
         let ask_there = async move {
             let mut pause = tokio::time::interval(std::time::Duration::from_millis(50));
-            let (mut appended, mut edited) = (false, false);
+            let mut open = Asked::ALL.to_vec();
             for (attempt, (node, connection)) in clients.iter().cycle().enumerate() {
                 // Each region is asked once, however late.
-                if (appended && edited) || (attempt > 0 && recorder.now_ns() > due_ns) {
+                if open.is_empty() || (attempt > 0 && recorder.now_ns() > due_ns) {
                     return;
                 }
                 pause.tick().await;
-                let value = format!("v{client}-{attempt}");
-                let append = Action::Append { value: value.clone(), only_after: None };
-                for action in [append, Action::Edit(Edit::Add(value.clone()))] {
-                    let done = if matches!(action, Action::Edit(_)) { &mut edited } else { &mut appended };
-                    if *done {
-                        continue;
-                    }
-                    let next = next(node, &region, action, &value);
+                for asked in open.clone() {
+                    let next = asked.next(node, &region, format!("v{client}-{attempt}"));
                     let call = ask(&recorder, connection, session.clone(), client, &next).await;
-                    *done = call.ok().is_some();
+                    if call.ok().is_some() {
+                        open.retain(|other| *other != asked);
+                    }
                     recorder.push(call);
                 }
             }
@@ -68,18 +63,4 @@ pub async fn until_answered(
         ended?;
     }
     Ok(())
-}
-
-fn next(node: &str, region: &str, action: Action, value: &str) -> Next {
-    let append = matches!(action, Action::Append { .. });
-    Next {
-        node: node.to_owned(),
-        region: region.to_owned(),
-        key: if append { format!("own-{value}") } else { "set-0".to_owned() },
-        action,
-        consistency: Consistency::Session,
-        durability: Durability::Region,
-        request_id: append.then(|| value.to_owned()),
-        with_proof: false,
-    }
 }
