@@ -76,6 +76,7 @@ mutants! {
     SegmentByFraming "segment-by-framing" "a segment's identity depends on how its records came"
     LeafAsNode "leaf-as-node" "leaves are hashed as inner nodes are"
     ProofOfAnyLength "proof-of-any-length" "a proof holds that ends below the root"
+    AnyPastExtended "any-past-extended" "a consistency proof holds that does not end at the older root"
     WindowWithoutEnd "window-without-end" "a link sends on whatever is under way already"
     WaitingWithoutEnd "waiting-without-end" "any number of requests may wait"
     SenselessIntervals "senseless-intervals" "an interval is taken whose deltas lie outside of it"
@@ -83,6 +84,10 @@ mutants! {
     LengthBelieved "length-believed" "a frame may be as long as it says"
     CountAllocated "count-allocated" "memory is taken for a count before what it counts has come"
     SentTwice "sent-twice" "what is under way is sent again"
+    TimeoutRefuses "timeout-told-as-refusal" "a write whose time is over is told as not done"
+    LeaderRemembered "first-leader-remembered" "a node keeps to the leader that it heard of first"
+    NewsLeftToRepair "news-left-to-repair" "new deltas are not pushed: rounds of repair bring them"
+    ForkIgnored "fork-ignored" "a checkpoint that contradicts what is held is passed over"
     BellSilent "bell-silent" "the driver is not woken when a batch is on disk"
 }
 

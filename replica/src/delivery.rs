@@ -62,6 +62,9 @@ impl Replica {
             }
         }
         for Fresh { partition, writer, after, upto, .. } in durable {
+            if mutants::is(Mutant::NewsLeftToRepair) {
+                continue;
+            }
             let mut targets = inside.clone();
             if writer == self.config.writer {
                 targets.extend(outside.values().filter_map(|there| rendezvous::entry_holder(&partition, there)));

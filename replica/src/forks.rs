@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
+use trine_crdt::mutants::{self, Mutant};
 use trine_gossip::entry::Entry;
 use trine_ledger::checkpoint::Checkpoint;
 
@@ -118,6 +119,7 @@ impl Replica {
             let head = self.metadata.head(region);
             head.filter(|(_, head)| head.size == told.size && head.root != told.root).map(|(note, _)| note)
         };
+        let known = known.filter(|_| !mutants::is(Mutant::ForkIgnored));
         if let Some(known) = &known {
             self.keep_evidence(region, known, note);
         }

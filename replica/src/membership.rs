@@ -52,6 +52,9 @@ impl Replica {
 
     pub(crate) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
         let before = self.leadership;
+        if before.leader.is_some() && mutants::is(Mutant::LeaderRemembered) {
+            return;
+        }
         self.leadership = leadership;
         if !leadership.serving {
             self.release_queue();

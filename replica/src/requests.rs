@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId};
 use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
 use trine_ledger::record::Body;
@@ -369,6 +370,9 @@ impl Replica {
         for wait in expired {
             marks::reached(Mark::RequestExpired);
             let error = match &wait.cause {
+                _ if mutants::is(Mutant::TimeoutRefuses) => {
+                    RequestError::Unavailable { what: "no answer in time".to_owned() }
+                }
                 Cause::Majority { .. } | Cause::Commit { .. } | Cause::Queued { tried: true } => RequestError::Unknown,
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,

@@ -24,6 +24,9 @@ pub struct Mutants {
     /// Under which plan; none: for each defect the one that shows it soonest
     #[arg(long)]
     plan: Option<String>,
+    /// Only these checkers count: does each see what it is for?
+    #[arg(long, num_args = 1.., value_name = "CHECKER")]
+    checks: Vec<String>,
     /// How long clients work and faults happen at most: longer plans are squeezed into it
     #[arg(long, default_value = "10s")]
     duration: String,
@@ -59,7 +62,11 @@ impl Mutants {
                 Some(name) => Scenario::of(&kept::find(name)?, parse_time(&self.duration)?),
                 None => Scenario::mixed(Topology::default()),
             };
-            let caught = hunt(self.seed, self.seeds, |seed| scenario.run(seed).failures);
+            let counts = |finding: &String| {
+                self.checks.is_empty() || self.checks.iter().any(|check| finding.split(':').next() == Some(check))
+            };
+            let run = |seed| scenario.run(seed).failures.into_iter().filter(counts).collect();
+            let caught = hunt(self.seed, self.seeds, run);
             let reached = mutants::reached().to_string();
             let (seen, seeds) = match &caught {
                 Some(catch) => (catch.checkers().join(", "), (catch.seed - self.seed + 1).to_string()),
