@@ -83,7 +83,7 @@ impl Run {
             }
         };
         let held = report.verdict == Verdict::Held;
-        let directory = report.write(&self.report, (!held || self.keep).then_some(&evidence))?;
+        let directory = report.write(&self.report, &evidence, !held || self.keep)?;
         if held && !self.keep {
             std::fs::remove_dir_all(self.place(plan)).context("remove the nodes' files")?;
         }

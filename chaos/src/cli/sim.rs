@@ -167,7 +167,7 @@ impl Sim {
         let report = ran.report();
         let broken = report.verdict == Verdict::Broken;
         let place = match &self.report {
-            Some(directory) => Some(report.write(directory, broken.then_some(&ran.evidence))?),
+            Some(directory) => Some(report.write(directory, &ran.evidence, broken)?),
             None => None,
         };
         if self.output == "json" {
@@ -237,7 +237,7 @@ impl Sim {
                     total.broken.iter().filter(|broken| !broken.findings.iter().any(|it| it.starts_with("panic")));
                 for broken in ran.take(REPORTS_MAX) {
                     let ran = measure_plan(broken.seed, scenario.plan(broken.seed));
-                    ran.report().write(directory, Some(&ran.evidence))?;
+                    ran.report().write(directory, &ran.evidence, true)?;
                 }
             }
             let resident_bytes_per_node = memory::bytes_per_node(scenario, self.from)?;

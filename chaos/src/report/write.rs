@@ -9,14 +9,16 @@ use anyhow::Context;
 use super::Report;
 use super::runs::Line;
 use crate::check::Evidence;
+use crate::history::Form;
 use crate::plan::ArenaKind;
 
 impl Report {
-    /// Writes `report.json` and `report.html`, with evidence that and what nodes held, and the run's line. Where.
+    /// Writes `report.json`, `report.html`, the history as JSON lines and in Jepsen's form, where `whole` what nodes held as
+    /// well, and the run's line. Where.
     ///
     /// # Errors
     /// When something cannot be written.
-    pub fn write(&self, directory: &Path, evidence: Option<&Evidence>) -> anyhow::Result<PathBuf> {
+    pub fn write(&self, directory: &Path, evidence: &Evidence, whole: bool) -> anyhow::Result<PathBuf> {
         let place = directory.join(match self.arena {
             ArenaKind::Real => format!("{}-{}", self.plan.name, self.seed),
             ArenaKind::Simulated => format!("{}-{}-simulated", self.plan.name, self.seed),
@@ -24,8 +26,9 @@ impl Report {
         std::fs::create_dir_all(&place).with_context(|| format!("make {}", place.display()))?;
         serde_json::to_writer(create(&place.join("report.json"))?, self)?;
         std::fs::write(place.join("report.html"), self.to_html()).context("write report.html")?;
-        if let Some(evidence) = evidence {
-            evidence.history.write_json(&mut create(&place.join("history.jsonl"))?)?;
+        evidence.history.write_json(&mut create(&place.join("history.jsonl"))?)?;
+        evidence.history.write_edn(Form::Plain, &mut create(&place.join("history.edn"))?)?;
+        if whole {
             serde_json::to_writer(create(&place.join("held.json"))?, evidence)?;
         }
         Line::from(self).append(directory)?;

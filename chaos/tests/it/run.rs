@@ -75,6 +75,10 @@ fn a_plan_on_real_processes_ends_with_a_verdict_and_a_report() {
     let page = std::fs::read_to_string(directory.path().join("report/small-1/report.html")).unwrap();
     assert!(page.contains("split eu-west-1") && page.ends_with("</html>\n"));
     assert!(!directory.path().join("data/small-1").exists(), "what held leaves nothing behind");
+    for file in ["report.json", "report.html", "history.jsonl", "history.edn"] {
+        let length = std::fs::metadata(directory.path().join("report/small-1").join(file)).map(|file| file.len());
+        assert!(length.is_ok_and(|length| length > 0), "{file}");
+    }
 
     let all = lines(directory.path());
     assert!(all.len() == 1 && all[0]["plan"] == "small" && all[0]["verdict"] == "held", "{all:?}");
