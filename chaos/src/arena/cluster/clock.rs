@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub struct Clock {
     file: PathBuf,
     /// What it was off by at `since`, in seconds.
     offset: f64,
+    /// How far ahead it was at most, until `since`.
+    ahead: f64,
     rate: f64,
     since: Instant,
     started: Instant,
@@ -74,7 +76,7 @@ impl Clock {
     /// When the library is not installed.
     pub fn new(file: PathBuf) -> anyhow::Result<Self> {
         let now = Instant::now();
-        Ok(Self { library: library()?, file, offset: 0.0, rate: 1.0, since: now, started: now })
+        Ok(Self { library: library()?, file, offset: 0.0, ahead: 0.0, rate: 1.0, since: now, started: now })
     }
 
     /// What a node must be started with.
@@ -104,6 +106,7 @@ impl Clock {
     /// When the file cannot be written.
     pub fn set(&mut self, skew: Skew) -> anyhow::Result<()> {
         let now = Instant::now();
+        self.ahead = self.ahead_at(now);
         (self.offset, self.rate) = match skew {
             Skew::Offset(offset) => (offset.ns as f64 / 1e9, 1.0),
             Skew::Drift(rate) => (self.offset_at(now), rate),
@@ -119,6 +122,7 @@ impl Clock {
     /// When the file cannot be written.
     pub fn shift(&mut self, by: Offset) -> anyhow::Result<()> {
         let now = Instant::now();
+        self.ahead = self.ahead_at(now);
         self.offset = self.offset_at(now) + by.ns as f64 / 1e9;
         self.since = now;
         self.write()
@@ -128,6 +132,17 @@ impl Clock {
     #[must_use]
     pub fn offset(&self) -> f64 {
         self.offset_at(Instant::now())
+    }
+
+    /// How far ahead of the true time it ever was.
+    #[must_use]
+    pub fn ahead(&self) -> Duration {
+        Duration::from_secs_f64(self.ahead_at(Instant::now()))
+    }
+
+    /// Between changes it runs evenly: it was furthest ahead at one of them.
+    fn ahead_at(&self, now: Instant) -> f64 {
+        self.ahead.max(self.offset).max(self.offset_at(now))
     }
 
     fn offset_at(&self, now: Instant) -> f64 {
@@ -167,8 +182,6 @@ fn library() -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -190,6 +203,7 @@ mod tests {
             library: PathBuf::new(),
             file: PathBuf::new(),
             offset: 3.0,
+            ahead: 0.0,
             rate: 1.5,
             since: later(100),
             started: later(40),
@@ -203,5 +217,8 @@ mod tests {
         clock.started = later(120);
         assert!((shown(&clock, 120) - 13.0).abs() < 1e-9, "a restart does not change what the clock shows");
         assert!((clock.offset_at(later(120)) - 13.0).abs() < 1e-9);
+        assert!((clock.ahead_at(later(120)) - 13.0).abs() < 1e-9);
+        (clock.ahead, clock.offset, clock.since) = (13.0, -2.0, later(120));
+        assert!((clock.ahead_at(later(121)) - 13.0).abs() < 1e-9, "what it was once is not forgotten");
     }
 }

@@ -19,6 +19,7 @@ pub use layout::{Layout, NodeLayout};
 pub use process::{Process, State};
 
 use super::network::Network;
+use crate::check::Wall;
 use crate::plan::Nodes;
 
 /// How long a node may take to end by itself.
@@ -82,6 +83,17 @@ impl Cluster {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.layout().name.clone()).collect()
+    }
+
+    /// How far ahead of the true time each node's clock ever was, and how often the node was started.
+    #[must_use]
+    pub fn walls(&self) -> Vec<Wall> {
+        let wall = |node: &Process| Wall {
+            node: node.layout().name.clone(),
+            ahead_ns: u64::try_from(node.ahead().as_nanos()).unwrap_or(u64::MAX),
+            starts: u64::from(node.starts()),
+        };
+        self.nodes.iter().map(wall).collect()
     }
 
     /// The processes.

@@ -95,6 +95,12 @@ impl Process {
         Ok(())
     }
 
+    /// How far ahead of the true time its clock ever was.
+    #[must_use]
+    pub fn ahead(&self) -> Duration {
+        self.clock.as_ref().map_or(Duration::ZERO, Clock::ahead)
+    }
+
     /// Its clock.
     ///
     /// # Errors

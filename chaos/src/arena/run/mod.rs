@@ -23,7 +23,7 @@ pub mod needs;
 pub mod probe;
 pub mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 
@@ -66,6 +66,8 @@ pub struct Progress {
 /// When a fault cannot be carried out, or the arena itself fails: the run shows nothing then.
 pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progress)) -> anyhow::Result<Ran> {
     let recorder = Recorder::default();
+    let wall_ns =
+        SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_nanos()).ok());
     let layout = arena.cluster().layout().clone();
     let mut watch = Watch::start(&layout, &recorder)?;
     let mut faults = Faults::new(arena, plan, seed, &recorder);
@@ -133,7 +135,8 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         converged_ns,
         clocks,
         events,
-        ..Evidence::default()
+        wall_ns,
+        walls: arena.cluster().walls(),
     };
     Ok(Ran { evidence, lags })
 }
