@@ -22,8 +22,8 @@ impl Replica {
         if node == self.config.node {
             return;
         }
-        if self.retired(node) {
-            self.tell_retired(turn, node);
+        if self.retired(node, &peer.region) {
+            self.tell_retired(turn, node, &peer.region);
             return;
         }
         // A stream in place of another: what was under way on that one is lost.
@@ -132,10 +132,12 @@ impl Replica {
         }
     }
 
-    /// Whether a node was retired from its region.
-    pub(crate) fn retired(&self, node: NodeId) -> bool {
-        self.metadata.registries.values().any(|registry| registry.retired.contains(&node))
-            || self.ledger.state.registry().retired.contains(&node)
+    /// Whether a node was retired from its region, by that region's own word: a region that lies could send all others'
+    /// nodes away.
+    fn retired(&self, node: NodeId, region: &RegionId) -> bool {
+        let own = (*region == self.config.region).then(|| self.ledger.state.registry());
+        let mut said = own.into_iter().chain(self.metadata.registries.get(region));
+        said.any(|registry| registry.retired.contains(&node))
     }
 
     /// This region's roster changed: who votes, who mirrors, and whether this node still belongs.
@@ -160,7 +162,7 @@ impl Replica {
     /// Rosters of these regions changed: who is to be connected with, who is gone, and whether this node still belongs,
     /// which is what it returns.
     pub(crate) fn rosters_changed(&mut self, turn: &mut Turn<'_>, regions: &BTreeSet<RegionId>) -> bool {
-        if self.retired(self.config.node) && !mutants::is(Mutant::RetiredGoesOn) {
+        if self.retired(self.config.node, &self.config.region) && !mutants::is(Mutant::RetiredGoesOn) {
             turn.effects.push(Effect::Halt {
                 reason: "this node was removed from its region's roster; \
                          to join again, start with an empty data directory"
@@ -171,12 +173,11 @@ impl Replica {
         if let Some(peers) = self.reached_anew(regions) {
             turn.effects.push(Effect::Peers(peers));
         }
-        let retired = self.metadata.registries.values().chain([self.ledger.state.registry()]);
-        let retired = retired.flat_map(|registry| &registry.retired).copied();
-        let gone: BTreeSet<NodeId> = retired.filter(|node| self.peers.contains_key(node)).collect();
-        for node in gone {
+        let gone = self.peers.values().filter(|peer| self.retired(peer.node, &peer.region));
+        let gone: Vec<(NodeId, RegionId)> = gone.map(|peer| (peer.node, peer.region.clone())).collect();
+        for (node, region) in gone {
             // Its region's log does not reach it any more: who leaves it must say why, or it would go on alone.
-            self.tell_retired(turn, node);
+            self.tell_retired(turn, node, &region);
             self.peer_down(turn, node);
         }
         true

@@ -193,10 +193,11 @@ impl Replica {
         Ok(())
     }
 
-    /// Tells a node that it was retired, by the registry that says so.
-    pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId) {
-        let retires = |(_, registry): &(&RegionId, &Registry)| registry.retired.contains(&node);
-        let Some((region, _)) = self.metadata.registries.iter().find(retires) else { return };
+    /// Tells a node that it was retired, by its region's registry, once that says so.
+    pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId, region: &RegionId) {
+        if self.metadata.registries.get(region).is_none_or(|registry| !registry.retired.contains(&node)) {
+            return;
+        }
         marks::reached(Mark::RetiredTold);
         let key = registry_key(region);
         if let Some(value) = self.metadata.state.get(&key) {

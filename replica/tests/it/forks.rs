@@ -78,6 +78,14 @@ fn only_a_regions_own_key_retires_its_nodes() {
             assert_eq!(seen(&mut world, victim, 0).nodes, 1);
         }
     }
+    // Its own region's registry it may sign, and say in it that another's nodes were retired.
+    let overreach = signed(&world, "registry/eu-west-1", 1_000, log_seed(1));
+    for victim in [0, 2] {
+        tell(&mut world, 1, victim, "registry/eu-west-1", 1_000, overreach.clone());
+        world.settle();
+        assert_eq!(world.nodes[victim].halted, None, "another region sent it away");
+        assert_eq!(seen(&mut world, victim, 0).reachable, 1, "another region parted nodes");
+    }
     // The same words, signed by whom they are about, are believed.
     let truth = signed(&world, key, 1_000, log_seed(0));
     tell(&mut world, 1, 2, key, 1_000, truth);
