@@ -79,8 +79,9 @@ impl Replica {
             && !self.config.forks_released.contains(region)
     }
 
-    /// Looks at the heads among entries that came, before they count.
+    /// Looks at the heads among entries that came, before they count: at each beside what is held, and beside the others.
     pub(crate) fn compare_heads(&mut self, turn: &Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
+        let mut seen: BTreeMap<(RegionId, u64), (&Bytes, Checkpoint)> = BTreeMap::new();
         for entry in entries {
             let Some(name) = entry.key.strip_prefix(HEAD_PREFIX) else { continue };
             let genesis = Arc::clone(&self.config.genesis);
@@ -92,6 +93,11 @@ impl Replica {
             }
             if let Some(told) = self.notes.open(&genesis.cluster, region, &entry.value) {
                 self.compare(turn, &region.id, &entry.value, &told)?;
+                let (first, known) =
+                    seen.entry((region.id.clone(), told.size)).or_insert_with(|| (&entry.value, told.clone()));
+                if known.root != told.root {
+                    self.keep_evidence(&region.id, first, &entry.value);
+                }
             }
         }
         Ok(())

@@ -119,6 +119,21 @@ fn a_second_history_is_kept_as_evidence_and_not_followed_until_released() {
 }
 
 #[test]
+fn two_histories_in_one_message_are_evidence() {
+    let mut world = World::new(&[1, 1]);
+    appends(&mut world, 2);
+    let origin = origin(&world.genesis.cluster, &region(0));
+    let notes = [[7; 32], [8; 32]]
+        .map(|root| Checkpoint { origin: origin.clone(), size: 9, root }.sign(&SigningKey::from_bytes(&log_seed(0))));
+    let version = Version { epoch: 9, stamp: Timestamp::ZERO };
+    let key = Bytes::from_static(b"head/us-east-1");
+    let entries = notes.each_ref().map(|note| Entry { key: key.clone(), version, value: note.clone() });
+    world.forge(0, 1, PeerMessage::Metadata(RepairMessage::Entries(entries.to_vec()).to_bytes()));
+    let [first, second] = notes;
+    assert_eq!(seen(&mut world, 1, 0).fork, Some(ForkView { first, second, quarantined: true }));
+}
+
+#[test]
 fn a_head_that_the_records_turn_out_to_contradict_is_evidence_too() {
     let mut world = World::new(&[1, 1]);
     appends(&mut world, 5);
