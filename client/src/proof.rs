@@ -68,11 +68,12 @@ impl Pins {
 
     /// The checkpoint of a signed note.
     pub fn open(&self, region: &RegionId, note: &[u8]) -> Result<Checkpoint, ProofError> {
-        let genesis = self.genesis.as_ref().ok_or_else(|| ProofError::UnknownRegion(region.clone()))?;
-        let key = genesis.region(region).and_then(GenesisRegion::key);
-        let key = key.ok_or_else(|| ProofError::UnknownRegion(region.clone()))?;
-        Checkpoint::open(note, &key, &origin(&genesis.cluster, region))
-            .map_err(|_| ProofError::Checkpoint(region.clone()))
+        open(self.genesis(region)?, region, note)
+    }
+
+    /// The genesis, to verify what a region says.
+    pub fn genesis(&self, region: &RegionId) -> Result<&Genesis, ProofError> {
+        self.genesis.as_ref().ok_or_else(|| ProofError::UnknownRegion(region.clone()))
     }
 
     /// The checkpoint believed last.
@@ -87,6 +88,26 @@ impl Pins {
             last.insert(region.clone(), checkpoint);
         }
     }
+}
+
+/// Whether a record that was read with its proof stands, as it was read, in its region's signed tree; the checkpoint that
+/// says so. What a checkpoint says is judged by its signature alone here: only a [`crate::Client`] holds it against those
+/// that it has seen.
+///
+/// # Errors
+/// [`ProofError`] when it does not.
+pub fn verify(genesis: &Genesis, record: &RecordView) -> Result<Checkpoint, ProofError> {
+    let proof = record.proof.as_ref().ok_or(ProofError::Missing)?;
+    committed(record)?;
+    let checkpoint = open(genesis, &record.region, &proof.checkpoint)?;
+    included(&record.region, record.index, &record.header, &proof.path, &checkpoint)?;
+    Ok(checkpoint)
+}
+
+fn open(genesis: &Genesis, region: &RegionId, note: &[u8]) -> Result<Checkpoint, ProofError> {
+    let key = genesis.region(region).and_then(GenesisRegion::key);
+    let key = key.ok_or_else(|| ProofError::UnknownRegion(region.clone()))?;
+    Checkpoint::open(note, &key, &origin(&genesis.cluster, region)).map_err(|_| ProofError::Checkpoint(region.clone()))
 }
 
 /// Whether the record of this header stands in the tree of a checkpoint.
@@ -114,11 +135,11 @@ pub(crate) fn extends(
 }
 
 /// Whether the record's header commits to what was read.
-pub(crate) fn committed(record: &RecordView) -> Result<(), ProofError> {
+fn committed(record: &RecordView) -> Result<(), ProofError> {
     let wrong = || ProofError::Commitment { region: record.region.clone(), index: record.index };
-    let salts: Vec<[u8; 32]> = record.salts.chunks(32).filter_map(|salt| salt.try_into().ok()).collect();
+    let (salts, rest) = record.salts.as_chunks::<32>();
     let body = Body {
-        salts: salts.try_into().map_err(|_| wrong())?,
+        salts: salts.try_into().ok().filter(|_| rest.is_empty()).ok_or_else(wrong)?,
         key: record.key.clone(),
         metadata: record.metadata.clone(),
         value: record.value.clone(),

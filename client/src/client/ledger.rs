@@ -103,9 +103,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::Proof`] when it does not prove what it says.
     pub async fn verify_record(&self, record: &RecordView) -> Result<(), ClientError> {
-        let proof = record.proof.as_ref().ok_or(ProofError::Missing)?;
-        proof::committed(record)?;
-        self.verify_inclusion(&record.region, record.index, &record.header, proof).await
+        let checkpoint = proof::verify(self.inner.pins.genesis(&record.region)?, record)?;
+        self.pin(&record.region, checkpoint).await
     }
 
     async fn verify_inclusion(
