@@ -29,4 +29,4 @@ pub use claims::{Claims, Verify};
 pub use gate::{Admitted, Gate, unix_now_s};
 pub use refusal::Refusal;
 pub use stream::AdmittedStream;
-pub use upgrade::{Admission, AdmissionError};
+pub use upgrade::{Admission, AdmissionError, admit};

@@ -34,8 +34,9 @@ impl<S> AdmittedStream<S> {
         Self { io, due: None }
     }
 
-    /// A channel whose other side has yet to show its certificate.
-    pub(super) fn pending(io: S, gate: Arc<Gate>, peer: PeerId) -> Self {
+    /// A channel whose other side, `peer`, has yet to show its certificate: a dialler's half of admission.
+    #[must_use]
+    pub fn pending(io: S, gate: Arc<Gate>, peer: PeerId) -> Self {
         let due = Due { gate, peer, header: [0; 4], header_bytes: 0, body: Vec::new(), body_bytes: 0, refused: None };
         Self { io, due: Some(due) }
     }

@@ -64,13 +64,7 @@ where
     fn upgrade_inbound(self, socket: T, info: Self::Info) -> Self::Future {
         Box::pin(async move {
             let (peer, mut io) = self.noise.upgrade_inbound(socket, info).await?;
-            match receive(&mut io).await {
-                Ok(certificate) => self.gate.admit(peer, &certificate, false)?,
-                Err(refusal) => {
-                    self.gate.refuse(Some(peer), &refusal);
-                    return Err(refusal.into());
-                }
-            }
+            admit(&mut io, &self.gate, peer).await?;
             send(&mut io, self.gate.certificate()).await?;
             Ok((peer, AdmittedStream::open(io)))
         })
@@ -91,6 +85,21 @@ where
             send(&mut io, self.gate.certificate()).await?;
             Ok((peer, AdmittedStream::pending(io, self.gate, peer)))
         })
+    }
+}
+
+/// A listener's half of admission: reads the certificate of `peer` from the encrypted channel, and lets it in or reports
+/// the refusal. Nothing behind the certificate is read.
+///
+/// # Errors
+/// Why it is refused.
+pub async fn admit(io: &mut (impl AsyncRead + Unpin), gate: &Gate, peer: PeerId) -> Result<(), Refusal> {
+    match receive(io).await {
+        Ok(certificate) => gate.admit(peer, &certificate, false),
+        Err(refusal) => {
+            gate.refuse(Some(peer), &refusal);
+            Err(refusal)
+        }
     }
 }
 
