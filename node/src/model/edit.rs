@@ -74,7 +74,8 @@ pub enum ObjectEdit {
         name: String,
     },
     /// Removes the whole object.
-    Delete,
+    // With braces, or serde would pass over unknown fields, and what a slip of the pen asked for removes all.
+    Delete {},
 }
 
 fn one() -> i64 {
@@ -101,7 +102,7 @@ impl ObjectEdit {
             Self::Field { .. } | Self::RemoveField { .. } if depth == MAP_DEPTH_MAX => return Err(EditError::Depth),
             Self::Field { name, edit } => Edit::Field { name, edit: Box::new(edit.at_depth(depth + 1)?) },
             Self::RemoveField { name } => Edit::RemoveField(name),
-            Self::Delete => Edit::Delete,
+            Self::Delete {} => Edit::Delete,
         })
     }
 }

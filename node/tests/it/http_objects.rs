@@ -44,7 +44,8 @@ async fn every_change_has_a_form_in_json() {
     let asked = api.node.asked();
     let nested =
         format!("{}{}{}", r#"{"op":"field","name":"n","edit":"#.repeat(9), r#"{"op":"increment"}"#, "}".repeat(9));
-    for wrong in ["", "{}", r#"{"op":"fly"}"#, r#"{"op":"set","value":"?","encoding":"base64"}"#, &nested] {
+    let slip = r#"{"op":"delete","name":"n"}"#;
+    for wrong in ["", "{}", slip, r#"{"op":"fly"}"#, r#"{"op":"set","value":"?","encoding":"base64"}"#, &nested] {
         let answer = ask(api.address, "POST", "/api/v1/objects/objects/k", &[], wrong.as_bytes()).await;
         assert_eq!(answer.problem(), (400, "invalid".into()), "{wrong}");
     }
