@@ -82,6 +82,22 @@ pub struct Api {
     pub(super) metrics: Option<PrometheusHandle>,
 }
 
+impl Api {
+    /// The handlers' part of a configuration, for [`router`] without a listener: where and how it listens is not asked.
+    /// Who puts requests in says who the caller is, by a [`Caller`] among their extensions.
+    #[must_use]
+    pub fn new(config: &HttpConfig, backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend,
+            hosts: config.hosts.clone().into(),
+            value_bytes_max: config.value_bytes_max.min(VALUE_BYTES_MAX),
+            bodies: BodyBudget::default(),
+            genesis: config.genesis.clone(),
+            metrics: config.metrics.clone(),
+        }
+    }
+}
+
 /// TLS and whom it believes.
 #[derive(Clone)]
 struct Secured {
@@ -109,15 +125,8 @@ impl HttpServer {
         }
         let secured = config.tls.as_ref().map(Secured::new).transpose()?;
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
-        let api = Api {
-            backend,
-            hosts: config.hosts.into(),
-            value_bytes_max: config.value_bytes_max.min(VALUE_BYTES_MAX),
-            bodies: BodyBudget::default(),
-            genesis: config.genesis,
-            metrics: config.metrics.clone(),
-        };
-        Ok(Self { listener, secured, router: router(api), metrics: config.metrics })
+        let router = router(Api::new(&config, backend));
+        Ok(Self { listener, secured, router, metrics: config.metrics })
     }
 
     /// Where it listens.
