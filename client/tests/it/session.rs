@@ -6,6 +6,9 @@ use trine_protocol::SessionToken;
 use trine_protocol::limits::SESSION_POSITIONS_MAX;
 use trine_protocol::session::Position;
 
+/// As many regions as a cluster is meant to have, and more.
+const REGIONS: usize = 16;
+
 #[test]
 fn a_session_is_handed_over_as_text() {
     let session = Session::new();
@@ -17,6 +20,25 @@ fn a_session_is_handed_over_as_text() {
         seen.see_position(Position { partition, writer: WriterId([9; 16]), seq });
     }
     session.see(&seen);
+    let elsewhere: Session = session.to_string().parse().expect("its own text");
+    assert_eq!(elsewhere.token(), seen);
+}
+
+/// What a session grows to by itself, it must be able to hand over: full, with the longest names, in so many regions.
+#[test]
+fn the_largest_session_is_handed_over_too() {
+    let name = |number: usize| format!("{number:063}").parse().expect("a region");
+    let mut seen = SessionToken::default();
+    for number in 0..REGIONS {
+        seen.see_ledger(&name(number), u64::MAX);
+    }
+    for number in 0..SESSION_POSITIONS_MAX {
+        let namespace = NamespaceId { region: name(number), index: u64::MAX };
+        let partition = PartitionId { namespace, slot: u32::MAX };
+        seen.see_position(Position { partition, writer: WriterId([9; 16]), seq: u64::MAX });
+    }
+    let session = Session::from(seen.clone());
+    println!("{} bytes", session.to_string().len() / 2);
     let elsewhere: Session = session.to_string().parse().expect("its own text");
     assert_eq!(elsewhere.token(), seen);
 }

@@ -1,0 +1,3 @@
+//! The crate's promises, each told in a file of its own.
+
+mod session;
