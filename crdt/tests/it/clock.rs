@@ -11,6 +11,7 @@ use trine_crdt::clock::ntp_of_ns;
 use trine_crdt::limits::CLOCK_MARK_AHEAD_NS;
 use trine_crdt::{Clock, TickError, Timestamp};
 
+use crate::cases::cases;
 use crate::history::writer;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -119,7 +120,7 @@ fn wall() -> uhlc::NTP64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     /// To the nanosecond or the one below it, and in the same order.
     #[test]

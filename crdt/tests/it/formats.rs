@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use trine_crdt::{Delta, Dot, FormatError, Object, Operation, Timestamp};
 
+use crate::cases::cases;
 use crate::history::writer;
 
 fn field(name: &str, operation: Operation) -> Operation {
@@ -163,7 +164,7 @@ fn lying_counts_and_lengths_cost_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(5000))]
 
     #[test]
     fn nothing_that_comes_makes_it_panic(kind in prop_oneof![Just(b'o'), Just(b'd')], rest in vec(0..12u8, 0..80)) {

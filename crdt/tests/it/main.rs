@@ -1,5 +1,6 @@
 //! The crate's promises, each told in a file of its own.
 
+mod cases;
 mod clock;
 mod codec;
 mod digest;

@@ -8,6 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use trine_crdt::{Dot, Object, Operation, Timestamp, View, WriterId};
 
+use crate::cases::cases;
 use crate::history::writer;
 
 const WRITERS: usize = 4;
@@ -62,7 +63,7 @@ fn value(what: u8) -> Bytes {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn sets_are_orswots(steps in steps()) {

@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use trine_crdt::{Delta, Object, Operation};
 
+use crate::cases::cases;
 use crate::history::{History, Knowledge, Step, assert_same, union, writer};
 
 const WRITERS: usize = 4;
@@ -53,7 +54,7 @@ fn through_bytes(object: &Object) -> Object {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(500))]
 
     #[test]
     fn joins_are_commutative_associative_idempotent(steps in steps(), parts in any::<[[u8; WRITERS]; 3]>()) {
