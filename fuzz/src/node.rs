@@ -1,6 +1,7 @@
 //! One node in memory: the daemon's core, a disk, a log that commits what is proposed, and two peers.
 //!
-//! A node that is in use is made once, and its rows are kept; each input then begins on a copy of them.
+//! A node that is in use is made once, and its rows are kept; each input then begins on a copy of them. Another, of the
+//! other region, is asked only for what it publishes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -9,22 +10,29 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_ledger::LogPosition;
-use trine_protocol::request::Options;
+use trine_protocol::request::{NamespaceKind, Options};
 use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
 use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
 
-use crate::fixture::{NOW_UNIX_S, genesis, region};
+use crate::fixture::{NOW_UNIX_S, genesis};
 
 /// The node here.
-const NODE: NodeId = NodeId(1);
+pub const NODE: NodeId = NodeId(1);
 /// A peer of its region, from which messages come.
 pub const PEER: NodeId = NodeId(2);
+/// A node of the other region.
+pub const FAR: NodeId = NodeId(3);
 /// The incarnation that wrote what is on the disk.
 pub const WRITER: WriterId = WriterId([101; 16]);
 const SECOND_NS: u64 = 1_000_000_000;
 /// So many inputs an input may lead to; more is a node that talks to itself for ever.
 const INPUTS_MAX: usize = 10_000;
+
+/// Whose core it is: id, name, region and the seed of that region's log key.
+type Seat = (NodeId, &'static str, &'static str, u8);
+const HERE: Seat = (NODE, "us-east-1-a", "us-east-1", 10);
+const ABROAD: Seat = (FAR, "eu-west-1-a", "eu-west-1", 11);
 
 /// A stamp that the node believes.
 pub fn stamp(writer: WriterId) -> Timestamp {
@@ -49,6 +57,12 @@ impl Rows {
     /// Replaces a row.
     pub fn put(&mut self, kind: Persistence, key: &[u8], value: &[u8]) {
         self.kind(kind).insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+    }
+
+    /// The rows of these letters.
+    pub fn of_kinds(&self, letters: &[u8]) -> Vec<(Bytes, Bytes)> {
+        let rows = self.synced.iter().chain(&self.derived);
+        rows.filter(|(key, _)| letters.contains(&key[0])).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The first row of each letter.
@@ -117,7 +131,9 @@ impl Store for Rows {
 /// The node.
 pub struct Node {
     core: Replica,
+    id: NodeId,
     rows: Rows,
+    published: Vec<Bytes>,
     now: Now,
     pending: VecDeque<Input>,
     halted: Option<String>,
@@ -130,7 +146,7 @@ impl Node {
     pub fn awake() -> Self {
         let mut node = Self::open(Rows::used()).expect("its own rows");
         node.lead();
-        for (peer, name, region) in [(PEER, "us-east-1-b", "us-east-1"), (NodeId(3), "eu-west-1-a", "eu-west-1")] {
+        for (peer, name, region) in [(PEER, "us-east-1-b", "us-east-1"), (FAR, "eu-west-1-a", "eu-west-1")] {
             let region = region.parse().expect("a region's name");
             node.input(Input::PeerUp(Peer { node: peer, name: name.into(), region }));
         }
@@ -139,16 +155,24 @@ impl Node {
 
     /// Starts a node on a disk.
     pub fn open(rows: Rows) -> Result<Self, StoreError> {
+        Self::open_as(HERE, rows)
+    }
+
+    fn open_as((id, name, region, log_key): Seat, rows: Rows) -> Result<Self, StoreError> {
         // Each start is an incarnation of its own.
         let starts = rows.synced.keys().filter(|key| key.starts_with(b"w")).count() as u8;
         let writer = WriterId([WRITER.0[0] + starts.min(100); 16]);
-        let mut config = Config::new(genesis(), NODE, "us-east-1-a", region(), writer);
-        config.log_key = Some([10; 32]);
+        let mut config = Config::new(genesis(), id, name, region.parse().expect("a region's name"), writer);
+        config.log_key = Some([log_key; 32]);
         config.value_bytes_max = 1 << 20;
+        if id == FAR {
+            config.segment_bytes = 256;
+        }
         let mut out = Outbox::default();
         let core = Replica::open(config, &rows, &mut out)?;
         let now = Now { wall_ns: NOW_UNIX_S as u64 * SECOND_NS, monotonic_ns: SECOND_NS };
-        let mut node = Self { core, rows, now, pending: VecDeque::new(), halted: None, damaged: false, asked: 0 };
+        let (pending, published) = (VecDeque::new(), Vec::new());
+        let mut node = Self { core, id, rows, published, now, pending, halted: None, damaged: false, asked: 0 };
         node.effects(out);
         node.run();
         Ok(node)
@@ -176,6 +200,16 @@ impl Node {
         self.input(Input::Message { from: PEER, message });
     }
 
+    /// A rumor of [`PEER`]'s, and all that it leads to.
+    pub fn hear_rumor(&mut self, bytes: Bytes) {
+        self.input(Input::Rumor { from: PEER, bytes });
+    }
+
+    /// What is on its disk.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// Lets a second pass, in ticks.
     pub fn pass_a_second(&mut self) {
         for _ in 0..10 {
@@ -201,12 +235,12 @@ impl Node {
 
     fn lead(&mut self) {
         let index = self.rows.log.len() as u64;
-        let position = LogPosition { term: index + 1, leader: NODE, index };
+        let position = LogPosition { term: index + 1, leader: self.id, index };
         self.rows.log.push(CommittedEntry { position, payload: Payload::Blank });
         let next = self.core.last_applied().map_or(0, |last| last.index.saturating_add(1));
         let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
         self.input(Input::Committed(entries));
-        self.input(Input::Leadership(Leadership { leader: Some(NODE), term: index + 1, serving: true }));
+        self.input(Input::Leadership(Leadership { leader: Some(self.id), term: index + 1, serving: true }));
         self.pass_a_second();
     }
 
@@ -237,7 +271,7 @@ impl Node {
                 }
                 Effect::Propose { ticket, entry } => {
                     let index = self.rows.log.len() as u64;
-                    let position = LogPosition { term: index + 1, leader: NODE, index };
+                    let position = LogPosition { term: index + 1, leader: self.id, index };
                     let committed = CommittedEntry { position, payload: Payload::Entry(entry) };
                     self.rows.log.push(committed.clone());
                     self.pending.push_back(Input::Committed(vec![committed]));
@@ -255,10 +289,27 @@ impl Node {
                     let bytes = trine_crdt::codec::encode(&message);
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");
                 }
-                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
+                Effect::Publish(rumor) => self.published.push(rumor),
+                Effect::Peers(_) | Effect::Roster(_) => {}
             }
         }
     }
+}
+
+/// The rumors of a node of the other region that registers, appends, creates a namespace and seals a segment.
+pub fn told_abroad() -> &'static [Bytes] {
+    static TOLD: OnceLock<Vec<Bytes>> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        let mut node = Node::open_as(ABROAD, Rows::default()).expect("an empty disk");
+        node.lead();
+        let (name, kind) = ("orders".to_owned(), NamespaceKind::Objects);
+        node.ask(Request::NamespaceCreate { name, kind, slots: Some(16) });
+        writes().into_iter().for_each(|request| node.ask(request));
+        // Heads are told once a second, and a segment is sealed at a tick.
+        (0..3).for_each(|_| node.pass_a_second());
+        assert!(node.halted.is_none() && !node.damaged);
+        node.published
+    })
 }
 
 /// Registers, leads, writes and reads; what is then on its disk.

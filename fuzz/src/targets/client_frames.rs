@@ -92,25 +92,30 @@ pub fn options() -> Options {
     }
 }
 
-/// An answer to most questions.
-pub fn answers() -> Vec<(&'static str, Result<Answer, RequestError>)> {
-    let view = (0..6).fold(View::Counter(-1), |view, _| View::Map(BTreeMap::from([("n".to_owned(), vec![view])])));
-    let record = ledger().records[3].clone();
+/// A record of the ledger here, with its proof in the tree of a size.
+pub fn answered(index: u64, size: u64) -> RecordView {
+    let record = ledger().records[usize::try_from(index).expect("small")].clone();
     let (header, body) = (record.header, record.body.expect("it has one"));
-    let path = ledger().path(3, 13).iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
-    let record = RecordView {
+    let path = ledger().path(index, size).iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+    RecordView {
         region: region(),
-        index: 3,
+        index,
         namespace: NamespaceId::default_ledger(),
         key: body.key,
-        timestamp: at(3),
+        timestamp: at(index),
         value: body.value,
         content_type: "text/plain".to_owned(),
         metadata: body.metadata,
         header,
         salts: body.salts.concat().into(),
-        proof: Some(InclusionView { checkpoint: ledger().note(13), path }),
-    };
+        proof: Some(InclusionView { checkpoint: ledger().note(size), path }),
+    }
+}
+
+/// An answer to most questions.
+pub fn answers() -> Vec<(&'static str, Result<Answer, RequestError>)> {
+    let view = (0..6).fold(View::Counter(-1), |view, _| View::Map(BTreeMap::from([("n".to_owned(), vec![view])])));
+    let record = answered(3, 13);
     let answer = |reply| Ok(Answer { reply, session: options().session, timestamp: at(9) });
     let object = ObjectView { views: vec![view], timestamp: at(1), digest: [7; 32] };
     vec![

@@ -17,12 +17,17 @@ mod state;
 mod repair;
 mod rumor;
 
+mod admission;
 mod client_frames;
+mod record_view;
+
+mod metadata;
 mod peer_message;
 mod rows;
 
 mod config;
 mod http;
+mod http_requests;
 mod link_frames;
 mod node_files;
 mod pem;
@@ -51,6 +56,9 @@ pub const TARGETS: &[Target] = &[
     rumor::TARGET,
     repair::TARGET,
     client_frames::TARGET,
+    admission::TARGET,
+    record_view::TARGET,
+    metadata::TARGET,
     peer_message::TARGET,
     rows::TARGET,
     stream_frames::TARGET,
@@ -61,5 +69,6 @@ pub const TARGETS: &[Target] = &[
     config::TARGET,
     pem::TARGET,
     http::TARGET,
+    http_requests::TARGET,
     packages::TARGET,
 ];
