@@ -29,6 +29,7 @@ mod config;
 mod http;
 mod http_requests;
 mod link_frames;
+mod local_files;
 mod node_files;
 mod pem;
 mod raft_frames;
@@ -70,5 +71,6 @@ pub const TARGETS: &[Target] = &[
     pem::TARGET,
     http::TARGET,
     http_requests::TARGET,
+    local_files::TARGET,
     packages::TARGET,
 ];
