@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
-# Restarts every node of a running arena, one after the other, each only when the one before it serves again.
-# Usage: roll-nodes.sh [PATIENCE_SECONDS]; ARENA names the arena's directory, TRINE_CHAOS the program.
+# Restarts every node, one after the other, each only when the one before it serves again.
+# Usage: roll-nodes.sh [PATIENCE_SECONDS]
+# HOSTS names the file of a staging cluster's machines (see hosts.sh); without it this is done to an arena (see arena.sh).
 set -eu
 patience=${1:-60}
-arena=${ARENA:-trine-chaos-data}
-chaos=${TRINE_CHAOS:-trine-chaos}
+here=$(dirname "$0")
+if [ -n "${HOSTS:-}" ]; then . "$here/hosts.sh"; else . "$here/arena.sh"; fi
 
-state() { "$chaos" status --data "$arena" | awk -v node="$1" '$1 == node { print $4; exit }'; }
-
-nodes=$("$chaos" status --data "$arena" | awk '/^ *NODE/ { on = 1; next } NF == 0 { on = 0 } on { print $1 }')
-for node in $nodes; do
-    "$chaos" stop "$node" --data "$arena"
-    "$chaos" start "$node" --data "$arena"
+for node in $(nodes); do
+    restart "$node"
     deadline=$((SECONDS + patience))
-    until [ "$(state "$node")" = yes ]; do
-        [ "$SECONDS" -lt "$deadline" ] || { echo "$node does not serve after $patience s" >&2; exit 124; }
+    until why=$(ready "$node" 2>&1); do
+        [ "$SECONDS" -lt "$deadline" ] || { echo "$node does not serve after $patience s${why:+: $why}" >&2; exit 124; }
         sleep 0.2
     done
     echo "$node serves again"

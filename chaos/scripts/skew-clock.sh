@@ -1,31 +1,23 @@
 #!/usr/bin/env bash
-# Sets a node's clock wrong in a running arena (`up --clocks`) for a while, then right again, and shows how many stamps the
-# others held meanwhile because they were too far ahead to be believed.
-# Usage: skew-clock.sh [NODE] [SKEW] [SECONDS]; SKEW is +5s, -2s or drift=1.01. ARENA names the arena's directory,
-# TRINE_CHAOS and TRINE the programs.
+# Sets a node's clock wrong for a while, then right again, however this ends, and shows how many stamps the others held
+# meanwhile because they were too far ahead to be believed.
+# Usage: skew-clock.sh [NODE] [SKEW] [SECONDS]; SKEW is +5s, -2s or, in an arena, drift=1.01
+# HOSTS names the file of a staging cluster's machines (see hosts.sh); without it this is done to an arena (see arena.sh), which
+# must be of `up --clocks`.
 set -eu
 node=${1:-us-east-1-a}
 skew=${2:-+5s}
 seconds=${3:-20}
-arena=${ARENA:-trine-chaos-data}
-chaos=${TRINE_CHAOS:-trine-chaos}
-trine=${TRINE:-trine}
+here=$(dirname "$0")
+if [ -n "${HOSTS:-}" ]; then . "$here/hosts.sh"; else . "$here/arena.sh"; fi
 
-names() { "$chaos" status --data "$arena" | awk '/^ *NODE/ { on = 1; next } NF == 0 { on = 0 } on { print $1 }'; }
-held() {
-    for other in $(names); do
-        count=$("$chaos" exec _client --data "$arena" -- "$trine" --cluster "$arena" --endpoint "$other" status -o json |
-            sed -nE 's/.*"stamps_held": *([0-9]+).*/\1/p')
-        echo "  $other held ${count:-an unknown number of} stamps"
-    done
-}
-
-"$chaos" skew "$node" "$skew" --data "$arena"
-trap '"$chaos" skew "$node" ok --data "$arena"' EXIT
+skew "$node" "$skew" "$seconds"
 echo "the clock of $node is wrong by $skew for $seconds s"
 sleep "$seconds"
-"$chaos" status --data "$arena" | awk -v node="$node" '$1 == node { print "  " $0 }'
-held
-"$chaos" skew "$node" ok --data "$arena"
-trap - EXIT
+show | awk -v node="$node" '$1 == node { print "  " $0 }'
+for other in $(nodes); do
+    count=$(held "$other" || true)
+    echo "  $other held ${count:-an unknown number of} stamps"
+done
+set_right
 echo "the clock of $node is right again; its stamps are believed when the others' clocks have come near"

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Cuts a region off a running arena for a while, heals, and shows the nodes before, during and after.
-# Usage: split-region.sh [REGION] [SECONDS]; ARENA names the arena's directory, TRINE_CHAOS the program.
+# Cuts a region off for a while, heals, however this ends, and shows the nodes before, during and after.
+# Usage: split-region.sh [REGION] [SECONDS]
+# HOSTS names the file of a staging cluster's machines (see hosts.sh); without it this is done to an arena (see arena.sh).
 set -eu
 region=${1:-eu-west-1}
 seconds=${2:-30}
-arena=${ARENA:-trine-chaos-data}
-chaos=${TRINE_CHAOS:-trine-chaos}
+here=$(dirname "$0")
+if [ -n "${HOSTS:-}" ]; then . "$here/hosts.sh"; else . "$here/arena.sh"; fi
 
-"$chaos" status --data "$arena"
-"$chaos" split "$region" --data "$arena"
-trap '"$chaos" heal "$region" --data "$arena"' EXIT
+show
+cut_off "$region" "$seconds"
 echo "$region is cut off for $seconds s; clients still reach both sides"
 sleep "$seconds"
-"$chaos" status --data "$arena"
-"$chaos" heal "$region" --data "$arena"
-trap - EXIT
-"$chaos" status --data "$arena"
+show
+heal
+show
