@@ -7,6 +7,7 @@ mod operator;
 mod power;
 mod rounds;
 mod run;
+mod scripts;
 mod sim;
 
 /// As in the programs: the simulator lives on small pieces of memory.
