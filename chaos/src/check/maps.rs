@@ -23,7 +23,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     for call in evidence.history.calls().iter().filter(|call| call.ok().is_some()) {
         let Some(Edit::Field(name, inner)) = call.edit() else { continue };
         let Edit::Add(element) = &**inner else { continue };
-        if sight.removed(&call.key, element) || sight.may_be_replaced(call, None) {
+        if sight.removed(&call.key, element, None) || sight.may_be_replaced(call, None) {
             continue;
         }
         for (nodes, object) in evidence.states(&call.key) {
@@ -79,6 +79,18 @@ mod tests {
         let mut story = Story::default();
         story.edit("m", Edit::RemoveField("f".to_owned())).ok();
         story.edit("m", add("a")).ok();
+        story.holds("m", map(&[]));
+        story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn what_came_after_a_deletion_must_be_there() {
+        let mut story = Story::default();
+        story.edit("m", add("a")).ok();
+        story.edit("m", Edit::Delete).ok();
+        story.edit("m", add("b")).ok();
+        story.holds("m", map(&["b"]));
+        story.accepted(&CHECK);
         story.holds("m", map(&[]));
         story.rejected(&CHECK, 1);
     }

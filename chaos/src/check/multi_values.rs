@@ -1,15 +1,16 @@
 //! A multi-value register keeps each put until one replaces it that had seen it.
 //!
 //! Statement: in the end every node holds an acknowledged put unless another put may have replaced it, which only one
-//! that was not over when it began can have done; something stands where any put was acknowledged; and of two values
-//! that both stand, neither was put on a node that had acknowledged the other before: it had seen it.
+//! that was not over when it began can have done; something stands where any put was acknowledged, unless a deletion was
+//! not over when it began; and of two values that both stand, neither was put on a node that had acknowledged the other
+//! before: it had seen it.
 //!
 //! Source: the multi-value registers of Riak ("siblings"), whose loss and whose explosion (Riak's issue 679 and its
 //! kin) are the two ways in which this goes wrong.
 
 use std::collections::BTreeMap;
 
-use crate::check::sight::{Sight, multi_values};
+use crate::check::sight::{Sight, may_take, multi_values};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Call, Edit};
 
@@ -30,12 +31,14 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         }
     }
     for (key, puts) in puts {
-        let deleted = evidence.history.of_key(key).any(|call| call.edit() == Some(&Edit::Delete) && call.may_be_done());
+        let deletions: Vec<&Call> = sight.deletions(key).collect();
         for (nodes, object) in evidence.states(key) {
             let held: Vec<&String> = multi_values(object.map_or(&[], |object| &object.views)).collect();
             let nodes = nodes.join(", ");
             let acknowledged = || puts.iter().filter(|(_, put)| put.ok().is_some());
-            if held.is_empty() && !deleted && acknowledged().next().is_some() {
+            // A put that was replaced is gone with what replaced it, which began later.
+            let stays = |put: &Call| !deletions.iter().any(|deletion| may_take(deletion, put, None));
+            if held.is_empty() && acknowledged().any(|(_, put)| stays(put)) {
                 found.push(CHECK.violated(format!("{key}: nothing stands on {nodes}, though puts were acknowledged")));
                 continue;
             }
@@ -103,5 +106,18 @@ mod tests {
         let mut story = holding(&["b"]);
         story.edit("m", Edit::Put("d".to_owned())).during(90, 95).ok();
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_deletion_empties_a_register_that_nobody_put_into_afterwards() {
+        let mut story = holding(&[]);
+        story.edit("m", Edit::Delete).during(70, 80).ok();
+        story.accepted(&CHECK);
+        story.edit("m", Edit::Put("d".to_owned())).during(90, 95).ok();
+        story.rejected(&CHECK, 1);
+        story.holds("m", View::MultiValue(["c".to_owned()].into()));
+        story.rejected(&CHECK, 1);
+        story.holds("m", View::MultiValue(["d".to_owned()].into()));
+        story.accepted(&CHECK);
     }
 }

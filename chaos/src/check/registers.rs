@@ -4,16 +4,18 @@
 //! write with the highest stamp, or a value of unknown fate; where none was, a value of unknown fate or nothing. What
 //! was refused is not there.
 //!
+//! A deletion takes away the writes that it has seen, and leaves those that it has not, older or not. So where one was
+//! not over when the latest write began, nothing may stand or what others had written at the same time; but no value
+//! that a write on the node which had acknowledged it replaced.
+//!
 //! Source: Jepsen's analyses of last-write-wins stores (Garage's `reg2`), where a value stamped in the future could
 //! not be overwritten and acknowledged writes were lost: stamps are told with each answer, so this needs no search.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use trine_crdt::Timestamp;
-
-use crate::check::sight::register;
+use crate::check::sight::{Sight, register};
 use crate::check::{Check, Evidence, Violation};
-use crate::history::Edit;
+use crate::history::{Call, Edit};
 
 /// The checker.
 pub const CHECK: Check = Check {
@@ -22,45 +24,47 @@ pub const CHECK: Check = Check {
     run,
 };
 
-#[derive(Default)]
-struct Writes<'a> {
-    latest: Option<(Timestamp, &'a str)>,
-    unknown: BTreeSet<&'a str>,
-    deleted: bool,
-}
-
 fn run(evidence: &Evidence) -> Vec<Violation> {
-    let mut registers: BTreeMap<&str, Writes<'_>> = BTreeMap::new();
+    let sight = Sight::of(&evidence.history);
+    let mut registers: BTreeMap<&str, BTreeMap<&str, &Call>> = BTreeMap::new();
     for call in evidence.history.calls() {
-        match call.edit() {
-            Some(Edit::Set(value)) => {
-                let writes = registers.entry(&call.key).or_default();
-                if call.is_unknown() {
-                    writes.unknown.insert(value);
-                }
-                let written = call.stamp().map(|stamp| (stamp, value.as_str()));
-                writes.latest = writes.latest.max(written);
-            }
-            Some(Edit::Delete) if call.may_be_done() => registers.entry(&call.key).or_default().deleted = true,
-            _ => {}
+        if let Some(Edit::Set(value)) = call.edit() {
+            registers.entry(&call.key).or_default().insert(value, call);
         }
     }
     let mut found = Vec::new();
-    for (key, writes) in registers.into_iter().filter(|(_, writes)| !writes.deleted) {
+    for (key, writes) in registers {
+        let acknowledged = writes.iter().filter_map(|(value, write)| Some((write.stamp()?, *value)));
+        let latest = acknowledged.max();
+        // With the latest, all that it had replaced may be gone.
+        let may_be_gone = latest.is_none_or(|(_, value)| sight.may_be_deleted(key, value, None));
         for (nodes, object) in evidence.states(key) {
             let value = object.and_then(|object| register(&object.views)).map(String::as_str);
             let right = match value {
-                None => writes.latest.is_none(),
-                Some(value) => writes.latest.is_some_and(|(_, last)| last == value) || writes.unknown.contains(value),
+                None => may_be_gone,
+                Some(value) if latest.is_some_and(|(_, latest)| latest == value) => true,
+                Some(value) => writes.get(value).is_some_and(|write| {
+                    write.is_unknown() || (write.ok().is_some() && may_be_gone && !replaced(evidence, &writes, write))
+                }),
             };
             if !right {
-                let (nodes, latest) = (nodes.join(", "), writes.latest);
+                let nodes = nodes.join(", ");
                 let what = format!("{key} is {value:?} on {nodes}; the latest acknowledged is {latest:?}");
                 found.push(CHECK.violated(what));
             }
         }
     }
     found
+}
+
+/// Whether the node that had acknowledged a write took another after it, on the same disk: it had seen what it replaced.
+fn replaced(evidence: &Evidence, writes: &BTreeMap<&str, &Call>, write: &Call) -> bool {
+    let since_ns = write.returned_ns.unwrap_or(write.invoked_ns);
+    let later = writes.values().filter(|later| later.ok().is_some() && later.node == write.node);
+    later.into_iter().any(|later| {
+        let here = |node: &String| !evidence.speaks_for_another(node, since_ns, later.invoked_ns);
+        write.precedes(later) && write.node.as_ref().is_some_and(here)
+    })
 }
 
 #[cfg(test)]
@@ -103,5 +107,31 @@ mod tests {
         set(&mut story, "only", 1);
         story.node("us-east-1-a");
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn after_a_deletion_what_it_may_not_have_seen_may_stand_or_nothing() {
+        let deleted = |value: Option<&str>| {
+            let mut story = Story::default();
+            story.edit("r", Edit::Set("replaced".to_owned())).stamped(stamp(1));
+            story.edit("r", Edit::Set("elsewhere".to_owned())).on("eu-west-1-a").stamped(stamp(5));
+            story.edit("r", Edit::Set("latest".to_owned())).stamped(stamp(9));
+            story.edit("r", Edit::Delete).ok();
+            match value {
+                Some(value) => story.holds("r", View::Register(value.to_owned())),
+                None => drop(story.node("us-east-1-a")),
+            }
+            story
+        };
+        for value in [None, Some("elsewhere"), Some("latest")] {
+            deleted(value).accepted(&CHECK);
+        }
+        deleted(Some("replaced")).rejected(&CHECK, 1);
+        deleted(Some("strange")).rejected(&CHECK, 1);
+        for value in [None, Some("elsewhere"), Some("latest")] {
+            let mut story = deleted(value);
+            story.edit("r", Edit::Set("afterwards".to_owned())).stamped(stamp(20));
+            story.rejected(&CHECK, 1);
+        }
     }
 }

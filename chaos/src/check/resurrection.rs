@@ -2,14 +2,15 @@
 //!
 //! Statement: an element whose removal was acknowledged by a node that had it (it had acknowledged the add before, or
 //! shown the element to a read) is on no node in the end, and that node shows it to no read that began afterwards. The
-//! same for the fields of maps. What was added and removed at the same time by others may stand: adds win.
+//! same for the fields of maps, and for all that stood in an object that was deleted: elements, fields, and the values of
+//! registers. What was added and removed at the same time by others may stand: adds win.
 //!
 //! Source: tombstones collected too early (Cassandra's "zombies", Riak's doomstones), the "resurrected" of Jepsen's
 //! `checker/set-full`. Elements are added once in a run, so that one that is there again can only have come back.
 
 use std::collections::BTreeMap;
 
-use crate::check::sight::{field, has_element, views};
+use crate::check::sight::{field, has_element, multi_values, register, views};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call, Edit, View};
 
@@ -26,21 +27,22 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     }
     let mut found = Vec::new();
     for (key, calls) in keys {
-        let mut added: BTreeMap<(Option<&str>, &str), &Call> = BTreeMap::new();
+        let mut written: BTreeMap<Place<'_>, &Call> = BTreeMap::new();
         for call in &calls {
-            if let Some(place) = added_by(call) {
-                added.insert(place, call);
+            if let Some(place) = written_by(call) {
+                written.insert(place, call);
             }
         }
         for removal in calls.iter().filter(|call| call.ok().is_some() && call.node.is_some()) {
-            let gone: Vec<(Option<&str>, &str)> = match removal.edit() {
+            let gone: Vec<Place<'_>> = match removal.edit() {
                 Some(Edit::Remove(element)) => vec![(None, element)],
                 Some(Edit::RemoveField(name)) => {
-                    added.keys().filter(|(field, _)| *field == Some(name.as_str())).copied().collect()
+                    written.keys().filter(|(field, _)| *field == Some(name.as_str())).copied().collect()
                 }
+                Some(Edit::Delete) => written.keys().copied().collect(),
                 _ => continue,
             };
-            for place in gone.into_iter().filter(|place| had(evidence, &calls, added.get(place), removal, *place)) {
+            for place in gone.into_iter().filter(|place| had(evidence, &calls, written.get(place), removal, *place)) {
                 came_back(evidence, key, &calls, removal, place, &mut found);
             }
         }
@@ -48,10 +50,13 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     found
 }
 
-/// The field, if any, and the element that a call adds.
-fn added_by(call: &Call) -> Option<(Option<&str>, &str)> {
+/// The field, if any, and the element or value that stands there.
+type Place<'a> = (Option<&'a str>, &'a str);
+
+/// What a call writes. Counters have no values that could come back; they are judged by their bounds.
+fn written_by(call: &Call) -> Option<Place<'_>> {
     match call.edit()? {
-        Edit::Add(element) => Some((None, element)),
+        Edit::Add(value) | Edit::Set(value) | Edit::Put(value) => Some((None, value)),
         Edit::Field(name, inner) => match &**inner {
             Edit::Add(element) => Some((Some(name), element)),
             _ => None,
@@ -60,19 +65,21 @@ fn added_by(call: &Call) -> Option<(Option<&str>, &str)> {
     }
 }
 
-fn shows(views: &[View], (name, element): (Option<&str>, &str)) -> bool {
-    has_element(name.map_or(views, |name| field(views, name)), element)
+fn shows(views: &[View], (name, value): Place<'_>) -> bool {
+    let views = name.map_or(views, |name| field(views, name));
+    let is_value = register(views).is_some_and(|shown| shown == value);
+    is_value || has_element(views, value) || multi_values(views).any(|shown| shown == value)
 }
 
 /// Whether the node that took a removal had the element then, on the disk that it had then.
-fn had(evidence: &Evidence, calls: &[&Call], add: Option<&&Call>, removal: &Call, place: (Option<&str>, &str)) -> bool {
+fn had(evidence: &Evidence, calls: &[&Call], write: Option<&&Call>, removal: &Call, place: Place<'_>) -> bool {
     let same = |call: &Call| {
         let since_ns = call.returned_ns.unwrap_or(call.invoked_ns);
         let node = removal.node.as_deref();
         !node.is_some_and(|node| evidence.speaks_for_another(node, since_ns, removal.invoked_ns))
     };
     let here = |call: &Call| call.node == removal.node && call.precedes(removal) && same(call);
-    add.is_some_and(|add| add.ok().is_some() && here(add))
+    write.is_some_and(|write| write.ok().is_some() && here(write))
         || calls
             .iter()
             .filter(|call| call.action == Action::Read && here(call))
@@ -84,7 +91,7 @@ fn came_back(
     key: &str,
     calls: &[&Call],
     removal: &Call,
-    place: (Option<&str>, &str),
+    place: Place<'_>,
     found: &mut Vec<Violation>,
 ) {
     let name = place.0.map_or(String::new(), |name| format!(".{name}"));
@@ -177,5 +184,32 @@ mod tests {
         story.rejected(&CHECK, 1);
         story.holds("m", View::Map([].into()));
         story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn whatever_stood_in_a_deleted_object_is_found_when_it_comes_back() {
+        let field = |edit| Edit::Field("f".to_owned(), Box::new(edit));
+        let value = || "a".to_owned();
+        for (edit, view) in [
+            (Edit::Add(value()), set(&["a"])),
+            (Edit::Set(value()), View::Register(value())),
+            (Edit::Put(value()), View::MultiValue([value()].into())),
+            (field(Edit::Add(value())), View::Map([("f".to_owned(), vec![set(&["a"])])].into())),
+        ] {
+            let mut story = Story::default();
+            story.edit("o", edit.clone()).ok();
+            story.edit("o", Edit::Delete).ok();
+            story.read("o").shows_nothing();
+            story.accepted(&CHECK);
+            story.read("o").shows(view.clone());
+            story.rejected(&CHECK, 1);
+            story.holds("o", view.clone());
+            story.rejected(&CHECK, 2);
+            let mut story = Story::default();
+            story.edit("o", edit).on("eu-west-1-a").ok();
+            story.edit("o", Edit::Delete).ok();
+            story.holds("o", view);
+            story.accepted(&CHECK);
+        }
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! A token holds few exact object writes and forgets the oldest, which is why it matters what a call was sent with; and
 //! of the elements that a read showed it names only the latest write, so that others are judged where it knows of them.
+//! So is the value of a register that somebody deletes: the latest write in it may then be a deletion.
 //! "Ordered behind" is a later stamp for registers and a higher index in the same ledger for records. Reads that ask
 //! for `eventual` consistency asked for none of this.
 //!
@@ -90,7 +91,7 @@ fn goes_back(sight: &Sight<'_>, earlier: &Call, later: &Call) -> bool {
         (Action::Read, Action::Read) => {
             let (before, after) = (views(&before), views(&after));
             let lacks = |before: &[View], after: &[View]| {
-                let stays = |one: &&String| sight.known(later, one) && !sight.removed(key, one);
+                let stays = |one: &&String| sight.known(later, one) && !sight.removed(key, one, Some(later));
                 elements(before).filter(stays).any(|one| !has_element(after, one))
             };
             let names = before.iter().filter_map(|view| if let View::Map(fields) = view { Some(fields) } else { None });
@@ -98,12 +99,19 @@ fn goes_back(sight: &Sight<'_>, earlier: &Call, later: &Call) -> bool {
                 let removes = |edit: &Edit| matches!(edit, Edit::RemoveField(other) if other == name);
                 sight.may_be_swept(key, removes)
             };
-            let stamp = |views: &[View]| register(views).map(|value| sight.stamp(key, value));
-            let register_falls = match (stamp(before), stamp(after)) {
+            let (was, is) = (register(before), register(after));
+            let stamp = |value: Option<&String>| value.map(|value| sight.stamp(key, value));
+            let register_falls = match (stamp(was), stamp(is)) {
                 (Some(Some(before)), Some(Some(after))) => after < before,
-                (Some(_), None) => !sight.removed(key, ""),
+                (Some(_), None) => true,
                 _ => false,
             };
+            // Where nobody deletes, the latest write in a register is the value that it shows.
+            let excused = |value: &String| {
+                let deletes = sight.deletions(key).next().is_some();
+                deletes && (sight.may_be_deleted(key, value, Some(later)) || !sight.known(later, value))
+            };
+            let register_falls = register_falls && !was.is_some_and(excused);
             lacks(before, after)
                 || names
                     .flat_map(BTreeMap::keys)
@@ -218,5 +226,41 @@ mod tests {
         story.read("r").shows(View::Register("x".to_owned()));
         story.edit("r", Edit::Set("y".to_owned())).stamped(stamp(8));
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn what_was_deleted_may_be_gone_and_what_came_afterwards_may_not() {
+        let deleted = |during: (u64, u64)| {
+            let mut story = Story::default();
+            story.edit("s", Edit::Add("a".to_owned())).during(10, 15).ok();
+            story.edit("r", Edit::Set("x".to_owned())).during(10, 15).stamped(stamp(9));
+            story.read("s").during(20, 25).shows(set(&["a"]));
+            story.read("r").during(20, 25).shows(View::Register("x".to_owned()));
+            story.edit("s", Edit::Delete).session(1).during(during.0, during.1).ok();
+            story.edit("r", Edit::Delete).session(1).during(during.0, during.1).ok();
+            story.read("s").during(50, 55).shows_nothing();
+            story.read("r").during(50, 55).shows_nothing();
+            story
+        };
+        deleted((30, 35)).accepted(&CHECK);
+        deleted((12, 70)).accepted(&CHECK);
+        // It was over before either was written, or had not begun when it was missed.
+        deleted((1, 5)).rejected(&CHECK, 2);
+        deleted((60, 65)).rejected(&CHECK, 2);
+    }
+
+    #[test]
+    fn a_deletion_may_bring_an_older_value_of_a_register_to_light() {
+        for (deletes, count) in [(true, 0), (false, 1)] {
+            let mut story = Story::default();
+            story.edit("r", Edit::Set("x".to_owned())).session(1).stamped(stamp(1));
+            story.edit("r", Edit::Set("y".to_owned())).session(2).on("eu-west-1-a").stamped(stamp(2));
+            story.read("r").shows(View::Register("y".to_owned()));
+            if deletes {
+                story.edit("r", Edit::Delete).session(2).on("eu-west-1-a").ok();
+            }
+            story.read("r").shows(View::Register("x".to_owned()));
+            story.rejected(&CHECK, count);
+        }
     }
 }

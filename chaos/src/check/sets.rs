@@ -1,8 +1,8 @@
 //! An acknowledged element stays in its set until it is removed, and a node that showed it shows it again.
 //!
 //! Statement: every element whose add was acknowledged and whose removal was never asked for (or refused) is in the set
-//! on every node in the end: an element that is not was *lost* after somebody had read it, or *never read*. And an
-//! element that a node showed is shown by that node's later reads: one that is not is *stale*, unless the node's disk
+//! on every node in the end, unless a deletion of the set was not over when the add began: an element that is not
+//! was *lost* after somebody had read it, or *never read*. And an element that a node showed is shown by that node's later reads: one that is not is *stale*, unless the node's disk
 //! was lost meanwhile.
 //!
 //! Source: Jepsen's `checker/set-full`, whose words for what can become of an element these are; its "resurrected"
@@ -37,7 +37,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         for (nodes, object) in evidence.states(key) {
             let held: BTreeSet<&String> = object.map_or(&[][..], |object| &object.views).iter().collect_elements();
             for (call, element) in &adds {
-                if !held.contains(element) && !sight.removed(key, element) {
+                if !held.contains(element) && !sight.removed(key, element, None) {
                     let how = if reads.contains(element) { "lost" } else { "never read" };
                     let what =
                         format!("{key}: {element}, added by call {}, is not on {} ({how})", call.id, nodes.join(", "));
@@ -65,7 +65,7 @@ fn nodes_do_not_forget(evidence: &Evidence, sight: &Sight<'_>, key: &str, found:
             let Some(shown) = read.ok().and_then(|seen| seen.shown.as_ref()) else { continue };
             let shown: BTreeSet<&String> = elements(views(shown)).collect();
             let missing = known.iter().find(|(element, since_ns)| {
-                **since_ns < read.invoked_ns && !shown.contains(*element) && !sight.removed(key, element)
+                **since_ns < read.invoked_ns && !shown.contains(*element) && !sight.removed(key, element, Some(read))
             });
             if let Some((element, since_ns)) = missing
                 && !evidence.speaks_for_another(node, *since_ns, read.invoked_ns)
@@ -140,6 +140,35 @@ mod tests {
         story.edit("s", Edit::Remove("a".to_owned())).fail();
         story.holds("s", set(&[]));
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_deletion_takes_what_had_begun_before_it_was_over_and_no_more() {
+        let mut story = Story::default();
+        add(&mut story, "a");
+        story.edit("s", Edit::Add("b".to_owned())).during(20, 60).ok();
+        story.edit("s", Edit::Delete).during(30, 50).ok();
+        story.edit("s", Edit::Add("c".to_owned())).during(70, 75).ok();
+        story.holds("s", set(&["c"]));
+        story.accepted(&CHECK);
+        story.holds("s", set(&["b"]));
+        story.rejected(&CHECK, 1);
+        story.edit("s", Edit::Delete).fail();
+        story.rejected(&CHECK, 1);
+        story.edit("s", Edit::Delete).unknown();
+        story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn a_node_shows_what_it_showed_until_a_deletion_begins() {
+        for (begins, count) in [(25, 0), (36, 1)] {
+            let mut story = Story::default();
+            story.edit("s", Edit::Add("a".to_owned())).during(1, 5).ok();
+            story.read("s").session(1).during(10, 15).shows(set(&["a"]));
+            story.read("s").session(2).during(30, 35).shows_nothing();
+            story.edit("s", Edit::Delete).session(3).during(begins, 90).ok();
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Whether a read that had to see a write shows it.
 //!
 //! A read shows a write's value, or a later write's effect: a register's later value, an element's removal, a put that
-//! replaced it. What may have replaced it excuses: a removal counts whenever it may have been done, wherever.
+//! replaced it. What may have replaced it excuses: the removal of an element counts whenever it may have been done,
+//! wherever. A deletion takes away what it has seen, and it has seen nothing of what began when it was over: so it
+//! excuses only for what had begun before that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,8 @@ pub struct Sight<'a> {
     stamps: BTreeMap<(&'a str, &'a str), Timestamp>,
     /// By key and value: what an acknowledged edit told its session.
     told: BTreeMap<(&'a str, &'a str), &'a Known>,
+    /// By key and value: who wrote an element or a register's value; a value is written once.
+    writes: BTreeMap<(&'a str, &'a str), &'a Call>,
     /// Elements whose removal was or may have been done.
     removed: BTreeSet<(&'a str, &'a str)>,
     /// By key: what may have replaced or removed more than an element.
@@ -28,16 +32,19 @@ impl<'a> Sight<'a> {
     pub fn of(history: &'a History) -> Self {
         let mut sight = Self::default();
         for call in history.calls().iter().filter(|call| call.may_be_done()) {
-            let element = match call.edit() {
-                Some(Edit::Add(element)) => Some(element),
+            let value = match call.edit() {
+                Some(Edit::Add(value) | Edit::Set(value)) => Some(value),
                 Some(Edit::Field(_, inner)) => match &**inner {
                     Edit::Add(element) => Some(element),
                     _ => None,
                 },
                 _ => None,
             };
-            if let (Some(element), Some(seen)) = (element, call.ok()) {
-                sight.told.insert((&call.key, element), &seen.session);
+            if let Some(value) = value {
+                sight.writes.insert((&call.key, value), call);
+            }
+            if let (Some(value), Some(seen)) = (value, call.ok()) {
+                sight.told.insert((&call.key, value), &seen.session);
             }
             match (&call.action, call.stamp()) {
                 (Action::Edit(Edit::Set(value)) | Action::Append { value, .. }, Some(stamp)) => {
@@ -66,17 +73,35 @@ impl<'a> Sight<'a> {
         self.stamps.get(&(key, value)).copied()
     }
 
-    /// Whether a call was sent with what the add of this element had told: a read names to its session only the latest
-    /// of the writes that it shows, so that a session need not know of all.
+    /// Whether a call was sent with what the write of this element or register's value had told: a read names to its
+    /// session only the latest of the writes that it shows, so that a session need not know of all.
     #[must_use]
-    pub fn known(&self, call: &Call, element: &str) -> bool {
-        self.told.get(&(call.key.as_str(), element)).is_some_and(|told| call.knew.covers(told))
+    pub fn known(&self, call: &Call, value: &str) -> bool {
+        self.told.get(&(call.key.as_str(), value)).is_some_and(|told| call.knew.covers(told))
     }
 
-    /// Whether an element may have been removed.
+    /// Whether an element may have been removed, by itself or with all that stood there, before `read` ended, if one is
+    /// given.
     #[must_use]
-    pub fn removed(&self, key: &str, element: &str) -> bool {
-        self.removed.contains(&(key, element)) || self.may_be_swept(key, |edit| matches!(edit, Edit::Delete))
+    pub fn removed(&self, key: &str, element: &str, read: Option<&Call>) -> bool {
+        self.removed.contains(&(key, element)) || self.may_be_deleted(key, element, read)
+    }
+
+    /// Whether an element or a register's value may have been deleted with all that stood there, or with what had
+    /// replaced it, before `read` ended, if one is given.
+    #[must_use]
+    pub fn may_be_deleted(&self, key: &str, value: &str, read: Option<&Call>) -> bool {
+        match self.writes.get(&(key, value)) {
+            Some(write) => self.deletions(key).any(|deletion| may_take(deletion, write, read)),
+            // Who wrote it is not known, and so neither is when.
+            None => self.deletions(key).next().is_some(),
+        }
+    }
+
+    /// The deletions of an object that were or may have been done.
+    pub fn deletions(&self, key: &str) -> impl Iterator<Item = &'a Call> {
+        let sweeps = self.sweeps.get(key).into_iter().flatten().copied();
+        sweeps.filter(|call| call.edit() == Some(&Edit::Delete))
     }
 
     /// Whether something else than `write` may have replaced what it wrote: it was not over when `write` began, and had
@@ -88,13 +113,10 @@ impl<'a> Sight<'a> {
             (Some(Edit::Field(name, _)), Edit::RemoveField(other)) => name == other,
             _ => false,
         };
-        let ended = read.and_then(|read| read.returned_ns).unwrap_or(u64::MAX);
-        self.sweeps.get(write.key.as_str()).into_iter().flatten().any(|other| {
-            other.id != write.id
-                && other.edit().is_some_and(replaces)
-                && !other.precedes(write)
-                && other.invoked_ns <= ended
-        })
+        let sweeps = self.sweeps.get(write.key.as_str()).into_iter().flatten();
+        sweeps
+            .into_iter()
+            .any(|other| other.id != write.id && other.edit().is_some_and(replaces) && may_take(other, write, read))
     }
 
     /// Whether an edit of this key that removes or replaces more than an element was or may have been done.
@@ -124,8 +146,8 @@ impl<'a> Sight<'a> {
 
     fn lacks_edit(&self, read: &Call, write: &Call, edit: &Edit, shown: &[View]) -> bool {
         match edit {
-            Edit::Add(element) => !self.removed(&write.key, element) && !has_element(shown, element),
-            Edit::Set(_) if self.may_be_swept(&write.key, |edit| matches!(edit, Edit::Delete)) => false,
+            Edit::Add(element) => !self.removed(&write.key, element, Some(read)) && !has_element(shown, element),
+            Edit::Set(_) if self.may_be_replaced(write, Some(read)) => false,
             Edit::Set(_) => match register(shown) {
                 None => true,
                 Some(value) => {
@@ -138,7 +160,7 @@ impl<'a> Sight<'a> {
             }
             Edit::Field(name, inner) => match &**inner {
                 Edit::Add(element) => {
-                    !self.removed(&write.key, element)
+                    !self.removed(&write.key, element, Some(read))
                         && !self.may_be_replaced(write, Some(read))
                         && !has_element(field(shown, name), element)
                 }
@@ -147,6 +169,14 @@ impl<'a> Sight<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether what sweeps may have taken away what `write` wrote: it was not over when `write` began, and had begun when
+/// `read` ended, if one is given.
+#[must_use]
+pub fn may_take(sweep: &Call, write: &Call, read: Option<&Call>) -> bool {
+    let ended = read.and_then(|read| read.returned_ns).unwrap_or(u64::MAX);
+    !sweep.precedes(write) && sweep.invoked_ns <= ended
 }
 
 /// The records that a read showed.
