@@ -80,13 +80,15 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
 }
 
 /// Kinds of calls that are left out together.
-const KINDS: [fn(&mut Workload); 6] = [
+const KINDS: [fn(&mut Workload); 8] = [
     |work| (work.mix.append, work.mix.latest, work.mix.versions) = (0, 0, 0),
     |work| (work.mix.set_add, work.mix.set_remove, work.mix.set_read) = (0, 0, 0),
     |work| (work.mix.counter_add, work.mix.counter_read) = (0, 0),
     |work| (work.mix.register_set, work.mix.register_read) = (0, 0),
     |work| (work.mix.multi_put, work.mix.multi_read) = (0, 0),
     |work| (work.mix.map_add, work.mix.map_remove, work.mix.map_read) = (0, 0, 0),
+    |work| (work.mix.publish, work.mix.find) = (0, 0),
+    |work| work.mix.delete = 0,
 ];
 
 /// Ends a plan earlier; what would begin later is left out.

@@ -11,6 +11,7 @@ use trine_protocol::{Consistency, Durability};
 use crate::chance::Chance;
 use crate::history::{Action, After, Call, Edit, Shown, View};
 use crate::plan::Topology;
+use crate::workload::registry::Registry;
 use crate::workload::{Kind, Moves, Workload};
 
 /// How many elements of a set a client remembers, to remove them.
@@ -35,6 +36,7 @@ pub struct Client {
     elements: BTreeMap<String, VecDeque<String>>,
     latest: BTreeMap<(String, String), u64>,
     appends: VecDeque<Next>,
+    registry: Registry,
 }
 
 /// What a client asks next.
@@ -73,6 +75,7 @@ impl Client {
             elements: BTreeMap::new(),
             latest: BTreeMap::new(),
             appends: VecDeque::new(),
+            registry: Registry::default(),
         }
     }
 
@@ -96,8 +99,12 @@ impl Client {
             self.wander(chance);
         }
         let region = self.topology.region_of(&self.node).unwrap_or_default();
+        // What it has begun in the registry comes before anything new.
+        if let Some((key, action)) = self.registry.step() {
+            return self.ask(region, (key, action), None, chance);
+        }
         let kind = self.workload.mix.draw(chance);
-        if kind == Kind::Append
+        if matches!(kind, Kind::Append | Kind::Publish)
             && chance.happens(self.workload.repeat_share)
             && let Some(again) = self.appends.iter().find(|append| append.region == region)
         {
@@ -105,22 +112,8 @@ impl Client {
         }
         let value = format!("v{}-{}", self.number, self.asked);
         let few = chance.below(self.workload.keys as u64);
-        let (key, action) = self.draw(kind, &region, &value, few, chance);
-        let regional =
-            matches!(action, Action::Latest | Action::Versions) && chance.happens(self.workload.regional_share);
-        let append = matches!(action, Action::Append { .. });
-        // A workload in which every append has a key draws nothing, so that its seeds stay what they were.
-        let keyless = append && self.workload.keyless_share > 0.0 && chance.happens(self.workload.keyless_share);
-        let next = Next {
-            node: self.node.clone(),
-            region,
-            key,
-            consistency: if regional { Consistency::Regional } else { Consistency::Session },
-            durability: if chance.happens(self.workload.local_share) { Durability::Local } else { Durability::Region },
-            request_id: (append && !keyless).then_some(value),
-            with_proof: append && chance.happens(self.workload.proof_share),
-            action,
-        };
+        let asked = self.draw(kind, &region, &value, few, chance);
+        let next = self.ask(region, asked, Some(value), chance);
         if next.request_id.is_some() {
             self.appends.push_back(next.clone());
             if self.appends.len() > APPENDS_MAX {
@@ -128,6 +121,30 @@ impl Client {
             }
         }
         next
+    }
+
+    /// How it asks. What a workload does not name draws nothing, so that its seeds stay what they were.
+    fn ask(&self, region: String, asked: (String, Action), id: Option<String>, chance: &mut Chance) -> Next {
+        let (workload, (key, action)) = (&self.workload, asked);
+        let append = matches!(action, Action::Append { .. });
+        let regional = matches!(action, Action::Latest | Action::Versions) && chance.happens(workload.regional_share);
+        let other_read = !regional && !append && !matches!(action, Action::Edit(_));
+        let eventual = other_read && workload.eventual_share > 0.0 && chance.happens(workload.eventual_share);
+        let keyless = append && workload.keyless_share > 0.0 && chance.happens(workload.keyless_share);
+        Next {
+            node: self.node.clone(),
+            region,
+            key,
+            consistency: match (regional, eventual) {
+                (true, _) => Consistency::Regional,
+                (false, true) => Consistency::Eventual,
+                (false, false) => Consistency::Session,
+            },
+            durability: if chance.happens(workload.local_share) { Durability::Local } else { Durability::Region },
+            request_id: id.filter(|_| append && !keyless),
+            with_proof: append && chance.happens(workload.proof_share),
+            action,
+        }
     }
 
     /// Goes to another node of the region where it is: its own does not answer.
@@ -152,7 +169,7 @@ impl Client {
         }
     }
 
-    fn draw(&self, kind: Kind, region: &str, value: &str, few: u64, chance: &mut Chance) -> (String, Action) {
+    fn draw(&mut self, kind: Kind, region: &str, value: &str, few: u64, chance: &mut Chance) -> (String, Action) {
         let value = value.to_owned();
         let edit = |name: &str, edit| (format!("{name}-{few}"), Action::Edit(edit));
         let field = |chance: &mut Chance| format!("field-{}", chance.below(FIELDS));
@@ -189,12 +206,21 @@ impl Client {
             Kind::MapAdd => edit("map", Edit::Field(field(chance), Box::new(Edit::Add(value)))),
             Kind::MapRemove => edit("map", Edit::RemoveField(field(chance))),
             Kind::MapRead => (format!("map-{few}"), Action::Read),
+            Kind::Publish => self.registry.publish(few, value),
+            Kind::Find => Registry::find(few),
+            Kind::Delete => {
+                let names = self.workload.mix.written();
+                let place = chance.below(names.len() as u64);
+                let name = names.get(usize::try_from(place).unwrap_or_default()).copied().unwrap_or("set");
+                edit(name, Edit::Delete)
+            }
         }
     }
 
     /// Learns from a call of its own that has ended.
     pub fn told(&mut self, call: &Call) {
         let Some(seen) = call.ok() else { return };
+        self.registry.told(call);
         match (&call.action, &seen.shown) {
             (Action::Edit(Edit::Add(element)), _) => self.remember(&call.key, element),
             (Action::Edit(Edit::Remove(element)), _) => {
@@ -202,6 +228,7 @@ impl Client {
                     known.retain(|other| other != element);
                 }
             }
+            (Action::Edit(Edit::Delete), _) => drop(self.elements.remove(&call.key)),
             (Action::Read, Some(Shown::Object(views))) => {
                 for view in views {
                     // The last in their order: any will do, and all would be many.
@@ -236,6 +263,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::workload::Mix;
 
     fn ask(client: &mut Client, seed: u64, count: usize) -> Vec<Next> {
         let mut chance = Chance::new(seed);
@@ -282,5 +310,35 @@ mod tests {
                 assert_eq!((&other.region, &other.key, &other.action), (&next.region, &next.key, &next.action));
             }
         }
+    }
+
+    #[test]
+    fn only_objects_that_the_mix_writes_are_deleted_and_only_a_share_of_reads_takes_what_is_there() {
+        let mix =
+            Mix { delete: 20, ..toml::from_str("set_add = 20\nregister_set = 20\nset_read = 40").expect("a mix") };
+        let workload = Workload { mix, eventual_share: 0.5, ..Workload::default() };
+        let all = ask(&mut client(&workload), 5, 500);
+        let deleted = all.iter().filter(|next| next.action == Action::Edit(Edit::Delete));
+        let names: BTreeSet<&str> =
+            deleted.filter_map(|next| next.key.rsplit_once('-')).map(|(name, _)| name).collect();
+        assert_eq!(names, BTreeSet::from(["register", "set"]));
+        let eventual = all.iter().filter(|next| next.consistency == Consistency::Eventual);
+        let (reads, others): (Vec<&Next>, Vec<&Next>) = eventual.partition(|next| next.action == Action::Read);
+        assert!((70..130).contains(&reads.len()) && others.is_empty(), "{} and {}", reads.len(), others.len());
+    }
+
+    #[test]
+    fn what_was_begun_in_the_registry_comes_before_anything_new() {
+        let mix: Mix = toml::from_str("publish = 1").expect("a mix");
+        let workload = Workload { mix, repeat_share: 0.0, ..Workload::default() };
+        let (mut client, mut chance) = (client(&workload), Chance::new(5));
+        let publish = client.next(&mut chance);
+        assert!(matches!(publish.action, Action::Append { .. }) && publish.request_id.is_some(), "{publish:?}");
+        let mut story = crate::check::story::Story::default();
+        story.call(&publish.key, publish.action).at(0, 0);
+        client.told(&story.told().history.calls()[0]);
+        let next: Vec<Next> = (0..4).map(|_| client.next(&mut chance)).collect();
+        assert!(next[..3].iter().all(|next| matches!(next.action, Action::Edit(_)) && next.request_id.is_none()));
+        assert!(matches!(next[3].action, Action::Append { .. }), "{next:?}");
     }
 }

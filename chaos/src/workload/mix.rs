@@ -37,6 +37,12 @@ pub enum Kind {
     MapRemove,
     /// Reads a map.
     MapRead,
+    /// Publishes a release of a package, and then what is known of the package (see `registry`).
+    Publish,
+    /// Looks a package up.
+    Find,
+    /// Deletes an object of one of the kinds that the mix writes.
+    Delete,
 }
 
 /// Weights: a call is of a kind with the probability of its weight over the sum of all.
@@ -88,9 +94,24 @@ pub struct Mix {
     /// Reads a map.
     #[serde(default)]
     pub map_read: u32,
+    /// Publishes a release of a package, and then what is known of the package (see `registry`).
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub publish: u32,
+    /// Looks a package up.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub find: u32,
+    /// Deletes an object of one of the kinds that the mix writes.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub delete: u32,
 }
 
-/// A little of everything, in hundredths.
+/// Weights that came later are not written when they are nothing, so that plans without them stay the same text.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_nothing(weight: &u32) -> bool {
+    *weight == 0
+}
+
+/// A little of everything that stays, in hundredths.
 impl Default for Mix {
     fn default() -> Self {
         Self {
@@ -109,12 +130,15 @@ impl Default for Mix {
             map_add: 4,
             map_remove: 2,
             map_read: 2,
+            publish: 0,
+            find: 0,
+            delete: 0,
         }
     }
 }
 
 impl Mix {
-    fn weights(&self) -> [(Kind, u32); 15] {
+    fn weights(&self) -> [(Kind, u32); 18] {
         [
             (Kind::Append, self.append),
             (Kind::Latest, self.latest),
@@ -131,7 +155,23 @@ impl Mix {
             (Kind::MapAdd, self.map_add),
             (Kind::MapRemove, self.map_remove),
             (Kind::MapRead, self.map_read),
+            (Kind::Publish, self.publish),
+            (Kind::Find, self.find),
+            (Kind::Delete, self.delete),
         ]
+    }
+
+    /// The names of the objects that are written, of which a deletion takes one: a package's are kept.
+    #[must_use]
+    pub fn written(&self) -> Vec<&'static str> {
+        let writes = [
+            ("set", self.set_add),
+            ("counter", self.counter_add),
+            ("register", self.register_set),
+            ("multi", self.multi_put),
+            ("map", self.map_add),
+        ];
+        writes.into_iter().filter(|(_, weight)| *weight > 0).map(|(name, _)| name).collect()
     }
 
     /// The sum of all weights.
@@ -168,5 +208,13 @@ mod tests {
         assert!(drawn.iter().all(|kind| matches!(kind, Kind::Append | Kind::SetAdd)));
         assert!(toml::from_str::<Mix>("luck = 1").is_err());
         assert_eq!(Mix::default().total(), 100);
+    }
+
+    #[test]
+    fn what_came_later_is_not_written_when_it_is_nothing() {
+        let text = toml::to_string(&Mix::default()).expect("a mix is TOML");
+        assert!(text.contains("map_read") && !text.contains("publish") && !text.contains("delete"), "{text}");
+        let mix = Mix { publish: 3, find: 2, delete: 1, ..Mix::default() };
+        assert_eq!(toml::from_str::<Mix>(&toml::to_string(&mix).expect("a mix is TOML")).expect("its own text"), mix);
     }
 }

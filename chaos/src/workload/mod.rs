@@ -10,6 +10,9 @@
 //! [workload.mix]              # in what proportion; what is not named is not asked, without a mix everything is
 //! append = 25
 //! set_add = 20
+//! publish = 5                 # releases of packages and what is known of them, one call after the other: `registry`
+//! find = 5
+//! delete = 1                  # of objects of the kinds that the mix writes
 //! ```
 //!
 //! Rates are open: calls begin when they are due, so that a stall of the product is seen as latency and not as silence
@@ -19,6 +22,7 @@
 pub mod client;
 pub mod mix;
 pub mod probe;
+pub mod registry;
 pub mod request;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +51,9 @@ pub struct Workload {
     pub local_share: f64,
     /// The share of ledger reads that must be linearizable within the region.
     pub regional_share: f64,
+    /// The share of all other reads that take whatever their node has, be it behind their session.
+    #[serde(skip_serializing_if = "is_none")]
+    pub eventual_share: f64,
     /// The share of appends that ask for a proof.
     pub proof_share: f64,
     /// The share of appends that are conditional on the latest record that the client knows of the key.
@@ -82,6 +89,7 @@ impl Default for Workload {
             move_share: 0.2,
             local_share: 0.5,
             regional_share: 0.5,
+            eventual_share: 0.0,
             proof_share: 0.1,
             conditional_share: 0.1,
             keyless_share: 0.0,
@@ -101,6 +109,7 @@ impl Workload {
             self.move_share,
             self.local_share,
             self.regional_share,
+            self.eventual_share,
             self.proof_share,
             self.conditional_share,
             self.keyless_share,
@@ -115,6 +124,15 @@ impl Workload {
         if self.mix.total() == 0 {
             return Err("workload: the mix names nothing".to_owned());
         }
+        if self.mix.delete > 0 && self.mix.written().is_empty() {
+            return Err("workload: the mix deletes objects and writes none".to_owned());
+        }
         Ok(())
     }
+}
+
+/// A share that came later is not written when it is nothing, so that plans without it stay the same text.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(share: &f64) -> bool {
+    *share == 0.0
 }
