@@ -39,6 +39,8 @@ pub enum Event {
     Elect { region: usize },
     /// A client begins an operation.
     Operation,
+    /// A client whose call was answered or given up begins its next.
+    NextCall { client: usize, after: u64 },
     /// A client's request arrives.
     Request { node: usize, life: u64, request: Box<Input> },
     /// A node that is to leave its region's roster has not left it yet.
@@ -74,6 +76,7 @@ impl Event {
             | Self::Request { node, .. } => Some(*node),
             Self::Elect { .. }
             | Self::Operation
+            | Self::NextCall { .. }
             | Self::Leave { .. }
             | Self::Renew { .. }
             | Self::Start { .. }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::plan::{Inject, Occurrence, Plan};
+use crate::plan::{Inject, Occurrence, Plan, Way};
 use crate::sim::world::MS;
 
 /// When clients begin, and with them the plan's time.
@@ -36,8 +36,8 @@ pub struct Shape {
 pub(super) enum Active {
     /// These directions are cut, while it is closed, and so are clients of these regions from these nodes.
     Cut { pairs: Vec<(usize, usize)>, clients: Vec<(String, Vec<usize>)>, closed: bool, flap_ns: Option<u64> },
-    /// Clients from this region (none: from anywhere) do not reach these nodes, nor these them.
-    Clients { home: Option<String>, nodes: Vec<usize> },
+    /// Clients from this region (none: from anywhere) do not reach these nodes, nor these them, or one of the two.
+    Clients { home: Option<String>, nodes: Vec<usize>, way: Way },
     /// Messages from these nodes to those travel in another way.
     Link { from: Vec<usize>, to: Vec<usize>, one_way: bool, change: Inject },
     /// These nodes' processes were killed.
@@ -224,17 +224,31 @@ impl Faults {
         self.of_others().any(|active| matches!(active, Active::Full(nodes) if nodes.contains(&node)))
     }
 
-    /// Whether a client, by its number, and a node do not reach each other.
+    /// Whether a node hears nothing of the clients from a region.
     #[must_use]
-    pub fn clients_cut(&self, home: &str, node: usize) -> bool {
-        self.of_others().any(|active| match active {
-            Active::Clients { home: from, nodes } => {
-                from.as_ref().is_none_or(|from| from == home) && nodes.contains(&node)
+    pub fn deaf_to_clients(&self, home: &str, node: usize) -> bool {
+        self.clients_cut(home, node).any(|way| way != Way::In)
+    }
+
+    /// Whether the clients from a region hear nothing of a node.
+    #[must_use]
+    pub fn mute_to_clients(&self, home: &str, node: usize) -> bool {
+        self.clients_cut(home, node).any(|way| way != Way::Out)
+    }
+
+    fn clients_cut(&self, home: &str, node: usize) -> impl Iterator<Item = Way> {
+        self.of_others().filter_map(move |active| match active {
+            Active::Clients { home: from, nodes, way }
+                if from.as_ref().is_none_or(|from| from == home) && nodes.contains(&node) =>
+            {
+                Some(*way)
             }
-            Active::Cut { clients, closed: true, .. } => {
-                clients.iter().any(|(from, nodes)| from == home && nodes.contains(&node))
+            Active::Cut { clients, closed: true, .. }
+                if clients.iter().any(|(from, nodes)| from == home && nodes.contains(&node)) =>
+            {
+                Some(Way::Both)
             }
-            _ => false,
+            _ => None,
         })
     }
 

@@ -84,10 +84,10 @@ impl World {
         let first = nodes.first()?.clone();
         Some(match inject {
             Inject::Split { way, flap, .. } => {
-                if let (Some(Spot::Clients(home)), Way::Both, None) = (spots.first(), way, flap) {
+                if let (Some(Spot::Clients(home)), None) = (spots.first(), flap) {
                     let named = nodes[1..].concat();
                     let nodes = if named.is_empty() { (0..self.nodes.len()).collect() } else { named };
-                    return Some(Active::Clients { home: home.clone(), nodes });
+                    return Some(Active::Clients { home: home.clone(), nodes, way: *way });
                 }
                 if spots.iter().any(|spot| matches!(spot, Spot::Clients(_))) {
                     return None;

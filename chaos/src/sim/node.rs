@@ -15,6 +15,7 @@ use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
 use crate::chance::Chance;
 use crate::check::{ClockMark, Did, Happened};
+use crate::sim::clients;
 use crate::sim::disk::Disk;
 use crate::sim::event::Event;
 use crate::sim::sequencer::Sequencer;
@@ -163,9 +164,9 @@ impl World {
                 }
                 Effect::Reply { request, answer } => {
                     self.read_clock(node, request, &answer);
-                    let cut = self.clients.home(request).is_some_and(|home| self.faults.clients_cut(home, node));
+                    let cut = self.clients.home(request).is_some_and(|home| self.faults.mute_to_clients(home, node));
                     if !cut {
-                        self.clients.answered(request, self.now_ns, answer);
+                        clients::answered(self, request, answer);
                     }
                 }
                 Effect::Peers(_) | Effect::Roster(_) => {}

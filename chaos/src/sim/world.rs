@@ -19,7 +19,7 @@ use crate::chance::Chance;
 use crate::check::{ClockMark, Happened, NodeEvent};
 use crate::plan::{Plan, Topology};
 use crate::report::simulated::Traffic;
-use crate::sim::clients::Clients;
+use crate::sim::clients::{self, Clients};
 use crate::sim::event::{Event, Queue};
 use crate::sim::faults::{Faults, START_NS};
 use crate::sim::links::Pairs;
@@ -256,6 +256,7 @@ impl World {
             Event::Fault { occurrence } => self.begin_fault(occurrence),
             Event::FaultOver { occurrence } => self.end_fault(occurrence),
             Event::Flap { occurrence } => self.flap(occurrence),
+            Event::NextCall { client, after } => clients::go_on(self, client, after),
             Event::Operation => {}
         }
     }

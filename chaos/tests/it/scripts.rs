@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,13 +28,13 @@ const IN_VAIN: Duration = Duration::from_millis(300);
 /// A machine: a network namespace in which something listens.
 struct Machine {
     namespace: String,
-    _until_dropped: Sender<()>,
+    _until_dropped: SyncSender<()>,
 }
 
 impl Machine {
     fn new() -> Result<Self, String> {
-        let (place, placed) = channel();
-        let (until_dropped, dropped) = channel::<()>();
+        let (place, placed) = sync_channel(1);
+        let (until_dropped, dropped) = sync_channel::<()>(1);
         thread::spawn(move || {
             let listener = unshare(CloneFlags::CLONE_NEWNET)
                 .map_err(io::Error::from)
