@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
-use http_body_util::LengthLimitError;
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trine_protocol::reply::Reply;
 use trine_protocol::{Request, RequestError, Role};
 
 use super::guard::Caller;
-use super::limits::{BODIES_BYTES_MAX, BODY_MAX, BODY_PERMIT_BYTES};
 use super::problem::Problem;
+use super::room::{self, BodyPool, ConnectionRoom, Payload};
 use super::server::Api;
 use super::{Backend, headers};
 
@@ -23,6 +20,8 @@ use super::{Backend, headers};
 pub struct Ask {
     backend: Arc<dyn Backend>,
     caller: Caller,
+    pool: BodyPool,
+    connection: ConnectionRoom,
     /// The request's headers.
     pub headers: HeaderMap,
     /// The answering node's region.
@@ -36,6 +35,8 @@ impl FromRequestParts<Api> for Ask {
         Ok(Self {
             backend: Arc::clone(&api.backend),
             caller: parts.extensions.get().copied().unwrap_or(Caller(None)),
+            pool: api.bodies.clone(),
+            connection: parts.extensions.get().cloned().unwrap_or_default(),
             headers: parts.headers.clone(),
             region: api.backend.region().to_string(),
         })
@@ -49,12 +50,7 @@ impl Ask {
     /// What the node answers, and when the caller's headers are wrong or its role is too small.
     pub async fn node(&self, request: Request) -> Result<(Reply, HeaderMap), Problem> {
         let options = headers::options(&self.headers)?;
-        let unknown = || RequestError::Forbidden { what: "the caller has no role".to_owned() };
-        let role = self.caller.0.ok_or_else(unknown)?;
-        if role < request.role() {
-            let what = format!("this needs the role {}, and yours is {}", name(request.role()), name(role));
-            return Err(RequestError::Forbidden { what }.into());
-        }
+        let role = self.allowed(request.role())?;
         let mut session = options.session.clone();
         let mut answer = self.backend.request(role, options, request).await?;
         // The caller keeps only the last answer's token, so it carries everything that came before.
@@ -62,6 +58,28 @@ impl Ask {
         answer.session = session;
         let headers = headers::of_answer(&answer, &self.region);
         Ok((answer.reply, headers))
+    }
+
+    /// Reads the request's body, of at most `limit` bytes, for what needs the role `needed`: who may not do it is told
+    /// so before a byte of room is taken.
+    ///
+    /// # Errors
+    /// When the caller's role is too small, or the body is larger, slower or broken, or there is no room for it now.
+    pub async fn body(&self, body: Body, needed: Role, limit: usize) -> Result<Payload, Problem> {
+        self.allowed(needed)?;
+        headers::options(&self.headers)?;
+        room::read(body, &self.headers, limit, &self.pool, &self.connection).await
+    }
+
+    /// The caller's role, when it is as great as what is needed.
+    fn allowed(&self, needed: Role) -> Result<Role, Problem> {
+        let unknown = || RequestError::Forbidden { what: "the caller has no role".to_owned() };
+        let role = self.caller.0.ok_or_else(unknown)?;
+        if role < needed {
+            let what = format!("this needs the role {}, and yours is {}", name(needed), name(role));
+            return Err(RequestError::Forbidden { what }.into());
+        }
+        Ok(role)
     }
 }
 
@@ -94,7 +112,8 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Names<T> {
     }
 }
 
-/// The parameters after the question mark; an unknown or malformed one is a problem that says so.
+/// The parameters after the question mark; a malformed one is a problem that says so ([`super::query`] saw to the
+/// unknown ones).
 pub struct Parameters<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Parameters<T> {
@@ -104,49 +123,6 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Parameters<T> {
         let Query(parameters) = Query::<T>::try_from_uri(&parts.uri)
             .map_err(|rejection| Problem::invalid(format!("the query is wrong: {}", rejection.body_text())))?;
         Ok(Self(parameters))
-    }
-}
-
-/// Room for the bodies of requests under way.
-#[derive(Clone)]
-pub struct BodyBudget(Arc<Semaphore>);
-
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / BODY_PERMIT_BYTES)))
-    }
-}
-
-/// A body that was read whole, and the room that it takes.
-pub struct Payload {
-    /// Its bytes.
-    pub bytes: Bytes,
-    /// Given back when the request is answered.
-    _room: OwnedSemaphorePermit,
-}
-
-impl BodyBudget {
-    /// Reads a body of at most `limit` bytes, in bounded time, within the budget of all bodies.
-    ///
-    /// # Errors
-    /// When it is larger, slower or broken, or when there is no room for it now.
-    pub async fn read(&self, body: Body, headers: &HeaderMap, limit: usize) -> Result<Payload, Problem> {
-        let too_large = |bytes: u64| RequestError::TooLarge { what: "the body".into(), bytes, limit: limit as u64 };
-        let stated = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if let Some(bytes) = stated.filter(|bytes| *bytes > limit as u64) {
-            return Err(too_large(bytes).into());
-        }
-        let most = stated.map_or(limit, |bytes| bytes as usize);
-        let permits = most.div_ceil(BODY_PERMIT_BYTES) as u32;
-        let room = Arc::clone(&self.0).try_acquire_many_owned(permits).map_err(|_| Problem::overloaded())?;
-        let bytes = tokio::time::timeout(BODY_MAX, to_bytes(body, limit)).await.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", format!("the body took longer than {BODY_MAX:?}"))
-        })?;
-        let bytes = bytes.map_err(|error| {
-            let beyond = std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>());
-            if beyond { too_large(limit as u64 + 1).into() } else { Problem::invalid("the body broke off") }
-        })?;
-        Ok(Payload { bytes, _room: room })
     }
 }
 

@@ -4,21 +4,19 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use trine_crdt::NodeId;
-use trine_protocol::Request;
 use trine_protocol::reply::Reply;
 use trine_protocol::request::NamespaceKind;
+use trine_protocol::{Request, Role};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Ask, Names, Parameters, json, unexpected};
 use super::ledger::region_id;
 use super::limits::SMALL_BODY_BYTES_MAX;
 use super::problem::Problem;
-use super::server::Api;
 use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
 
 /// The regions, as this node knows them
@@ -110,8 +108,8 @@ impl From<NewKind> for NamespaceKind {
     (status = 201, description = "Created", body = Namespace),
     (status = "default", description = "Not created", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn namespace_create(State(api): State<Api>, ask: Ask, body: Body) -> Result<Response, Problem> {
-    let payload = api.bodies.read(body, &ask.headers, SMALL_BODY_BYTES_MAX).await?;
+pub async fn namespace_create(ask: Ask, body: Body) -> Result<Response, Problem> {
+    let payload = ask.body(body, Role::Admin, SMALL_BODY_BYTES_MAX).await?;
     let new: NewNamespace = json(&payload.bytes)?;
     let request = Request::NamespaceCreate { name: new.name, kind: new.kind.into(), slots: new.slots };
     let (reply, headers) = ask.node(request).await?;
@@ -149,6 +147,7 @@ async fn listed(ask: &Ask, request: Request) -> Result<Response, Problem> {
 /// Whose segments.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ManifestQuery {
     /// Only this region's.
     region: Option<String>,

@@ -12,9 +12,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use trine_crdt::RegionId;
-use trine_protocol::Request;
 use trine_protocol::limits::PAGE_RECORDS_MAX;
 use trine_protocol::reply::{RecordView, Reply};
+use trine_protocol::{Request, Role};
 use utoipa::IntoParams;
 
 use super::ask::{Ask, Names, Parameters, unexpected};
@@ -33,6 +33,7 @@ const OCTETS: &str = "application/octet-stream";
 /// Which part of a key's versions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Where to go on: `next` of the last page.
     from: Option<String>,
@@ -43,6 +44,7 @@ pub struct PageQuery {
 /// Which part of a namespace's keys.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RangeQuery {
     /// Only keys that start so.
     #[serde(default)]
@@ -56,6 +58,7 @@ pub struct RangeQuery {
 /// Between which sizes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct SizesQuery {
     /// The earlier size.
     from: u64,
@@ -66,6 +69,7 @@ pub struct SizesQuery {
 /// Whether a record comes with its proof.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RecordQuery {
     /// Whether the answer carries an inclusion proof.
     #[serde(default)]
@@ -112,7 +116,7 @@ pub(super) async fn append_to(
     let if_match = headers::precondition(&ask.headers, &ask.region)?;
     let metadata = headers::metadata(&ask.headers)?;
     let idempotency_key = headers::idempotency_key(&ask.headers)?;
-    let payload = api.bodies.read(body, &ask.headers, api.value_bytes_max).await?;
+    let payload = ask.body(body, Role::Writer, api.value_bytes_max).await?;
     let request = Request::Append {
         namespace,
         key,

@@ -8,12 +8,24 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How the budget of bodies is counted.
 pub const BODY_PERMIT_BYTES: usize = 1024;
+/// The steps in which a body takes room as it comes.
+pub const BODY_STEP_BYTES: usize = 4 * 1024;
+/// What each connection has for bodies whatever others do.
+pub const CONNECTION_SHARE_BYTES: usize = 64 * 1024;
+/// The most that one connection may have of what all share.
+pub const CONNECTION_POOL_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long the head of a request may take to arrive.
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long the body of a request may take to arrive.
 pub const BODY_MAX: Duration = Duration::from_secs(60);
+/// How long a body may stop coming.
+pub const BODY_STALL_MAX: Duration = Duration::from_secs(10);
+/// The most bytes of a body that are read and thrown away after its request was answered.
+pub const LEFTOVER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a body is read on after its request was answered.
+pub const LEFTOVER_MAX: Duration = Duration::from_secs(5);
 /// How long the node may take to answer when the caller does not say.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest that a caller may ask the node to try.
@@ -29,4 +41,10 @@ pub const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// The largest JSON body of a request that carries no value, in bytes.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 
-const _: () = assert!(BODIES_BYTES_MAX > 4 * trine_protocol::limits::VALUE_BYTES_MAX);
+/// The largest value in JSON, where base64 makes four bytes of three.
+const JSON_VALUE_BYTES_MAX: usize = trine_protocol::limits::VALUE_BYTES_MAX.div_ceil(3) * 4 + SMALL_BODY_BYTES_MAX;
+
+const _: () = assert!(CONNECTION_POOL_BYTES_MAX > 2 * JSON_VALUE_BYTES_MAX);
+const _: () = assert!(BODIES_BYTES_MAX >= CONNECTIONS_MAX * CONNECTION_SHARE_BYTES + 4 * CONNECTION_POOL_BYTES_MAX);
+const _: () = assert!(CONNECTION_SHARE_BYTES.is_multiple_of(BODY_STEP_BYTES));
+const _: () = assert!(BODY_STEP_BYTES.is_multiple_of(BODY_PERMIT_BYTES));

@@ -1,8 +1,8 @@
 //! The HTTP API: a mechanical mapping of `trine_protocol` onto paths, headers and JSON.
 //!
 //! A request passes three doors before a handler sees it: the connection (TLS with a client certificate beyond
-//! loopback, [`server`]), the guard (foreign `Host` and `Origin`, callers without a role, [`guard`]) and the budget
-//! of bodies ([`ask`]). What comes back is the node's answer or a problem with a stable code ([`problem`]); nothing
+//! loopback, [`server`]), the guard (foreign `Host` and `Origin`, callers without a role, [`guard`]) and what the route
+//! knows of its query ([`query`]). A body is read by whoever may do what it is for, within a budget ([`room`]). What comes back is the node's answer or a problem with a stable code ([`problem`]); nothing
 //! is decided here that the node decides for other callers too.
 
 pub mod ask;
@@ -12,10 +12,13 @@ pub mod guard;
 pub mod headers;
 pub mod health;
 pub mod ledger;
+pub mod leftover;
 pub mod limits;
 pub mod objects;
 pub mod openapi;
 pub mod problem;
+pub mod query;
+pub mod room;
 pub mod routes;
 pub mod server;
 pub mod short;

@@ -1,14 +1,18 @@
 //! Paths of objects.
 
+#![expect(unused_qualifications, reason = "utoipa names parameter types by path")]
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectView, Request};
+use trine_protocol::{Edit, ObjectView, Request, Role};
+use utoipa::IntoParams;
 
-use super::ask::{Ask, Names, json, unexpected};
+use super::ask::{Ask, Names, Parameters, json, unexpected};
 use super::headers;
 use super::problem::Problem;
 use super::server::Api;
@@ -50,7 +54,7 @@ pub async fn edit(
 ) -> Result<Response, Problem> {
     // Base64 makes four bytes of three, and JSON adds a little around it.
     let limit = api.value_bytes_max.div_ceil(3) * 4 + super::limits::SMALL_BODY_BYTES_MAX;
-    let payload = api.bodies.read(body, &ask.headers, limit).await?;
+    let payload = ask.body(body, Role::Writer, limit).await?;
     let edit = json::<ObjectEdit>(&payload.bytes)?.edit().map_err(|error| Problem::invalid(error.to_string()))?;
     let request = Request::ObjectEdit { namespace: namespace.clone(), key: key.clone(), edit };
     let (reply, headers) = ask.node(request).await?;
@@ -58,17 +62,32 @@ pub async fn edit(
     Ok(shown(&namespace, &key, &view, headers))
 }
 
-/// Remove an object
+/// Which part of an object.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PartQuery {
+    /// Remove only what stands under this name of a map, not the whole object
+    field: Option<String>,
+}
+
+/// Remove an object, or what stands under a name of a map
 #[utoipa::path(delete, path = "/api/v1/objects/{ns}/{key}", tag = "objects", params(
     ("ns" = String, Path, description = "An objects namespace: its label or id"),
     ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
     ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+    PartQuery,
 ), responses(
     (status = 204, description = "Removed, as far as the node had seen it"),
     (status = "default", description = "Not removed", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn delete(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::ObjectEdit { namespace, key, edit: Edit::Delete }).await?;
+pub async fn delete(
+    ask: Ask,
+    Names((namespace, key)): Names<(String, String)>,
+    Parameters(part): Parameters<PartQuery>,
+) -> Result<Response, Problem> {
+    let edit = part.field.map_or(Edit::Delete, Edit::RemoveField);
+    let (_, headers) = ask.node(Request::ObjectEdit { namespace, key, edit }).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 

@@ -8,8 +8,9 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 
 use super::problem::Problem;
+use super::query::{self, KnownParameters};
 use super::server::Api;
-use super::{cluster, guard, health, ledger, objects, openapi, short, verify};
+use super::{cluster, guard, health, ledger, leftover, objects, openapi, short, verify};
 
 /// The whole API in front of a node.
 pub fn router(api: Api) -> Router {
@@ -41,7 +42,9 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(no_method)
         // Bodies are bounded where they are read, by the value limit and a budget for all of them.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(KnownParameters::described(), query::check))
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
+        .layer(middleware::from_fn(leftover::read_on))
         .with_state(api)
 }
 

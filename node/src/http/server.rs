@@ -18,9 +18,9 @@ use trine_ledger::Genesis;
 use trine_protocol::Role;
 use trine_protocol::limits::VALUE_BYTES_MAX;
 
-use super::ask::BodyBudget;
 use super::guard::Caller;
 use super::limits::{CONNECTIONS_MAX, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX};
+use super::room::{BodyPool, ConnectionRoom};
 use super::routes::router;
 use crate::http::Backend;
 use crate::identity::Bundle;
@@ -77,7 +77,7 @@ pub struct Api {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) hosts: Arc<[String]>,
     pub(super) value_bytes_max: usize,
-    pub(super) bodies: BodyBudget,
+    pub(super) bodies: BodyPool,
     pub(super) genesis: Option<Arc<Genesis>>,
     pub(super) metrics: Option<PrometheusHandle>,
 }
@@ -91,7 +91,7 @@ impl Api {
             backend,
             hosts: config.hosts.clone().into(),
             value_bytes_max: config.value_bytes_max.min(VALUE_BYTES_MAX),
-            bodies: BodyBudget::default(),
+            bodies: BodyPool::default(),
             genesis: config.genesis.clone(),
             metrics: config.metrics.clone(),
         }
@@ -217,7 +217,9 @@ async fn requests<S>(stream: S, router: Router, caller: Caller, mut stopped: wat
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router.layer(axum::Extension(caller)));
+    let service = TowerToHyperService::new(
+        router.layer(axum::Extension(caller)).layer(axum::Extension(ConnectionRoom::default())),
+    );
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128).max_header_list_size(64 * 1024);

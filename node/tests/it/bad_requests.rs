@@ -144,6 +144,20 @@ fn values_namespaces_kinds_and_the_rest_are_refused_with_their_rule() {
     refused(&region, "POST", &format!("{OBJECTS}/count"), "[".repeat(100_000), 400, "invalid");
     refused(&region, "GET", &format!("{LEDGER}?limit=-1"), "", 400, "invalid");
     refused(&region, "GET", &format!("{LEDGER}?colour=red"), "", 400, "invalid");
+    let detail = refused(&region, "GET", &format!("{LEDGER}?prefix=%FF"), "", 400, "invalid");
+    assert!(detail.contains("`prefix`") && detail.contains("UTF-8"), "{detail}");
+    let detail = refused(&region, "PUT", &format!("{LEDGER}/key?if-absent=1"), "v", 400, "invalid");
+    assert!(detail.contains("`if-absent`") && detail.contains("takes no parameters"), "{detail}");
+    assert_eq!(region.http(0, "GET", &format!("{LEDGER}/key"), "").status, 404, "nothing was appended");
+    for name in ["a", "b"] {
+        let edit = format!(r#"{{"op":"field","name":"{name}","edit":{{"op":"increment","by":1}}}}"#);
+        assert_eq!(region.http(0, "POST", &format!("{OBJECTS}/mm"), &edit).status, 200);
+    }
+    let detail = refused(&region, "DELETE", &format!("{OBJECTS}/mm?name=a"), "", 400, "invalid");
+    assert!(detail.contains("takes `field`"), "{detail}");
+    assert_eq!(region.http(0, "DELETE", &format!("{OBJECTS}/mm?field=a"), "").status, 204);
+    let left = region.http(0, "GET", &format!("{OBJECTS}/mm"), "");
+    assert!(left.body.contains(r#"{"b":"#) && !left.body.contains(r#""a":"#), "{}", left.body);
     refused(&region, "GET", "/api/v1/nothing", "", 404, "no_route");
     refused(&region, "DELETE", &format!("{LEDGER}/key"), "", 405, "method_not_allowed");
     region.is_well("after-requests");

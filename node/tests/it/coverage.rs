@@ -80,6 +80,27 @@ async fn each_described_path_is_routed() {
     }
 }
 
+/// A parameter that is passed over makes another request of it: a deletion of one field would take the whole object.
+#[tokio::test]
+async fn no_route_passes_over_a_parameter_that_it_does_not_know() {
+    let api = crate::fake_node::serve().await;
+    let document = serde_json::to_value(openapi::document()).expect("JSON");
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for method in methods.as_object().expect("methods").keys() {
+            let path = path.replace("{index}", "0").replace("{region}", "us-east-1").replace("{node}", &"0".repeat(16));
+            let path = path.replace(['{', '}'], "");
+            for query in ["if-absent=1", "nobody-knows-this", "%66ield%20=a", "%FF=1"] {
+                let path = format!("{path}?{query}");
+                let answer = crate::http_client::ask(api.address, &method.to_uppercase(), &path, &[], b"").await;
+                assert_eq!(answer.problem(), (400, "invalid".to_owned()), "{method} {path}");
+            }
+        }
+    }
+    let answer = crate::http_client::get(api.address, "/openapi.json?x").await;
+    assert_eq!(answer.problem(), (400, "invalid".to_owned()));
+    assert_eq!(api.node.asked(), 0, "and the node is not asked");
+}
+
 /// `UPDATE_EXPECT=1 cargo test` writes it anew.
 #[test]
 fn the_committed_description_is_current() {

@@ -70,7 +70,8 @@ where
     parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Answer {
+/// An answer as it came.
+pub fn parse(bytes: &[u8]) -> Answer {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
     let head = std::str::from_utf8(&bytes[..end]).expect("a head of text");
     let mut lines = head.split("\r\n");

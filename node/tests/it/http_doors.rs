@@ -147,6 +147,31 @@ async fn under_tls_the_certificate_decides() {
     assert_eq!(api.node.asked(), 2);
 }
 
+/// Who may not write is told so before a byte of the body is waited for, and takes no room from those who may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_takes_no_room() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca = Ca::create(directory.path()).expect("an authority");
+    let node = ca.issue_node(&home(), "us-east-1-a").expect("a certificate");
+    let api = serve_with(|config| {
+        config.listen = "0.0.0.0:0".parse().expect("an address");
+        config.tls = Some(node.clone());
+    })
+    .await;
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], api.address.port()));
+    let reader = ca.issue_client(Role::Reader, "ada").expect("a certificate");
+    for path in ["/k", "/api/v1/ledger/default/k", "/api/v1/objects/objects/k", "/api/v1/namespaces"] {
+        let method = if path.contains("objects") || path.contains("namespaces") { "POST" } else { "PUT" };
+        let config = client_config(&reader, Arc::new(|_| Ok(()))).expect("a client");
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let stream = TlsConnector::from(Arc::new(config)).connect(server_name(), stream).await.expect("a handshake");
+        let stated = [("Host", "127.0.0.1"), ("Content-Length", "16777216")];
+        let refused = exchange(stream, method, path, &stated, b"abc").await;
+        assert_eq!(refused.problem(), (403, "forbidden".into()), "{path}");
+    }
+    assert_eq!(api.node.asked(), 0);
+}
+
 /// A caller that shows nothing.
 #[derive(Debug)]
 struct NoCertificate;

@@ -23,6 +23,25 @@ async fn an_object_is_changed_read_and_removed() {
 }
 
 #[tokio::test]
+async fn a_deletion_takes_no_more_than_was_asked() {
+    let api = serve().await;
+    let delete = |query: &'static str| async move {
+        let path = format!("/api/v1/objects/objects/mm{query}");
+        ask(api.address, "DELETE", &path, &[], b"").await
+    };
+    assert_eq!(delete("?field=a%20b").await.status, 204);
+    let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
+    assert_eq!(edit, Edit::RemoveField("a b".into()), "one field, not the object");
+    for wrong in ["?fields=a", "?field=a&field=b", "?field=a&x", "?field=%FF", "?field=%zz", "?Field=a"] {
+        assert_eq!(delete(wrong).await.problem(), (400, "invalid".into()), "{wrong}");
+    }
+    assert_eq!(api.node.asked(), 1);
+    assert_eq!(delete("").await.status, 204);
+    let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
+    assert_eq!(edit, Edit::Delete);
+}
+
+#[tokio::test]
 async fn every_change_has_a_form_in_json() {
     let api = serve().await;
     let bytes = Bytes::from_static(&[0, 255]);

@@ -16,6 +16,7 @@ mod coverage;
 mod data_dir;
 mod driver;
 mod fake_node;
+mod http_bodies;
 mod http_client;
 mod http_doors;
 mod http_ledger;
