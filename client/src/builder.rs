@@ -27,6 +27,8 @@ pub struct Builder {
     pub(crate) genesis: Option<Genesis>,
     pub(crate) region: Option<RegionId>,
     pub(crate) region_only: bool,
+    /// What was named as a region and is none's name; told when the client is built.
+    pub(crate) region_wrong: Option<String>,
     pub(crate) consistency: Consistency,
     pub(crate) durability: Durability,
     pub(crate) deadline: Duration,
@@ -46,6 +48,7 @@ impl Default for Builder {
             genesis: None,
             region: None,
             region_only: false,
+            region_wrong: None,
             consistency: Consistency::default(),
             durability: Durability::default(),
             deadline: DEADLINE_DEFAULT,
@@ -105,19 +108,21 @@ impl Builder {
         self
     }
 
-    /// Prefers nodes of this region while one of them serves; without it, the nearest by round trip.
+    /// Prefers nodes of this region, such as `"eu-west-1"`, while one of them serves; without it, the nearest by round
+    /// trip. Appends with a precondition or an idempotency key of the caller's stay in it, because they count there only. A
+    /// region that the cluster does not have is an error: of [`Self::build`] when the genesis is known, else of the first call.
     #[must_use]
-    pub fn region(mut self, region: RegionId) -> Self {
-        self.region = Some(region);
+    pub fn region<R: TryInto<RegionId> + ToString>(mut self, region: R) -> Self {
+        let name = region.to_string();
+        self.region = region.try_into().ok();
+        self.region_wrong = self.region.is_none().then_some(name);
         self
     }
 
     /// Uses nodes of this region only: when none of them serves, calls fail instead of going elsewhere.
     #[must_use]
-    pub fn region_only(mut self, region: RegionId) -> Self {
-        self.region = Some(region);
-        self.region_only = true;
-        self
+    pub fn region_only<R: TryInto<RegionId> + ToString>(self, region: R) -> Self {
+        Self { region_only: true, ..self.region(region) }
     }
 
     /// Uses the first seed's node only, and never fails over: for asking one node about itself.

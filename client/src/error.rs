@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use trine_crdt::RegionId;
 use trine_protocol::RequestError;
 
 use crate::admission::Refusal;
@@ -28,6 +29,14 @@ pub enum BuildError {
         /// What is wrong.
         what: String,
     },
+    /// The region named is none of the cluster's, or no name at all.
+    #[error("{}", no_region(.region, .known))]
+    Region {
+        /// What was named.
+        region: String,
+        /// The cluster's regions; none when the text is no region's name.
+        known: Vec<RegionId>,
+    },
     /// A seed is no usable libp2p address.
     #[error("`{address}` is no address such as /ip4/127.0.0.1/tcp/7421")]
     Address {
@@ -48,6 +57,20 @@ pub enum ClientError {
     Unreachable {
         /// What was tried last.
         what: String,
+    },
+    /// The client prefers a region that the cluster does not have; nothing was asked of another instead.
+    #[error("{}", no_region(.region.as_str(), .known))]
+    UnknownRegion {
+        /// The region that was named.
+        region: RegionId,
+        /// The cluster's regions.
+        known: Vec<RegionId>,
+    },
+    /// A precondition or an idempotency key counts in one region's ledger only, and no region was named.
+    #[error("{}", region_needed(.known))]
+    RegionNeeded {
+        /// The cluster's regions.
+        known: Vec<RegionId>,
     },
     /// No answer within the deadline. A write may have been done or may yet be.
     #[error("no answer within {deadline:?}; a write may have been done or may yet be")]
@@ -87,4 +110,22 @@ impl ClientError {
             _ => false,
         }
     }
+}
+
+fn no_region(region: &str, known: &[RegionId]) -> String {
+    match known {
+        [] => format!("`{region}` is no region's name: use 1 to 63 of a-z, 0-9 and -"),
+        known => format!("the cluster has no region `{region}`; it has {}", listed(known)),
+    }
+}
+
+fn region_needed(known: &[RegionId]) -> String {
+    format!(
+        "a precondition or an idempotency key counts in one region's ledger only: name the region, one of {}",
+        listed(known)
+    )
+}
+
+fn listed(regions: &[RegionId]) -> String {
+    regions.iter().map(RegionId::as_str).collect::<Vec<_>>().join(", ")
 }

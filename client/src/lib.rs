@@ -20,7 +20,7 @@
 //!
 //! Retries happen only when nothing was done or when repeating does no harm (reads; appends, which carry an
 //! idempotency key and are repeated in the same region only). An edit of an object whose fate is unknown is never
-//! repeated.
+//! repeated. An append with a precondition or an idempotency key of the caller's stays in one region, which the builder names.
 
 pub mod admission;
 mod builder;
@@ -43,3 +43,5 @@ pub use call::CallOptions;
 pub use client::{AppendRequest, Client, Endpoint};
 pub use error::{BuildError, ClientError};
 pub use session::{Session, SessionTextError};
+pub use trine_crdt::RegionId;
+pub use trine_protocol::{Consistency, Durability, Edit, ObjectView, View};

@@ -119,7 +119,9 @@ impl Pool {
                 (address, Connection::open(network, address).await)
             })
             .collect();
-        let mut last = ClientError::Unreachable { what: "no node is known".to_owned() };
+        let nobody =
+            only.map_or_else(|| "no node is known".to_owned(), |region| format!("no node of {region} is known"));
+        let mut last = ClientError::Unreachable { what: nobody };
         while let Some((address, outcome)) = attempts.next().await {
             match outcome {
                 Ok(connection) if only.is_none_or(|region| connection.endpoint.region == *region) => {

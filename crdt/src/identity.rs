@@ -68,6 +68,14 @@ impl TryFrom<String> for RegionId {
     }
 }
 
+impl TryFrom<&str> for RegionId {
+    type Error = IdentityError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl From<RegionId> for String {
     fn from(region: RegionId) -> Self {
         region.0.as_ref().to_owned()

@@ -40,6 +40,9 @@ impl Replica {
             }
             Request::NodeList => Reply::Nodes(self.node_views()),
             Request::Status => Reply::Status(Box::new(self.status_view())),
+            Request::ManifestShow { region: Some(region) } if self.config.genesis.region(region).is_none() => {
+                return Err(RequestError::NotFound { what: format!("region {region}") });
+            }
             Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
             _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),
         };

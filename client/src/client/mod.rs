@@ -3,6 +3,7 @@
 mod append;
 mod ledger;
 mod objects;
+mod regions;
 mod retry;
 mod views;
 
@@ -35,6 +36,8 @@ struct Inner {
     pool: Pool,
     network: OnceCell<Network>,
     pins: Pins,
+    /// The cluster's regions, once a node was asked for want of a genesis.
+    regions: OnceCell<Vec<RegionId>>,
 }
 
 struct Identity {
@@ -66,6 +69,7 @@ impl Client {
     }
 
     pub(crate) fn start(settings: Builder) -> Result<Self, BuildError> {
+        regions::check(&settings)?;
         if settings.seeds.is_empty() {
             return Err(BuildError::Missing("a seed"));
         }
@@ -76,7 +80,16 @@ impl Client {
         };
         let pool = Pool::new(&settings.seeds, settings.region.clone(), settings.region_only, settings.pinned);
         let pins = Pins::new(settings.genesis.clone());
-        Ok(Self { inner: Arc::new(Inner { settings, identity, pool, network: OnceCell::new(), pins }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                identity,
+                pool,
+                network: OnceCell::new(),
+                pins,
+                regions: OnceCell::new(),
+            }),
+        })
     }
 
     /// The client's session, shared with it.

@@ -35,10 +35,15 @@ impl Client {
         let ends = Instant::now() + deadline;
         let session = call.session.as_ref().unwrap_or(&settings.session);
         let mut retries = call.retries.unwrap_or(settings.retries);
+        let bound = match timeout_at(ends, self.bound_to(call, &request)).await {
+            Ok(bound) => bound?,
+            Err(_) => return Err(ClientError::Unreachable { what: "no node in time".to_owned() }),
+        };
         // What is never sent again needs no name; the ledger would remember it for nothing.
         let harmless = retries > 0 && make_harmless(&mut request);
         let mut pause = RETRY_PAUSE_FIRST;
-        let mut only: Option<RegionId> = None;
+        // The region where an attempt's fate is unknown.
+        let mut fate: Option<RegionId> = None;
         let mut sent = false;
         loop {
             let options = Options {
@@ -47,7 +52,7 @@ impl Client {
                 session: session.token(),
                 timeout: Some(ends.saturating_duration_since(Instant::now())),
             };
-            let attempt = self.attempt(options, &request, only.as_ref(), &mut sent);
+            let attempt = self.attempt(options, &request, (fate.as_ref(), bound.as_ref()), &mut sent);
             let (error, region, after) = match timeout_at(ends, attempt).await {
                 Err(_) if !sent => return Err(ClientError::Unreachable { what: "no node in time".to_owned() }),
                 Err(_) => return Err(ClientError::TimedOut { deadline }),
@@ -61,7 +66,7 @@ impl Client {
                 After::Again(least) => least.max(pause),
                 After::Repeat if harmless => {
                     if request.writes() {
-                        only = region;
+                        fate = region;
                     }
                     pause
                 }
@@ -69,7 +74,7 @@ impl Client {
             };
             if retries == 0 || Instant::now() + wait >= ends {
                 // With an earlier attempt's fate unknown, nobody may conclude that nothing was done.
-                return Err(if only.is_some() && error.retryable() { ClientError::Lost } else { error });
+                return Err(if fate.is_some() && error.retryable() { ClientError::Lost } else { error });
             }
             retries -= 1;
             sleep(wait).await;
@@ -81,15 +86,15 @@ impl Client {
         &self,
         options: Options,
         request: &Request,
-        only: Option<&RegionId>,
+        (fate, bound): (Option<&RegionId>, Option<&RegionId>),
         sent: &mut bool,
     ) -> Result<Answer, (ClientError, Option<RegionId>, After)> {
         let pool = &self.inner.pool;
         let network = self.network().await.map_err(|error| (error, None, After::Stop))?;
-        let connection = match pool.connection(network, only).await {
+        let connection = match pool.connection(network, fate.or(bound)).await {
             Ok(connection) => connection,
             // With a fate unknown, "unreachable" would claim that nothing was done.
-            Err(_) if only.is_some() => return Err((ClientError::Lost, only.cloned(), After::Repeat)),
+            Err(_) if fate.is_some() => return Err((ClientError::Lost, fate.cloned(), After::Repeat)),
             Err(error @ ClientError::Refused(_)) => return Err((error, None, After::Stop)),
             Err(error) => return Err((error, None, After::Again(Duration::ZERO))),
         };

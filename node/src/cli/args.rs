@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use trine_crdt::RegionId;
 use trine_protocol::{Consistency, Durability};
 
+use super::session_file::Afterwards;
 use super::{bench, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
 use crate::config::Layers;
 use crate::config::units::parse_duration;
@@ -55,6 +56,9 @@ pub struct Globals {
     /// Print just the ids, or just the value of a `get`
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// What failed after the command's work was done.
+    #[arg(skip)]
+    pub afterwards: Afterwards,
 }
 
 /// How a result is printed.
@@ -132,25 +136,25 @@ pub enum Command {
 /// `trine up`.
 #[derive(Debug, Clone, Args)]
 pub struct UpArgs {
-    /// How many regions
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=24))]
-    pub regions: u16,
-    /// How many nodes in each region
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
-    pub nodes: u16,
+    /// How many regions; a new cluster has 3 unless told otherwise
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=24))]
+    pub regions: Option<u16>,
+    /// How many nodes in each region; a new cluster has 3 unless told otherwise
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub nodes: Option<u16>,
     /// Where to keep the data; a cluster that is there goes on where it was
     #[arg(long, value_name = "DIR", default_value = "trine-data")]
     pub data: PathBuf,
-    /// The first port; the nodes use this one and those after it
-    #[arg(long, alias = "base-port", default_value_t = 7420)]
-    pub port: u16,
+    /// The first port of a new cluster, 7420 unless told otherwise; the nodes use this one and those after it
+    #[arg(long, alias = "base-port")]
+    pub port: Option<u16>,
     /// Start the nodes without gossip: everything still arrives, only later
     #[arg(long)]
     pub no_gossip: bool,
     /// Only write certificates and configurations; start nothing
     #[arg(long)]
     pub prepare: bool,
-    /// The address of a region's or a node's machine, for --prepare; 127.0.0.1 otherwise
+    /// The address of a region's or a node's machine, for --prepare of a new cluster; 127.0.0.1 otherwise
     #[arg(long, value_name = "NAME=IP", requires = "prepare")]
     pub host: Vec<String>,
 }

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::exit::Failure;
 use super::output::{Output, table};
-use crate::config::{Layers, Loaded, check_ports};
+use crate::config::{Layers, Loaded, ports_in_use};
+use crate::daemon;
 
 /// A node's configuration.
 #[derive(Debug, Subcommand)]
@@ -37,9 +38,15 @@ pub fn run(command: &ConfigCommand) -> Result<Output, Failure> {
     match command {
         ConfigCommand::Validate(args) => {
             let Loaded { config, .. } = loaded(args)?;
-            check_ports(&config).map_err(|error| Failure::usage(error.to_string()))?;
-            let json = serde_json::json!({ "valid": true, "node": config.node.name, "region": config.node.region });
-            Ok(Output::new(&json, format!("valid: {} in {}", config.node.name, config.node.region)))
+            daemon::check(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
+            let in_use = ports_in_use(&config).map_err(|error| Failure::usage(error.to_string()))?;
+            let (name, region) = (&config.node.name, &config.node.region);
+            let json = serde_json::json!({ "valid": true, "node": name, "region": region, "in_use": in_use });
+            let output = Output::new(&json, format!("valid: {name} in {region}")).ids([name]);
+            Ok(match in_use.is_empty() {
+                true => output,
+                false => output.note(format!("in use now, by this node if it runs: {}", in_use.join(", "))),
+            })
         }
         ConfigCommand::Show(args) => {
             let Loaded { values, .. } = loaded(args)?;

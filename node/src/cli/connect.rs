@@ -5,21 +5,22 @@
 //! `--identity`, or from the cluster here when there is one.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 
-use trine_client::{Builder, CallOptions, Client, Session};
+use trine_client::{Builder, CallOptions, Client};
 use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::{Consistency, Durability, Request};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
 use super::exit::{Exit, Failure};
+use super::session_file::{Afterwards, SessionFile};
 use crate::config::multiaddr;
 use crate::up::cluster::Cluster;
 
 /// Who is asked, and by whom.
 pub struct Connection {
     client: Client,
-    session_file: Option<PathBuf>,
+    session_file: Option<SessionFile>,
+    afterwards: Afterwards,
 }
 
 impl Connection {
@@ -40,10 +41,13 @@ impl Connection {
         if let Some(region) = &globals.region {
             builder = builder.region(region.clone());
         }
+        let mut session_file = None;
         if let Some(path) = &globals.session {
-            builder = builder.session(read_session(path)?);
+            let (file, session) = SessionFile::open(path)?;
+            builder = builder.session(session);
+            session_file = Some(file);
         }
-        Ok(Self { client: builder.build()?, session_file: globals.session.clone() })
+        Ok(Self { client: builder.build()?, session_file, afterwards: globals.afterwards.clone() })
     }
 
     /// The client.
@@ -89,9 +93,8 @@ impl Connection {
             call = call.idempotency_key(key.clone());
         }
         let Answer { reply, .. } = self.client.request(&call, request).await?;
-        if let Some(path) = &self.session_file {
-            std::fs::write(path, format!("{}\n", self.client.session()))
-                .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", path.display())))?;
+        if let Some(file) = &self.session_file {
+            self.afterwards.keep(file.save(&self.client.session()));
         }
         Ok(reply)
     }
@@ -162,12 +165,4 @@ pub fn address(endpoint: &str, cluster: Option<&Cluster>) -> Result<String, Fail
         .to_socket_addrs()
         .map_err(|error| Failure::new(Exit::Unhealthy, format!("cannot find the host `{host}`: {error}")))?;
     found.into_iter().min_by_key(SocketAddr::is_ipv6).map(multiaddr).ok_or_else(wrong)
-}
-
-fn read_session(path: &std::path::Path) -> Result<Session, Failure> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map_err(|error| Failure::usage(format!("{}: {error}", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Session::new()),
-        Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
-    }
 }

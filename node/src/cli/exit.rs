@@ -4,9 +4,11 @@ use std::fmt;
 use std::process::ExitCode;
 
 use trine_client::{BuildError, ClientError};
+use trine_crdt::RegionId;
 use trine_protocol::RequestError;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, nearest};
+use crate::say::Unheard;
 
 /// How a command ended, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,12 @@ pub enum Exit {
     Refused = 5,
     /// A precondition did not hold.
     Conflict = 6,
+    /// Done; but the result could not be printed, or what follows it (the session file) could not be written.
+    DoneUntold = 7,
     /// Timed out.
     TimedOut = 124,
+    /// The reader of standard output went away before all was said: the code that SIGPIPE gives other tools.
+    Unread = 141,
 }
 
 impl From<Exit> for ExitCode {
@@ -86,8 +92,29 @@ impl fmt::Display for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         // A configuration is typed like an option, and a mistake in it ends the same way.
-        let exit = if error.is::<ConfigError>() { Exit::Usage } else { Exit::Failed };
+        let exit = match error.downcast_ref::<Unheard>() {
+            Some(Unheard::Gone) => Exit::Unread,
+            // Only what was done is told this way.
+            Some(Unheard::Failed(_)) => Exit::DoneUntold,
+            None if error.is::<ConfigError>() => Exit::Usage,
+            None => Exit::Failed,
+        };
         Self::new(exit, format!("{error:#}"))
+    }
+}
+
+impl From<Unheard> for Failure {
+    fn from(unheard: Unheard) -> Self {
+        let exit = if matches!(unheard, Unheard::Gone) { Exit::Unread } else { Exit::Failed };
+        Self::new(exit, unheard.to_string())
+    }
+}
+
+/// The hint for a region that the cluster does not have.
+fn meant(failure: Failure, region: &str, known: &[RegionId]) -> Failure {
+    match nearest(region, known.iter().map(RegionId::as_str)) {
+        Some(name) => failure.hint(format!("did you mean `{name}`?")),
+        None => failure,
     }
 }
 
@@ -98,6 +125,7 @@ impl From<BuildError> for Failure {
             BuildError::File { .. } => failure.hint(
                 "name the directory of ca.crt, tls.crt and tls.key with --identity; `trine tls client` makes one",
             ),
+            BuildError::Region { region, known } => meant(failure, &region, &known),
             _ => failure,
         }
     }
@@ -137,6 +165,8 @@ impl From<ClientError> for Failure {
             ClientError::Request(error) => error.into(),
             ClientError::Unreachable { .. } => Self::new(Exit::Unhealthy, what)
                 .hint("start a cluster here with `trine up`, or name a node with --endpoint HOST:PORT"),
+            ClientError::UnknownRegion { region, known } => meant(Self::usage(what), region.as_str(), &known),
+            ClientError::RegionNeeded { .. } => Self::usage(what).hint("say --region"),
             ClientError::TimedOut { .. } => {
                 Self::new(Exit::TimedOut, what).hint("`trine status` shows which nodes serve; --timeout tries longer")
             }

@@ -1,6 +1,6 @@
 //! Values that come from the command line, a file or standard input, and questions to the person who types.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,13 +9,13 @@ use trine_protocol::limits::VALUE_BYTES_MAX;
 
 use super::args::Globals;
 use super::exit::{Exit, Failure};
+use crate::say;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
 pub struct ValueArgs {
-    /// The value; `-` reads it from standard input
-    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    /// The value; `-` reads it from standard input, and one that begins with `-` stands after `--`
+    #[arg(value_name = "VALUE", required_unless_present = "file", conflicts_with = "file")]
     pub value: Option<String>,
     /// A file that holds the value
     #[arg(long, value_name = "FILE")]
@@ -73,8 +73,7 @@ pub fn confirm(globals: &Globals, question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!("{question} Nobody is there to ask")).hint("say --yes"));
     }
-    eprint!("{question} [y/N] ");
-    let _ = io::stderr().flush();
+    say::ask(format!("{question} [y/N]"));
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {

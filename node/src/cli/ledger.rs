@@ -207,7 +207,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
     if appended.duplicate {
         lines.push(("duplicate", "yes: this is the first append's answer".to_owned()));
     }
-    Ok(Output::new(&appended, pairs(&lines)).ids([&appended.version]))
+    Ok(Output::new(&appended, pairs(&lines)).ids([&appended.version]).changed())
 }
 
 async fn get(globals: &Globals, args: &GetArgs) -> Result<Output, Failure> {

@@ -18,11 +18,13 @@ pub mod nodes;
 pub mod object;
 pub mod output;
 pub mod region;
+pub mod session_file;
 pub mod status;
 pub mod tls;
 pub mod verify;
 pub mod yaml;
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -30,6 +32,8 @@ use clap::Parser as _;
 pub use args::{Cli, Command, Globals, NodeArgs, UpArgs};
 use exit::{Exit, Failure};
 use output::Output;
+
+use crate::say;
 
 /// The programs behind `trine node` and `trine up`, which the daemon provides.
 pub struct Programs {
@@ -42,16 +46,39 @@ pub struct Programs {
 /// Runs the command line of this process. `main` does nothing else.
 #[must_use]
 pub fn run(programs: &Programs) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return parsed(&answer),
+    };
     let outcome = match &cli.command {
         Command::Node(args) => (programs.node)(args).map(|()| Exit::Done).map_err(Failure::from),
         Command::Up(args) => (programs.up)(args).map(|()| Exit::Done).map_err(Failure::from),
         command => execute(&cli.globals, command).and_then(|output| output.print(&cli.globals)),
     };
+    // What was done has been told by now.
+    let outcome = outcome.and_then(|exit| cli.globals.afterwards.failure().map_or(Ok(exit), Err));
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{failure}");
+            say::people(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Says what the parser answers instead of a command: help or version, which are results, or what was typed wrongly.
+fn parsed(answer: &clap::Error) -> ExitCode {
+    if answer.use_stderr() {
+        let _ = answer.print();
+        return u8::try_from(answer.exit_code()).map_or(Exit::Usage.into(), ExitCode::from);
+    }
+    let text = answer.render();
+    let text = if io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    match say::result(text.as_bytes()) {
+        Ok(()) => Exit::Done.into(),
+        Err(unheard) => {
+            let failure = Failure::from(unheard);
+            say::people(&failure);
             failure.exit.into()
         }
     }

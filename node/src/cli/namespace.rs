@@ -92,7 +92,10 @@ async fn create(globals: &Globals, args: &CreateArgs) -> Result<Output, Failure>
     }
     let request = Request::NamespaceCreate { name: args.name.clone(), kind, slots: args.slots };
     match Connection::open(globals)?.plain(request).await? {
-        Reply::Namespace(view) => Ok(shown(&Namespace::from(&view), std::slice::from_ref(&Namespace::from(&view)))),
+        Reply::Namespace(view) => {
+            let namespace = Namespace::from(&view);
+            Ok(shown(&namespace, std::slice::from_ref(&namespace)).changed())
+        }
         _ => Err(Failure::unexpected()),
     }
 }

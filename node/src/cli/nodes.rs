@@ -87,7 +87,7 @@ async fn change(
     }
     confirm(globals, &format!("{question} {name} ({id})?"))?;
     connection.plain(request(id)).await?;
-    Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]))
+    Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]).changed())
 }
 
 /// The nodes, as the cluster lists them.

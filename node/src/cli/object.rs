@@ -143,7 +143,7 @@ async fn edit(
     }
     let request = Request::ObjectEdit { namespace: key.namespace.clone(), key: key.key.clone(), edit };
     let reply = Connection::open(globals)?.write(write, request).await?;
-    shown(key, reply)
+    shown(key, reply).map(Output::changed)
 }
 
 fn shown(key: &KeyArgs, reply: Reply) -> Result<Output, Failure> {

@@ -1,13 +1,12 @@
 //! What a command prints: one result, in the format asked for.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::args::{Format, Globals};
 use super::exit::{Exit, Failure};
 use super::yaml;
+use crate::say::{self, Unheard};
 
 /// The result of a command.
 #[derive(Debug)]
@@ -17,6 +16,7 @@ pub struct Output {
     quiet: Vec<u8>,
     note: Option<String>,
     exit: Exit,
+    changed: bool,
 }
 
 impl Output {
@@ -26,7 +26,7 @@ impl Output {
     /// When the value has no JSON form: an error of ours.
     pub fn new(value: &impl Serialize, people: impl Into<String>) -> Self {
         let json = serde_json::to_value(value).expect("our own types have a JSON form");
-        Self { json, people: people.into(), quiet: Vec::new(), note: None, exit: Exit::Done }
+        Self { json, people: people.into(), quiet: Vec::new(), note: None, exit: Exit::Done, changed: false }
     }
 
     /// Just the ids, one a line, for `--quiet`.
@@ -53,6 +53,13 @@ impl Output {
         self
     }
 
+    /// Something was changed by the command: should the result not reach anybody, that must not look as if nothing was done.
+    #[must_use]
+    pub fn changed(mut self) -> Self {
+        self.changed = true;
+        self
+    }
+
     /// Another exit code than 0: the result is there, and it is bad news.
     #[must_use]
     pub fn exit(mut self, exit: Exit) -> Self {
@@ -75,25 +82,23 @@ impl Output {
         bytes
     }
 
-    /// Prints it.
+    /// Prints it, and says how the process ends.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output cannot be written. What was changed by then is told on standard error.
     pub fn print(&self, globals: &Globals) -> Result<Exit, Failure> {
-        let mut bytes = self.rendered(globals.output, globals.quiet);
-        let mut out = io::stdout().lock();
-        if out.is_terminal() && !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            bytes.push(b'\n');
-        }
-        match out.write_all(&bytes).and_then(|()| out.flush()) {
-            // `trine … | head` is no failure.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                return Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}")));
+        match say::result(&self.rendered(globals.output, globals.quiet)) {
+            Ok(()) => {}
+            Err(Unheard::Gone) => return Ok(Exit::Unread),
+            Err(unheard) if self.changed => {
+                let done = String::from_utf8_lossy(&self.quiet);
+                let done = if done.is_empty() { String::new() } else { format!(" ({})", done.trim_end()) };
+                return Err(Failure::new(Exit::DoneUntold, format!("{unheard}; what was asked for is done{done}")));
             }
-            _ => {}
+            Err(unheard) => return Err(unheard.into()),
         }
         if let (Some(note), false) = (&self.note, globals.quiet) {
-            eprintln!("{note}");
+            say::people(note);
         }
         Ok(self.exit)
     }

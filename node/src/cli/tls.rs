@@ -130,6 +130,7 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
             let people = pairs(&[("cluster", ca.cluster().to_owned()), ("directory", args.out.display().to_string())]);
             Ok(Output::new(&json, people)
                 .ids([ca.cluster()])
+                .changed()
                 .note("keep ca.key off the nodes: who has it can admit anybody"))
         }
         TlsCommand::Node(args) => {
@@ -144,8 +145,18 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
                 ClientRole::Writer => (Role::Writer, "writer"),
                 ClientRole::Reader => (Role::Reader, "reader"),
             };
-            let output = issued(name, &args.name, &args.out, &Ca::open(&args.ca)?.issue_client(role, &args.name)?)?;
-            copy_genesis(&args.ca, &args.out)?;
+            let ca = Ca::open(&args.ca)?;
+            // A client verifies proofs by the genesis; it gets the one beside the authority, when there is one.
+            let genesis = args.ca.join(GENESIS_FILE);
+            let genesis = if genesis.exists() { Some(files::read(&genesis)?) } else { None };
+            let bundle = ca.issue_client(role, &args.name)?;
+            let output = issued(name, &args.name, &args.out, &bundle)?;
+            if let Some(document) = genesis {
+                let path = args.out.join(GENESIS_FILE);
+                globals.afterwards.keep(files::create_public(&path, &document).map_err(|error| {
+                    Failure::new(Exit::DoneUntold, format!("the certificate is issued, but not the genesis: {error}"))
+                }));
+            }
             Ok(output)
         }
         TlsCommand::LogKey(args) => {
@@ -154,7 +165,7 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
             let public = crate::model::value::base64(&key.public());
             let json = serde_json::json!({ "log_key": public, "file": args.out });
             let people = pairs(&[("log key", public.clone()), ("file", args.out.display().to_string())]);
-            Ok(Output::new(&json, people).ids([public]))
+            Ok(Output::new(&json, people).ids([public]).changed())
         }
         TlsCommand::Genesis(args) => genesis(args),
     }
@@ -170,16 +181,7 @@ fn issued(role: &str, name: &str, out: &Path, bundle: &Bundle) -> Result<Output,
         ("peer", peer.clone()),
         ("directory", out.display().to_string()),
     ]);
-    Ok(Output::new(&json, people).ids([peer]))
-}
-
-/// A client verifies proofs by the genesis; it gets the one beside the authority, when there is one.
-fn copy_genesis(ca: &Path, out: &Path) -> Result<(), Failure> {
-    let from = ca.join(GENESIS_FILE);
-    if from.exists() {
-        files::create_public(&out.join(GENESIS_FILE), &files::read(&from)?)?;
-    }
-    Ok(())
+    Ok(Output::new(&json, people).ids([peer]).changed())
 }
 
 fn genesis(args: &GenesisArgs) -> Result<Output, Failure> {
@@ -199,5 +201,5 @@ fn genesis(args: &GenesisArgs) -> Result<Output, Failure> {
     let nodes: usize = genesis.regions.iter().map(|region| region.nodes.len()).sum();
     let json = serde_json::json!({ "cluster": genesis.cluster, "file": args.out, "regions": genesis.regions.len(), "nodes": nodes });
     let people = format!("signed: {} regions, {nodes} nodes, in {}", genesis.regions.len(), args.out.display());
-    Ok(Output::new(&json, people).ids([&genesis.cluster]))
+    Ok(Output::new(&json, people).ids([&genesis.cluster]).changed())
 }

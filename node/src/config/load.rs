@@ -196,11 +196,37 @@ impl Layer {
     }
 
     fn of_value(source: String, key: &str, text: &str) -> Self {
-        let value = text.parse::<Value>().expect("any text is a value");
+        let value = typed(key, text);
         let (section, field) = key.split_once('.').unwrap_or((key, ""));
         let inner = Dict::from([(field.to_owned(), value)]);
         Self { source, values: Dict::from([(section.to_owned(), inner.into())]) }
     }
+}
+
+/// A text from outside a file, as the field wants it and not as it looks: a node may be called `1234`, and a directory `007`
+/// or `true`. What a field is, its default shows; those without one are texts. What does not fit stays a text, and is refused
+/// with the field's own words.
+fn typed(key: &str, text: &str) -> Value {
+    let defaults = Layer::of_toml("the defaults", DEFAULTS).values;
+    let default = key.split_once('.').and_then(|(section, field)| defaults.get(section)?.as_dict()?.get(field));
+    match default {
+        Some(Value::Bool(..)) => text.trim().parse::<bool>().map_or_else(|_| text.into(), Value::from),
+        Some(Value::Num(..)) => text.trim().parse::<u64>().map_or_else(|_| text.into(), Value::from),
+        Some(Value::Array(..)) => Value::from(items(text)),
+        _ => text.into(),
+    }
+}
+
+/// The texts of a list: `[a, "b"]`, or without the brackets.
+fn items(text: &str) -> Vec<String> {
+    let text = text.trim();
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bare = |item: &str| {
+        let item = item.trim();
+        let quoted = ['"', '\''].into_iter().find_map(|quote| item.strip_prefix(quote)?.strip_suffix(quote));
+        quoted.unwrap_or(item).to_owned()
+    };
+    inner.split(',').map(bare).filter(|item| !item.is_empty()).collect()
 }
 
 impl Provider for Layer {

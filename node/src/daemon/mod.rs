@@ -11,6 +11,7 @@
 
 mod admission;
 mod backend;
+mod check;
 mod identity;
 mod limits;
 mod pump;
@@ -19,5 +20,6 @@ mod start;
 mod telemetry;
 mod world;
 
+pub use check::check;
 pub(crate) use signals::SUPERVISED;
 pub use start::run;

@@ -11,6 +11,7 @@ use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
 
 use super::admission::Authority;
 use super::backend::NodeBackend;
+use super::check::{checked, seeds};
 use super::identity::Identity;
 use super::limits::{GROUP_STOP_MAX, NET_STOP_MAX, STOP_MAX};
 use super::pump::{self, Uptake};
@@ -47,7 +48,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
-    let identity = Identity::open(config)?;
+    let identity = checked(config)?;
     check_ports(config)?;
     let directory = DataDir::open(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
     let opening = std::time::Instant::now();
@@ -222,15 +223,13 @@ fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> an
 
 fn net_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<NetConfig> {
     let parse = |address: &String| address.parse::<Multiaddr>().with_context(|| format!("the address `{address}`"));
-    let founders = identity.genesis.regions.iter().flat_map(|region| &region.nodes);
-    let others = founders.filter(|node| node.peer != identity.peer).flat_map(|node| &node.addresses);
     Ok(NetConfig {
         node: directory.node(),
         keypair: identity.bundle.key.libp2p(),
         certificate: identity.certificate(),
         verify: Arc::new(Authority(identity.trust.clone())),
         listen: vec![parse(&multiaddr(config.listen.libp2p))?],
-        seeds: config.cluster.seeds.iter().chain(others).map(parse).collect::<Result<_, _>>()?,
+        seeds: seeds(config, identity)?,
         gossip: config.cluster.gossip,
         mdns: config.cluster.mdns,
     })

@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{LogFormat, LogSection};
+use crate::config::{LogFormat, LogSection, nearest};
 
 /// Seconds at which histograms are cut: from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 16] =
@@ -21,14 +21,31 @@ pub(super) fn log(section: &LogSection) -> anyhow::Result<()> {
         Ok(filter) if !filter.is_empty() => filter,
         _ => section.filter.clone(),
     };
-    let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter `{filter}`"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = self::filter(&filter)?;
+    // Complaining on a standard error that is gone would panic in whichever thread has something to say.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second node in one process (as in tests) goes on with the first one's.
     let _ = match section.format {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
     };
     Ok(())
+}
+
+/// What is said, as `log.filter` and `RUST_LOG` write it.
+///
+/// # Errors
+/// When it cannot be understood, or names a part of the program where it surely means a level: that would say nothing.
+pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for word in text.split(',').map(str::trim) {
+        let part = word.is_empty() || word.contains(['=', ':', '[']) || LEVELS.contains(&&*word.to_ascii_lowercase());
+        if let (false, Some(level)) = (part, nearest(word, LEVELS)) {
+            bail!("log.filter `{text}`: `{word}` is no level; did you mean `{level}`?");
+        }
+    }
+    EnvFilter::try_new(text).with_context(|| format!("log.filter `{text}`"))
 }
 
 /// The recorder of this process's figures.

@@ -92,16 +92,9 @@ impl DataDir {
         textfile::sync_parent(path).map_err(io_error)?;
         let lock = lock(path)?;
         let file = path.join(IDENTITY_FILE);
-        match textfile::read(&file).map_err(io_error)? {
-            Contents::Damaged => Err(DataDirError::Damaged { path: file }),
-            Contents::Lines(lines) => {
-                let node = admit(path, &file, &lines, cluster, name)?;
-                Ok(Self { path: path.to_owned(), node, fresh: false, _lock: lock })
-            }
-            Contents::Absent => {
-                if let Some(found) = HELD.iter().find(|name| path.join(name).exists()) {
-                    return Err(DataDirError::HalfWiped { path: path.to_owned(), found: (*found).to_owned() });
-                }
+        match belongs(path, cluster, name)? {
+            Some(node) => Ok(Self { path: path.to_owned(), node, fresh: false, _lock: lock }),
+            None => {
                 let node = draw_node_id();
                 let lines = [
                     ("format", FORMAT.to_string()),
@@ -114,6 +107,16 @@ impl DataDir {
                 Ok(Self { path: path.to_owned(), node, fresh: true, _lock: lock })
             }
         }
+    }
+
+    /// Whether [`Self::open`] would take the directory, as far as can be told without making, writing or locking anything; one
+    /// that another process has is fine.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the directory is missing and could not be made.
+    pub fn check(path: &Path, cluster: &str, name: &str) -> Result<(), DataDirError> {
+        making::can_make_directory(path).map_err(|error| DataDirError::Io { path: path.to_owned(), error })?;
+        belongs(path, cluster, name).map(|_| ())
     }
 
     /// The disk's id.
@@ -138,6 +141,19 @@ impl DataDir {
     #[must_use]
     pub fn raft(&self) -> PathBuf {
         self.path.join("raft")
+    }
+}
+
+/// The id in a directory of the node `name` of `cluster`; none when it is unused.
+fn belongs(path: &Path, cluster: &str, name: &str) -> Result<Option<NodeId>, DataDirError> {
+    let file = path.join(IDENTITY_FILE);
+    match textfile::read(&file).map_err(|error| DataDirError::Io { path: path.to_owned(), error })? {
+        Contents::Damaged => Err(DataDirError::Damaged { path: file }),
+        Contents::Lines(lines) => admit(path, &file, &lines, cluster, name).map(Some),
+        Contents::Absent => match HELD.iter().find(|name| path.join(name).exists()) {
+            Some(found) => Err(DataDirError::HalfWiped { path: path.to_owned(), found: (*found).to_owned() }),
+            None => Ok(None),
+        },
     }
 }
 

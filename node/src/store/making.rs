@@ -51,3 +51,20 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     sync_parent(path)
 }
+
+/// Whether [`make_directory`] and files in the directory would be allowed, without making anything.
+pub(super) fn can_make_directory(path: &Path) -> io::Result<()> {
+    use nix::unistd::{AccessFlags, access};
+    let absolute = std::path::absolute(path)?;
+    for there in absolute.ancestors() {
+        match there.metadata() {
+            Ok(found) if !found.is_dir() => {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is a file", there.display())));
+            }
+            Ok(_) => return Ok(access(there, AccessFlags::W_OK | AccessFlags::X_OK)?),
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}

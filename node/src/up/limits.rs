@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// A new cluster's regions, unless told otherwise.
+pub const REGIONS_DEFAULT: u16 = 3;
+/// Nodes in each of them.
+pub const NODES_DEFAULT: u16 = 3;
+/// Its first port.
+pub const PORT_DEFAULT: u16 = 7420;
 /// How often nodes that are not ready are asked.
 pub const READY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one answer may take.

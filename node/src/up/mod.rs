@@ -20,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::UpArgs;
+use crate::say;
 use cluster::{Cluster, ClusterNode};
 use limits::{READY_INTERVAL, READY_SLOW};
 use processes::{Process, any_end, last_lines, stop_all};
@@ -29,13 +30,11 @@ use processes::{Process, any_end, last_lines, stop_all};
 /// # Errors
 /// Why it did not start, or that all its nodes ended.
 pub fn run(args: &UpArgs) -> anyhow::Result<()> {
-    let planned = plan::plan(args.regions, args.nodes, args.port, &args.host)?;
+    let cluster = prepare::cluster(args)?;
     if args.prepare {
-        let cluster = prepare::prepare(&args.data, &planned)?;
-        println!("{}", table(&cluster, &[]));
-        return Ok(());
+        let table = format!("{}\n", table(&cluster, &[]));
+        return say::result(table.as_bytes()).context("the files are written");
     }
-    let cluster = prepare::prepare(&args.data, &planned)?;
     plan::check_addresses(
         cluster.nodes.iter().map(addresses).collect::<anyhow::Result<Vec<_>>>()?.iter().map(|(name, at)| (*name, *at)),
     )?;
@@ -64,23 +63,28 @@ async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
     let outcome = match outcome {
         Ok(true) => {
             cluster::remember(&args.data)?;
-            println!("{}", table(cluster, &processes));
-            eprintln!(
+            // The nodes serve, whether somebody listens or not.
+            if let Err(unheard @ say::Unheard::Failed(_)) =
+                say::result(format!("{}\n", table(cluster, &processes)).as_bytes())
+            {
+                say::people(unheard);
+            }
+            say::people(format_args!(
                 "{} nodes are ready. Ctrl-C ends them; the data stays in {}.",
                 processes.len(),
                 args.data.display()
-            );
+            ));
             until_interrupted(&mut interrupts, &mut processes).await
         }
         Ok(false) => Ok(()),
         Err(error) => Err(error),
     };
     if !processes.is_empty() {
-        eprintln!("ending {} nodes …", processes.len());
+        say::people(format_args!("ending {} nodes …", processes.len()));
     }
     let killed = stop_all(processes).await;
     if !killed.is_empty() {
-        eprintln!("had to be killed: {}", killed.join(", "));
+        say::people(format_args!("had to be killed: {}", killed.join(", ")));
     }
     outcome
 }
@@ -91,7 +95,7 @@ async fn until_interrupted(interrupts: &mut Interrupts, processes: &mut Vec<Proc
             biased;
             () = interrupts.next() => return Ok(()),
             ended = any_end(processes) => {
-                eprintln!("{} ended ({}); its log is {}", ended.name, ended.how, ended.log.display());
+                say::people(format_args!("{} ended ({}); its log is {}", ended.name, ended.how, ended.log.display()));
                 if processes.is_empty() {
                     bail!("all nodes have ended");
                 }
@@ -122,18 +126,19 @@ async fn all_ready(cluster: &Cluster) {
         bar.set_message(reasons.first().cloned().unwrap_or_default());
         if started.elapsed() > READY_SLOW && !told && !reasons.is_empty() {
             told = true;
-            bar.suspend(|| eprintln!("this takes longer than usual:\n  {}", reasons.join("\n  ")));
+            bar.suspend(|| say::people(format_args!("this takes longer than usual:\n  {}", reasons.join("\n  "))));
         }
     }
     bar.finish_and_clear();
     tracing::debug!(took = ?started.elapsed().max(Duration::ZERO), "all nodes are ready");
 }
 
-/// Ctrl-C, and whatever else asks a program to end.
+/// Ctrl-C, and whatever else asks a program to end. A terminal that is closed does (SIGHUP), unless whoever started this
+/// program had the signal ignored, as `nohup` does: then the nodes outlive the terminal.
 struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Interrupts {
@@ -141,17 +146,30 @@ impl Interrupts {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: if hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            _ = hangup => {}
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored; a handler of its own would end that.
+fn hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (libc::SIGHUP - 1) != 0)
 }
 
 fn addresses(node: &ClusterNode) -> anyhow::Result<(&str, [SocketAddr; 3])> {

@@ -21,21 +21,82 @@ use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
 use trine_protocol::Role;
 
 use super::cluster::{CLUSTER_FILE, Cluster, ClusterNode};
-use super::plan::PlannedNode;
+use super::limits::{NODES_DEFAULT, PORT_DEFAULT, REGIONS_DEFAULT};
+use super::plan::{self, PlanError, PlannedNode};
+use crate::cli::UpArgs;
 use crate::config::multiaddr;
 use crate::identity::{Ca, Key, files};
 
 /// The signed genesis, in every identity's directory.
 pub const GENESIS_FILE: &str = "genesis.json";
 
-/// Makes a cluster's files in `directory`, or reads what is there already.
+/// The cluster that `trine up` was asked for: the one that is there, or a new one whose files are made now.
 ///
 /// # Errors
-/// When the directory holds something else, or the cluster there has other nodes than planned.
-pub fn prepare(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Cluster> {
-    if directory.join(CLUSTER_FILE).exists() {
-        return existing(directory, planned);
+/// When the directory holds something else, an option cannot be honoured by the cluster that is there, or, before any file
+/// is written, a new one's ports are taken.
+pub fn cluster(args: &UpArgs) -> anyhow::Result<Cluster> {
+    if args.data.join(CLUSTER_FILE).exists() {
+        return existing(args);
     }
+    let planned = planned(args, REGIONS_DEFAULT, NODES_DEFAULT, PORT_DEFAULT)?;
+    if !args.prepare {
+        plan::check_addresses(planned.iter().map(|node| (node.name.as_str(), [node.http, node.libp2p, node.raft])))
+            .context("nothing was made: end what listens there, or choose other ports with --port")?;
+    }
+    prepare(&args.data, &planned)
+}
+
+fn planned(args: &UpArgs, regions: u16, nodes: u16, port: u16) -> Result<Vec<PlannedNode>, PlanError> {
+    plan::plan(args.regions.unwrap_or(regions), args.nodes.unwrap_or(nodes), args.port.unwrap_or(port), &args.host)
+}
+
+/// Reads a cluster that is there, as long as nothing else was asked for: options shape a new one only.
+fn existing(args: &UpArgs) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::read(&args.data)?;
+    let shape = (regions_of(&cluster), u16::try_from(cluster.nodes.len()).unwrap_or(u16::MAX));
+    let port = cluster.nodes.first().and_then(|node| node.http.rsplit_once(':')?.1.parse().ok());
+    let (regions, port) = (shape.0.max(1), port.unwrap_or(PORT_DEFAULT));
+    let planned = planned(args, regions, shape.1 / regions, port)?;
+    let there: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+    let wanted: Vec<&str> = planned.iter().map(|node| node.name.as_str()).collect();
+    let shaped = args.regions.is_some() || args.nodes.is_some();
+    if shaped && there != wanted {
+        bail!(
+            "{} holds a cluster of other nodes ({}): choose another --data, or leave --regions and --nodes out",
+            args.data.display(),
+            there.join(", ")
+        );
+    }
+    let placed = args.port.is_some() || !args.host.is_empty();
+    let moved = cluster.nodes.iter().zip(&planned).find(|(node, planned)| {
+        let libp2p = node.libp2p.split("/p2p/").next().unwrap_or_default();
+        (&*node.http, libp2p, &*node.raft)
+            != (&planned.http.to_string(), &multiaddr(planned.libp2p), &planned.raft.to_string())
+    });
+    if let (true, Some((node, _))) = (placed, moved) {
+        bail!(
+            "{} holds a cluster that listens elsewhere ({} at {} and {}): --port and --host are for a new one; leave them \
+             out, or choose another --data",
+            args.data.display(),
+            node.name,
+            node.http,
+            node.raft
+        );
+    }
+    Ok(cluster)
+}
+
+fn regions_of(cluster: &Cluster) -> u16 {
+    let regions: std::collections::BTreeSet<_> = cluster.nodes.iter().map(|node| &node.region).collect();
+    u16::try_from(regions.len()).unwrap_or(u16::MAX)
+}
+
+/// Makes a new cluster's files in `directory`.
+///
+/// # Errors
+/// When the directory holds anything.
+pub fn prepare(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Cluster> {
     let occupied = directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         bail!("{} is not empty and holds no cluster: choose another --data", directory.display());
@@ -51,20 +112,6 @@ pub fn prepare(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Clus
     write_all(&beside, planned)?;
     std::fs::rename(&beside, &absolute).with_context(|| format!("cannot make {}", absolute.display()))?;
     Ok(Cluster::read(directory)?)
-}
-
-fn existing(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Cluster> {
-    let cluster = Cluster::read(directory)?;
-    let there: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
-    let wanted: Vec<&str> = planned.iter().map(|node| node.name.as_str()).collect();
-    if there != wanted {
-        bail!(
-            "{} holds a cluster of other nodes ({}): choose another --data, or its --regions and --nodes",
-            directory.display(),
-            there.join(", ")
-        );
-    }
-    Ok(cluster)
 }
 
 fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {

@@ -103,6 +103,66 @@ fn files_that_do_not_belong_together_are_named() {
     assert!(!region.data(0).exists(), "nothing was made");
 }
 
+/// Runs `trine config validate` on the region's first node.
+fn validated(region: &Region, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trine"));
+    command.args(["config", "validate"]).arg(&region.node(0).config).envs(environment.iter().copied());
+    told(region, &command.output().unwrap())
+}
+
+#[test]
+fn what_a_start_refuses_validation_refuses_in_the_same_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let region = Region::prepared(&directory.path().join("cluster"), &[]);
+    let genesis = directory.path().join("genesis").display().to_string();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let under_a_file = file.join("data").display().to_string();
+    let log_key = region.node_path(0, "tls.key").display().to_string();
+    let http = region.node(0).http.clone();
+    let wrong: &[(&str, &str, &str)] = &[
+        ("TRINE_LISTEN__RAFT", &http, "listen.http and listen.raft are both"),
+        ("TRINE_CLUSTER__SEEDS", "[10.0.0.1:7421]", "`10.0.0.1:7421`"),
+        ("TRINE_ADVERTISE__RAFT", "nonsense", "advertise.raft"),
+        ("TRINE_ADVERTISE__HTTP", "host:0", "advertise.http"),
+        ("TRINE_ADVERTISE__LIBP2P", "[10.0.0.1:7421]", "advertise.libp2p"),
+        ("TRINE_LOG__FILTER", "inof", "did you mean `info`?"),
+        ("TRINE_LOG__FILTER", "trine_node=loud", "log.filter"),
+        ("TRINE_CLUSTER__GENESIS_FILE", &genesis, "No such file"),
+        ("TRINE_TLS__KEY_FILE", &genesis, "No such file"),
+        ("TRINE_TLS__LOG_KEY_FILE", &log_key, "is not the log key of region"),
+        ("TRINE_NODE__NAME", "us-east-1-b", "names `us-east-1-a`"),
+        ("TRINE_NODE__REGION", "eu-west-1", "names another region"),
+        ("TRINE_NODE__DATA_DIR", &under_a_file, "file is a file"),
+    ];
+    let reason = |text: &str| text.lines().find(|line| line.starts_with("error: ")).unwrap_or_default().to_owned();
+    for (name, value, words) in wrong {
+        let (code, text) = validated(&region, &[(name, value)]);
+        assert_eq!(code, Some(2), "{name}={value}: {text}");
+        assert!(text.contains(words), "{name}={value}: {text}");
+        let (code, start) = node(&region, &[(name, value)]);
+        assert_eq!((code, reason(&start)), (Some(1), reason(&text)), "{name}={value}");
+    }
+    let (code, text) = validated(&region, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!region.data(0).exists(), "nothing was made");
+    assert!(!directory.path().join("genesis").exists() && file.is_file());
+}
+
+#[test]
+fn a_running_nodes_own_file_is_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut region = Region::prepared(&directory.path().join("cluster"), &[]);
+    (0..3).for_each(|at| region.start(at));
+    (0..3).for_each(|at| region.ready(at));
+    let (code, text) = validated(&region, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains(&format!("in use now, by this node if it runs: listen.http {}", region.node(0).http)),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_data_directory_in_use_or_of_somebody_else_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();

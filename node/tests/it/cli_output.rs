@@ -1,6 +1,6 @@
 //! What the command line says, to people and to programs.
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use expect_test::{Expect, expect};
 use trine_client::ClientError;
 use trine_node::cli::args::Format;
@@ -116,6 +116,23 @@ fn one_result_in_three_formats() {
 }
 
 #[test]
+fn usage_stands_in_the_order_that_is_read() {
+    let mut command = Cli::command();
+    let mut usage = |words: &[&str]| {
+        let mut found = &mut command;
+        for word in words {
+            found = found.find_subcommand_mut(word).expect("a command");
+        }
+        found.render_usage().to_string()
+    };
+    for words in [["ledger", "append"], ["object", "set"], ["object", "put"], ["object", "add"], ["object", "remove"]] {
+        let usage = usage(&words);
+        let (key, value) = (usage.find("<KEY>").expect("a key"), usage.find("VALUE").expect("a value"));
+        assert!(key < value, "{usage}");
+    }
+}
+
+#[test]
 fn an_endpoint_is_an_address_of_any_kind() {
     assert_eq!(address("127.0.0.1:7421", None).expect("an address"), "/ip4/127.0.0.1/tcp/7421");
     assert_eq!(address("[::1]:7421", None).expect("an address"), "/ip6/::1/tcp/7421");
@@ -133,6 +150,8 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_asked() {
     for right in [
         "trine ledger append key value",
         "trine ledger append key --file x -o json",
+        "trine ledger append key -- --file=x",
+        "trine object set k -- -5",
         "trine ledger append key -",
         "trine ledger get key --consistency bounded=500ms --format yaml",
         "trine ledger get --at us-east-1/17",
@@ -148,6 +167,9 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_asked() {
     for wrong in [
         "trine ledger append key",
         "trine ledger append key value --file x",
+        "trine ledger append key --fil=x",
+        "trine object set k -5",
+        "trine object add k --durabilty=local",
         "trine ledger append key value --if-absent --if-match 3",
         "trine ledger get",
         "trine ledger get key --at us-east-1/17",

@@ -216,6 +216,45 @@ fn what_cannot_be_nothing_is_refused_as_nothing() {
 }
 
 #[test]
+fn what_a_variable_means_its_field_decides() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = file(&directory, "node.toml", "");
+    let texts = ["1234", "007", "true", "1.5", "[a]", "{a}", "'a'", "", "0x10", "1_000"];
+    for text in texts {
+        let environment =
+            variables(&[("TRINE_NODE__NAME", text), ("TRINE_NODE__REGION", "007"), ("TRINE_LOG__FILTER", text)]);
+        let flags = variables(&[("node.data_dir", text)]);
+        let loaded = load_from(std::slice::from_ref(&own), environment, &flags).unwrap();
+        let config = loaded.config;
+        assert_eq!((config.node.name.as_str(), config.log.filter.as_str()), (text, text));
+        assert_eq!((config.node.data_dir, config.node.region.as_str()), (PathBuf::from(text), "007"));
+        let shown = loaded.values.iter().find(|value| value.key == "node.region").unwrap();
+        assert_eq!(shown.value, r#""007""#);
+    }
+    let list = |text| loaded(MINIMAL, &[("TRINE_HTTP__HOSTS", text)]).unwrap().config.http.hosts;
+    assert_eq!(list("[1234, \"007\",'true', a.example]"), ["1234", "007", "true", "a.example"]);
+    assert_eq!(list("a.example"), ["a.example"]);
+    assert!(list("[]").is_empty());
+    let config =
+        loaded(MINIMAL, &[("TRINE_STORAGE__DELTA_ROWS", "12"), ("TRINE_CLUSTER__MDNS", "true")]).unwrap().config;
+    assert_eq!((config.storage.delta_rows.get(), config.cluster.mdns), (12, true));
+    refused(
+        MINIMAL,
+        &[("TRINE_CLUSTER__GOSSIP", "0")],
+        expect![[
+            r#"`cluster.gossip` in the variable TRINE_CLUSTER__GOSSIP: invalid type: found string "0", expected a boolean"#
+        ]],
+    );
+    refused(
+        MINIMAL,
+        &[("TRINE_STORAGE__DELTA_ROWS", "many")],
+        expect![[
+            r#"`storage.delta_rows` in the variable TRINE_STORAGE__DELTA_ROWS: invalid type: found string "many", expected a nonzero u64"#
+        ]],
+    );
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_named() {
     refused(
         "[node]\nregion = \"us-east-1\"\n",

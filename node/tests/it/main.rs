@@ -38,4 +38,5 @@ mod raft_log_disk;
 mod raft_log_script;
 mod raft_sim;
 mod store;
+mod unheard;
 mod up;

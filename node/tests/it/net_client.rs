@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use trine_client::{CallOptions, Client, ClientError, Session};
+use trine_client::{AppendRequest, BuildError, CallOptions, Client, ClientError, Session};
 use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
-use trine_protocol::reply::{Answer, Appended, Reply};
+use trine_protocol::reply::{Answer, Appended, Health, RegionView, Reply};
 use trine_protocol::{Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
@@ -154,16 +154,19 @@ async fn an_append_of_unknown_fate_is_never_repeated_in_another_region() {
         .seed(&one_address)
         .and_then(|builder| builder.seed(&two.address().to_string()))
         .expect("addresses")
-        .region("left".parse().expect("a region"))
+        .region("left")
         .deadline(Duration::from_secs(3))
         .build()
         .expect("a client");
     let (took, taken) = tokio::sync::mpsc::channel::<()>(8);
     let _one = answer(
         one,
-        Arc::new(move |_| {
-            let _ = took.try_send(());
-            None
+        Arc::new(move |request| match request {
+            Request::RegionList => Some(Ok(regions(&["left", "right"]))),
+            _ => {
+                let _ = took.try_send(());
+                None
+            }
         }),
     );
     let _two = answer(
@@ -181,6 +184,99 @@ async fn an_append_of_unknown_fate_is_never_repeated_in_another_region() {
     let outcome = call.await.expect("no panic");
     assert!(matches!(outcome, Err(ClientError::Lost | ClientError::TimedOut { .. })), "{outcome:?}");
     assert_eq!(elsewhere.load(Ordering::Relaxed), 0);
+}
+
+fn regions(names: &[&str]) -> Reply {
+    let view = |name: &&str| RegionView {
+        id: name.parse().expect("a region"),
+        health: Health::Healthy,
+        nodes: 1,
+        reachable: 1,
+        ledger_size: 0,
+        ledger_root: [0; 32],
+        checkpoint_size: 0,
+        fork: None,
+    };
+    Reply::Regions(names.iter().map(view).collect())
+}
+
+/// A client of two regions' nodes, which both take every append, and how many each has taken.
+async fn two_regions(
+    world: &World,
+    prefer: Option<&str>,
+) -> (Client, [Arc<AtomicUsize>; 2], [tokio::task::JoinHandle<()>; 2]) {
+    let (one, two) = (world.node(1, "left-a", &[]).await, world.node(2, "right-a", &[]).await);
+    let taken: [Arc<AtomicUsize>; 2] = Default::default();
+    let identity = world.ca.issue_client(Role::Writer, "app").expect("a certificate");
+    let mut builder = Client::builder()
+        .identity(identity.key.libp2p(), Bytes::copy_from_slice(&identity.certificate))
+        .authority(world.authority.clone())
+        .seed(&one.address().to_string())
+        .and_then(|builder| builder.seed(&two.address().to_string()))
+        .expect("addresses")
+        .deadline(Duration::from_secs(5));
+    if let Some(region) = prefer {
+        builder = builder.region(region);
+    }
+    let script = |counted: Arc<AtomicUsize>, region: &'static str| -> Arc<Script> {
+        Arc::new(move |request| match request {
+            Request::RegionList => Some(Ok(regions(&["left", "right"]))),
+            Request::Append { .. } => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Some(Ok(appended(1, region)))
+            }
+            _ => Some(Err(RequestError::Unavailable { what: "a script".to_owned() })),
+        })
+    };
+    let nodes = [answer(one, script(taken[0].clone(), "left")), answer(two, script(taken[1].clone(), "right"))];
+    (builder.build().expect("a client"), taken, nodes)
+}
+
+fn bound_appends() -> [(CallOptions, AppendRequest); 3] {
+    let append = || AppendRequest::new("default", "k", "v");
+    [
+        (CallOptions::new().idempotency_key("once"), append()),
+        (CallOptions::new(), append().if_absent()),
+        (CallOptions::new(), append().if_latest(3)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_counts_in_one_ledger_needs_its_region_and_stays_there() {
+    let world = World::new();
+    let (client, taken, _nodes) = two_regions(&world, None).await;
+    for (call, append) in bound_appends() {
+        let outcome = client.append_with(&call, append).await;
+        assert!(matches!(&outcome, Err(ClientError::RegionNeeded { known }) if known.len() == 2), "{outcome:?}");
+    }
+    assert_eq!(taken.each_ref().map(|taken| taken.load(Ordering::Relaxed)), [0, 0]);
+    client.append("default", "k", "v").await.expect("an append that is bound to no region");
+
+    let (client, taken, nodes) = two_regions(&world, Some("right")).await;
+    for (call, append) in bound_appends() {
+        assert_eq!(client.append_with(&call, append).await.expect("appended").region.as_str(), "right");
+    }
+    let [_left, right] = nodes;
+    right.abort();
+    let _ = right.await;
+    for (call, append) in bound_appends() {
+        let outcome = client.append_with(&call, append).await;
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
+    assert_eq!(taken[0].load(Ordering::Relaxed), 0, "the other region is not asked instead");
+    client.append("default", "k", "v").await.expect("what is bound to no region goes elsewhere");
+    assert_eq!(taken[0].load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_not_there_is_an_error_and_not_another_region() {
+    let world = World::new();
+    let (client, taken, _nodes) = two_regions(&world, Some("rihgt")).await;
+    let outcome = client.append("default", "k", "v").await;
+    assert!(matches!(&outcome, Err(ClientError::UnknownRegion { known, .. }) if known.len() == 2), "{outcome:?}");
+    assert_eq!(taken.each_ref().map(|taken| taken.load(Ordering::Relaxed)), [0, 0]);
+    let outcome = Client::builder().seed("/ip4/127.0.0.1/tcp/1").expect("an address").region("US EAST").build();
+    assert!(matches!(outcome, Err(BuildError::Region { known, .. }) if known.is_empty()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,14 @@
 //! `trine up`: what it plans, what it writes.
 
+use std::net::TcpListener;
+use std::path::Path;
+
+use clap::Parser as _;
 use expect_test::expect;
+use trine_node::cli::{Cli, Command};
 use trine_node::up::cluster::Cluster;
 use trine_node::up::plan::plan;
-use trine_node::up::prepare::prepare;
+use trine_node::up::prepare::{cluster, prepare};
 
 #[test]
 fn nodes_take_three_ports_each_from_the_first_on() {
@@ -43,13 +48,40 @@ fn a_cluster_is_prepared_once_and_then_found_again() {
     let path = directory.path().join("cluster");
     let planned = plan(1, 2, 7420, &[]).unwrap();
     let made = prepare(&path, &planned).unwrap();
-    assert_eq!(prepare(&path, &planned).unwrap(), made);
+    assert_eq!(asked(&path, &[]).unwrap(), made, "what is there decides when nothing else is asked for");
+    assert_eq!(asked(&path, &["--regions", "1", "--nodes", "2", "--port", "7420"]).unwrap(), made);
     assert_eq!(Cluster::read(&path).unwrap(), made);
     let config = trine_node::config::load_from(&[made.nodes[1].config.clone()], [], &[]).unwrap().config;
     assert_eq!(config.node.name, "us-east-1-b");
     assert_eq!(config.tls.key_file, made.nodes[1].directory.join("tls.key"));
-    let other = prepare(&path, &plan(1, 3, 7420, &[]).unwrap()).unwrap_err().to_string();
+    let refused = |options: &[&str]| asked(&path, options).unwrap_err().to_string();
+    let other = refused(&["--nodes", "3"]);
     assert!(other.contains("holds a cluster of other nodes (us-east-1-a, us-east-1-b)"), "{other}");
+    for moved in [&["--port", "9420"][..], &["--prepare", "--host", "us-east-1=10.0.0.1"]] {
+        let moved = refused(moved);
+        assert!(moved.contains("listens elsewhere (us-east-1-a at 127.0.0.1:7420 and 127.0.0.1:7422)"), "{moved}");
+    }
+}
+
+/// What `trine up` makes of these options, up to starting nodes.
+fn asked(data: &Path, options: &[&str]) -> anyhow::Result<Cluster> {
+    let line = ["trine", "up", "--data", data.to_str().unwrap()];
+    match Cli::try_parse_from([&line, options].concat()).unwrap().command {
+        Command::Up(args) => cluster(&args),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_before_anything_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cluster");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = format!("{:#}", asked(&path, &["--regions", "1", "--nodes", "1", "--port", &port]).unwrap_err());
+    assert!(error.contains(&format!("us-east-1-a HTTP: 127.0.0.1:{port} is already in use")), "{error}");
+    assert!(error.contains("--port"), "{error}");
+    assert!(!path.exists());
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! What can be found wrong before anything is made, bound or dialled: the first link of a node's start, and all that
+//! `trine config validate` does. It reads files and writes none, so that a running node's own configuration passes.
+
+use anyhow::Context;
+use libp2p::Multiaddr;
+
+use super::identity::Identity;
+use super::telemetry;
+use crate::config::{Config, check_addresses};
+use crate::store::DataDir;
+
+/// Refuses a configuration with which no node would start. Whether ports are free is another question: a running node's are not.
+///
+/// # Errors
+/// What is wrong, worded for the operator.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    checked(config).map(|_| ())
+}
+
+/// As [`check`]; who the node is comes out of it.
+pub(super) fn checked(config: &Config) -> anyhow::Result<Identity> {
+    telemetry::filter(&config.log.filter)?;
+    check_addresses(config)?;
+    let identity = Identity::open(config)?;
+    seeds(config, &identity)?;
+    DataDir::check(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
+    Ok(identity)
+}
+
+/// The addresses to ask first: the configuration's, then the founders'.
+pub(super) fn seeds(config: &Config, identity: &Identity) -> anyhow::Result<Vec<Multiaddr>> {
+    let founders = identity.genesis.regions.iter().flat_map(|region| &region.nodes);
+    let others = founders.filter(|node| node.peer != identity.peer).flat_map(|node| &node.addresses);
+    let parse =
+        |address: &String| address.parse().with_context(|| format!("the seed `{address}` is no libp2p address"));
+    config.cluster.seeds.iter().chain(others).map(parse).collect()
+}
