@@ -23,6 +23,7 @@ use crate::limits::{
     UNSENT_BYTES_MAX,
 };
 use crate::network::Network;
+use crate::other_protocol;
 
 type Reply = Result<Answer, RequestError>;
 
@@ -91,7 +92,21 @@ impl Connection {
         let outcome = tokio::time::timeout(CONNECT_TIMEOUT, open).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(ClientError::Unreachable { what: format!("{address}: no answer in time") }));
-        outcome.map_err(|error| network.take_refusal().map_or(error, ClientError::Refused))
+        match outcome {
+            Err(error) => Err(match (network.take_refusal(), error) {
+                (Some(refusal), _) => ClientError::Refused(refusal),
+                (None, error @ ClientError::Unreachable { .. }) => match other_protocol::spoken_at(address).await {
+                    Some(spoken) => ClientError::Unreachable {
+                        what: format!(
+                            "{address} speaks {spoken}: name the node's libp2p port (`listen.libp2p`) instead"
+                        ),
+                    },
+                    None => error,
+                },
+                (None, error) => error,
+            }),
+            opened => opened,
+        }
     }
 
     fn start(

@@ -371,6 +371,13 @@ fn reads() -> Vec<Request> {
     }
     reads.extend([
         Request::LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 },
+        Request::ObjectList {
+            namespace: trine_crdt::NamespaceId::default_objects().to_string(),
+            prefix: String::new(),
+            kind: None,
+            after: None,
+            limit: 10,
+        },
         Request::Status,
         Request::NodeList,
         Request::RegionList,

@@ -11,6 +11,8 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use crate::cli::table::visible;
+
 /// Why a result did not reach whoever waits for it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unheard {
@@ -22,14 +24,16 @@ pub enum Unheard {
     Failed(io::Error),
 }
 
-/// Tells people a line.
+/// Tells people a line, or several. What a terminal would obey (in a key that is named, say) is escaped.
 pub fn people(line: impl Display) {
+    let line = visible(&line.to_string(), &['\n', '\t']);
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Asks people something, on a line that their answer ends.
 pub fn ask(question: impl Display) {
     let mut stderr = io::stderr().lock();
+    let question = visible(&question.to_string(), &[]);
     let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
 }
 

@@ -16,7 +16,7 @@ pub mod session;
 pub use error::RequestError;
 pub use frame::{ClientFrame, ClientHello, NodeFrame, NodeHello};
 pub use level::{Consistency, Durability};
-pub use object::{Edit, ObjectView, View};
+pub use object::{Edit, ObjectEntry, ObjectKind, ObjectPage, ObjectView, View};
 pub use reply::Reply;
 pub use request::{Request, Role};
 pub use session::SessionToken;

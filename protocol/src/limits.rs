@@ -16,6 +16,8 @@ pub const ELEMENT_BYTES_MAX: usize = 64 * 1024;
 pub const MAP_DEPTH_MAX: usize = 8;
 /// The most records in one page of a range or a history.
 pub const PAGE_RECORDS_MAX: u32 = 1000;
+/// The most objects in one page of a list.
+pub const PAGE_OBJECTS_MAX: u32 = 1000;
 /// The largest frame between client and node, in bytes: a value, its key and metadata, and room for the envelope.
 pub const FRAME_BYTES_MAX: usize = VALUE_BYTES_MAX + 256 * 1024;
 /// The largest session token, in bytes.

@@ -49,6 +49,56 @@ pub enum View {
     Map(BTreeMap<String, Vec<View>>),
 }
 
+/// A kind of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A sum of increments.
+    Counter,
+    /// The latest value.
+    Register,
+    /// All concurrent values.
+    MultiValue,
+    /// Elements.
+    Set,
+    /// Names, and objects under them.
+    Map,
+}
+
+impl View {
+    /// What kind of object looks like this.
+    #[must_use]
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Counter(_) => ObjectKind::Counter,
+            Self::Register(_) => ObjectKind::Register,
+            Self::MultiValue(_) => ObjectKind::MultiValue,
+            Self::Set(_) => ObjectKind::Set,
+            Self::Map(_) => ObjectKind::Map,
+        }
+    }
+}
+
+/// An object as listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectEntry {
+    /// Its key.
+    pub key: String,
+    /// What it is.
+    pub object: ObjectView,
+}
+
+/// A page of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectPage {
+    /// The objects.
+    pub objects: Vec<ObjectEntry>,
+    /// Where to go on, when there may be more.
+    pub next: Option<String>,
+}
+
 /// An object as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 
-use crate::ObjectView;
 use crate::request::NamespaceKind;
 use crate::session::SessionToken;
+use crate::{ObjectPage, ObjectView};
 
 /// One record as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -269,6 +269,10 @@ pub enum Reply {
     Consistency(Vec<Bytes>),
     /// To `ObjectGet`, and to `ObjectEdit`: the object after it.
     Object(ObjectView),
+    /// To `ObjectList`.
+    Objects(ObjectPage),
+    /// To `Genesis`: the signed document.
+    Genesis(Bytes),
     /// To `NamespaceCreate`.
     Namespace(NamespaceView),
     /// To `NamespaceList` and `NamespaceShow`.

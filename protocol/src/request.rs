@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trine_crdt::{NodeId, RegionId};
 
-use crate::{Consistency, Durability, Edit, SessionToken};
+use crate::{Consistency, Durability, Edit, ObjectKind, SessionToken};
 
 /// What a certificate lets its holder do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,6 +132,19 @@ pub enum Request {
         /// The key.
         key: String,
     },
+    /// The objects whose keys have a prefix, in key order. A page may hold fewer than asked for, or none, while there are more.
+    ObjectList {
+        /// An objects namespace.
+        namespace: String,
+        /// The keys' prefix.
+        prefix: String,
+        /// Only objects of this kind.
+        kind: Option<ObjectKind>,
+        /// Start after this key.
+        after: Option<String>,
+        /// At most so many.
+        limit: u32,
+    },
     /// Changes an object.
     ObjectEdit {
         /// An objects namespace.
@@ -163,6 +176,8 @@ pub enum Request {
     NodeList,
     /// This node: identity, role, ledger heads, object digests, counts.
     Status,
+    /// The cluster's founding document, as its authority signed it.
+    Genesis,
     /// The manifest's segments.
     ManifestShow {
         /// Only this region's.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::Genesis;
 
@@ -13,6 +14,8 @@ use crate::limits::CLOCK_DRIFT_MS_MAX;
 pub struct Config {
     /// The founding document, verified.
     pub genesis: Arc<Genesis>,
+    /// The same as the authority signed it, for clients that verify proofs; empty: this node gives none.
+    pub genesis_document: Bytes,
     /// This node's disk.
     pub node: NodeId,
     /// This node's name, as its certificate says.
@@ -58,6 +61,7 @@ impl Config {
     pub fn new(genesis: impl Into<Arc<Genesis>>, node: NodeId, name: &str, region: RegionId, writer: WriterId) -> Self {
         Self {
             genesis: genesis.into(),
+            genesis_document: Bytes::new(),
             node,
             name: name.to_owned(),
             region,

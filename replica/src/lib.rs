@@ -29,6 +29,7 @@ mod messages;
 mod metadata;
 mod mirrors;
 pub mod objects;
+mod objects_listed;
 mod objects_served;
 mod opened_notes;
 mod reads;

@@ -28,6 +28,10 @@ pub const INTERVALS_PER_MESSAGE_MAX: usize = 512;
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most bytes of whole objects in one page of a partition; one large object may exceed it alone.
 pub const PAGE_BYTES_TARGET: usize = 256 * 1024;
+/// The most objects that are looked at for one page of a list, those left out by its filter or removed included.
+pub const LIST_ROWS_MAX: usize = 2048;
+/// The most bytes of objects looked at for one page of a list; one large object may exceed it alone.
+pub const LIST_BYTES_TARGET: usize = 4 * 1024 * 1024;
 /// The most delta rows kept per partition and writer while some node lacks them; older ones are served as whole objects.
 pub const DELTA_ROWS_MAX: u64 = 4096;
 /// Delta rows that all nodes have are dropped when there are so many numbers of them, or when they are the last.

@@ -39,7 +39,9 @@ pub struct Objects {
 
 #[derive(Debug, Clone, Default)]
 struct Sum {
+    /// Objects in which anything is left.
     count: u64,
+    /// Of all objects, also of those that were removed.
     digest: SumDigest,
 }
 
@@ -100,7 +102,13 @@ impl Objects {
         &self.hashes
     }
 
-    /// How many objects a namespace has, and the sum of their digests.
+    /// The partitions of a namespace that hold anything.
+    pub fn partitions<'a>(&'a self, namespace: &'a NamespaceId) -> impl Iterator<Item = &'a PartitionId> {
+        self.sums.keys().filter(move |partition| partition.namespace == *namespace)
+    }
+
+    /// How many objects a namespace has, and the sum of their digests. An object in which nothing is left counts no more,
+    /// while its digest does: nodes differ until all know that it was removed.
     #[must_use]
     pub fn digest(&self, namespace: &NamespaceId) -> (u64, SumDigest) {
         let mut total = Sum::default();
@@ -152,9 +160,14 @@ impl Objects {
         match before {
             Some(_) if mutants::is(Mutant::DigestNotUpdated) => {}
             Some(bytes) => sum.digest.sub(key, &digest_of(bytes)),
-            None => sum.count += 1,
+            None => {}
         }
         sum.digest.add(key, &digest_of(&after));
+        match (before.is_some_and(|bytes| holds_something(bytes)), holds_something(&after)) {
+            (false, true) => sum.count += 1,
+            (true, false) => sum.count = sum.count.saturating_sub(1),
+            _ => {}
+        }
         let mut row = sum.count.to_be_bytes().to_vec();
         row.extend_from_slice(&sum.digest.0);
         buffer.put(Synced, rows::digest(partition), Some(row.into()));
@@ -174,6 +187,11 @@ impl Objects {
         let row = Log::write(self.held(partition, writer), log);
         buffer.put(Synced, rows::vector(partition, writer), Some(row));
     }
+}
+
+/// Whether anything is left in an object. Bytes that cannot be read count, so that nothing damaged is taken for removed.
+fn holds_something(bytes: &[u8]) -> bool {
+    !Object::bytes_are_empty(bytes).unwrap_or(false)
 }
 
 /// The digest of an object's bytes.

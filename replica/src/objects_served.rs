@@ -91,15 +91,8 @@ impl Replica {
             Err(error) => return Ok(error.into()),
         };
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
-        if asked.options.consistency == Consistency::Session
-            && !mutants::is(Mutant::IgnoreSession)
-            && let Some(until) = self.lacks_writes(&asked.options.session)
-        {
-            if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {
-                return Ok(served);
-            }
-            marks::reached(Mark::SessionWaited);
-            return Ok(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }));
+        if let Some(served) = self.session_waits(asked) {
+            return Ok(served);
         }
         let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
         let Some(bytes) = stored.bytes.filter(|_| !stored.object.is_empty()) else {
@@ -111,6 +104,19 @@ impl Replica {
             answer.session.see_position(position);
         }
         Ok(Served::Now(Ok(answer)))
+    }
+
+    /// What a read of objects waits for, or goes elsewhere for, when the session has seen what this node has not.
+    pub(crate) fn session_waits(&self, asked: &Asked) -> Option<Served> {
+        if asked.options.consistency != Consistency::Session || mutants::is(Mutant::IgnoreSession) {
+            return None;
+        }
+        let until = self.lacks_writes(&asked.options.session)?;
+        if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {
+            return Some(served);
+        }
+        marks::reached(Mark::SessionWaited);
+        Some(Served::Waits(Cause::Fresh { until, asked: Box::new(asked.clone()) }))
     }
 
     /// A write that the session has seen and this node has not.
@@ -173,7 +179,8 @@ fn refused(error: &trine_crdt::EditError) -> RequestError {
     }
 }
 
-fn view_of(object: &trine_crdt::Object, bytes: &[u8]) -> ObjectView {
+/// An object as clients see it.
+pub(crate) fn view_of(object: &trine_crdt::Object, bytes: &[u8]) -> ObjectView {
     let views = object.view().into_iter().map(view).collect();
     ObjectView { views, timestamp: object.latest_stamp(), digest: digest_of(bytes) }
 }

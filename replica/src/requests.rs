@@ -169,6 +169,7 @@ impl Replica {
         match &asked.request {
             Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
             Request::ObjectGet { .. } => self.serve_get(turn, asked),
+            Request::ObjectList { .. } => self.serve_list(turn, asked),
             Request::LedgerGet { .. }
             | Request::LedgerRecord { .. }
             | Request::LedgerHistory { .. }

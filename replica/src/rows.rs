@@ -14,7 +14,8 @@
 //!          v partition writer                  last sequence number held of the writer, u64; where the delta log has
 //!                                              rows of it: up to where they were dropped, and how many, u64 each
 //!          d partition writer upto             delta log: after u64, then keys and deltas
-//!          g partition                         sum of the partition's object digests, and their count
+//!          g partition                         sum of the partition's object digests, and how many objects
+//!                                              have anything left
 //!          q region                            evidence of a fork: two checkpoints that cannot both be true
 //! derived  a                                   own ledger: state after the last applied entry
 //!          b                                   own region's registry, after the log index of its last change

@@ -38,6 +38,10 @@ impl Replica {
                     self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
                 Reply::Regions(regions.iter().map(|region| self.region_view(region)).collect())
             }
+            Request::Genesis if self.config.genesis_document.is_empty() => {
+                return Err(RequestError::NotFound { what: "the genesis document at this node".to_owned() });
+            }
+            Request::Genesis => Reply::Genesis(self.config.genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views()),
             Request::Status => Reply::Status(Box::new(self.status_view())),
             Request::ManifestShow { region: Some(region) } if self.config.genesis.region(region).is_none() => {

@@ -104,7 +104,8 @@ fn hold(
             continue;
         };
         let sum = sums.entry(partition).or_default();
-        sum.0 += 1;
+        // What was removed counts no more; its digest does.
+        sum.0 += u64::from(!Object::bytes_are_empty(bytes).unwrap_or(false));
         sum.1.add(&key, blake3::hash(bytes).as_bytes());
         match decoded.entry(bytes.clone()).or_insert_with(|| decode(bytes)) {
             Ok(object) => drop(held.objects.insert(text(&key), object.clone())),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectView, Request};
+use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request};
 
 use super::Client;
 use super::views::expect_reply;
@@ -34,6 +34,26 @@ impl Client {
             Err(error) => Err(error),
             Ok(answer) => expect_reply!(answer, "object get", Reply::Object(view) => Some(view)),
         }
+    }
+
+    /// The objects of a namespace whose keys begin with `prefix`, in key order: a page of them. Go on with `after` set to the
+    /// page's `next` until there is none; a page may be short, even empty, before that. What a list shows does not become
+    /// part of the session.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn object_list(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        kind: Option<ObjectKind>,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<ObjectPage, ClientError> {
+        let (namespace, prefix) = (namespace.to_owned(), prefix.to_owned());
+        let request = Request::ObjectList { namespace, prefix, kind, after, limit };
+        let answer = self.request(&CallOptions::default(), request).await?;
+        expect_reply!(answer, "object list", Reply::Objects(page) => page)
     }
 
     /// Changes an object and returns it as it is after that.

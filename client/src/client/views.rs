@@ -1,5 +1,6 @@
 //! Calls about the cluster: namespaces, regions, nodes, status, manifest.
 
+use bytes::Bytes;
 use trine_crdt::RegionId;
 use trine_protocol::Request;
 use trine_protocol::reply::{NamespaceView, NodeView, RegionView, Reply, SegmentView, StatusView};
@@ -82,6 +83,16 @@ impl Client {
         expect_reply!(answer, "status", Reply::Status(status) => *status)
     }
 
+    /// The cluster's founding document as its authority signed it; proofs are checked with the log keys that it names. Whoever
+    /// holds the authority's certificate can open it ([`crate::Builder::genesis_document`]) and need not trust the node.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn genesis(&self) -> Result<Bytes, ClientError> {
+        let answer = self.request(&CallOptions::default(), Request::Genesis).await?;
+        expect_reply!(answer, "genesis", Reply::Genesis(document) => document)
+    }
+
     /// The manifest's segments, of one region or of all.
     ///
     /// # Errors
@@ -101,6 +112,8 @@ pub(crate) fn reply_name(reply: &Reply) -> &'static str {
         Reply::Checkpoint(_) => "checkpoint",
         Reply::Consistency(_) => "consistency proof",
         Reply::Object(_) => "object",
+        Reply::Objects(_) => "objects",
+        Reply::Genesis(_) => "genesis",
         Reply::Namespace(_) => "namespace",
         Reply::Namespaces(_) => "namespaces",
         Reply::Regions(_) => "regions",

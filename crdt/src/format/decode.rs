@@ -45,6 +45,19 @@ impl Object {
     }
 }
 
+impl Object {
+    /// Whether canonical bytes are those of an object in which nothing is left, without reading the whole: a dictionary's items
+    /// must be used and every entry has a path, so there are paths if and only if there are entries.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the beginning is not an object's.
+    pub fn bytes_are_empty(bytes: &[u8]) -> Result<bool, FormatError> {
+        let mut input = Decoder::new(bytes, OBJECT)?;
+        input.stamp()?;
+        Ok(input.reader.number()? == 0)
+    }
+}
+
 impl Delta {
     /// Reads [`Self::to_bytes`].
     ///

@@ -22,7 +22,7 @@ use super::trust::Trust;
 /// Which cluster and which regions of it.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
-    /// The directory of a cluster that runs here; else the one that `trine up` started last
+    /// The directory of a cluster that runs here; else the one that `trine` would ask from here
     #[arg(long, value_name = "DIR", global = true)]
     pub cluster: Option<PathBuf>,
     /// A region by its name, or by NAME=/ip4/… when no cluster's directory says where its nodes are; may be repeated
@@ -188,12 +188,22 @@ fn read(directory: &Path) -> anyhow::Result<ClusterFile> {
     serde_json::from_slice(&text).with_context(|| format!("{} is not what `trine up` writes", path.display()))
 }
 
-/// The directory of the cluster that `trine up` started last.
+/// The cluster that `trine` would ask from here: the nearest upwards, else the one chosen with `trine use`, else the only one.
 fn current() -> Option<PathBuf> {
+    let there = |directory: &PathBuf| directory.join("cluster.json").is_file();
+    let working = std::env::current_dir().ok()?;
+    let mut above = working.ancestors().flat_map(|above| [above.to_owned(), above.join("trine-data")]);
+    if let Some(nearest) = above.find(there) {
+        return Some(nearest);
+    }
     let not_empty = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = not_empty("XDG_STATE_HOME").or_else(|| Some(not_empty("HOME")?.join(".local/state")))?;
-    let text = std::fs::read_to_string(state.join("trine").join("current")).ok()?;
-    Some(PathBuf::from(text.trim_end_matches('\n')))
+    let read = |name: &str| std::fs::read_to_string(state.join("trine").join(name));
+    if let Ok(chosen) = read("current") {
+        return Some(PathBuf::from(chosen.trim_end_matches('\n')));
+    }
+    let known: Vec<PathBuf> = read("clusters").ok()?.lines().map(PathBuf::from).filter(there).collect();
+    <[PathBuf; 1]>::try_from(known).ok().map(|[only]| only)
 }
 
 impl Default for PlaceArgs {

@@ -10,8 +10,8 @@ use trine_protocol::reply::{Answer, InclusionView, Page, RecordView};
 use trine_protocol::request::{Options, Precondition};
 use trine_protocol::session::Position;
 use trine_protocol::{
-    ClientFrame, ClientHello, Consistency, Durability, Edit, NodeFrame, NodeHello, ObjectView, Reply, Request,
-    RequestError, SessionToken,
+    ClientFrame, ClientHello, Consistency, Durability, Edit, NodeFrame, NodeHello, ObjectEntry, ObjectKind, ObjectPage,
+    ObjectView, Reply, Request, RequestError, SessionToken,
 };
 
 use crate::cbor;
@@ -73,7 +73,18 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("checkpoint", Request::Checkpoint { region: region() }),
         ("consistency", Request::Consistency { region: region(), from: u64::MAX, to: 0 }),
         ("object-get", Request::ObjectGet { namespace: objects.clone(), key: key.clone() }),
+        (
+            "object-list",
+            Request::ObjectList {
+                namespace: objects.clone(),
+                prefix: "p".to_owned(),
+                kind: Some(ObjectKind::MultiValue),
+                after: Some(String::new()),
+                limit: u32::MAX,
+            },
+        ),
         ("object-edit", Request::ObjectEdit { namespace: objects, key, edit }),
+        ("genesis", Request::Genesis),
         ("status", Request::Status),
         ("remove", Request::NodeRemove { node: NodeId(7) }),
     ]
@@ -121,7 +132,14 @@ pub fn answers() -> Vec<(&'static str, Result<Answer, RequestError>)> {
     vec![
         ("record", answer(Reply::Record(record.clone()))),
         ("page", answer(Reply::Page(Page { records: vec![record], next: Some(String::new()) }))),
-        ("object", answer(Reply::Object(object))),
+        ("object", answer(Reply::Object(object.clone()))),
+        (
+            "objects",
+            answer(Reply::Objects(ObjectPage {
+                objects: vec![ObjectEntry { key: "k".to_owned(), object }],
+                next: None,
+            })),
+        ),
         ("done", answer(Reply::Done)),
         ("overloaded", Err(RequestError::Overloaded { retry_after: Duration::MAX })),
         ("unknown", Err(RequestError::Unknown)),

@@ -21,7 +21,7 @@ use trine_protocol::reply::{
     Answer, Appended, Health, LedgerHead, NamespaceView, NodeView, ObjectsView, Page, RaftRole, Reply, StatusView,
 };
 use trine_protocol::request::{NamespaceKind, Options};
-use trine_protocol::{Edit, ObjectView, Request, RequestError, Role, View};
+use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, View};
 
 use super::client_frames::{answered, options};
 use crate::fixture::{CLUSTER, at, genesis, ledger, region, writer};
@@ -94,7 +94,9 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
         Request::LedgerGet { namespace, key, .. }
         | Request::LedgerHistory { namespace, key, .. }
         | Request::ObjectGet { namespace, key } => is(namespace, key),
-        Request::LedgerRange { namespace: of, .. } | Request::NamespaceShow { namespace: of } => {
+        Request::LedgerRange { namespace: of, .. }
+        | Request::ObjectList { namespace: of, .. }
+        | Request::NamespaceShow { namespace: of } => {
             assert_eq!(Some(of.as_str()), namespace);
         }
         Request::ObjectEdit { namespace, key, edit } => {
@@ -236,6 +238,11 @@ fn reply(request: &Request) -> Reply {
         }
         Request::Checkpoint { .. } => Reply::Checkpoint(ledger().note(13)),
         Request::Consistency { .. } => Reply::Consistency(vec![vec![7; 32].into()]),
+        Request::ObjectList { .. } => {
+            let object = ObjectView { views: vec![View::Counter(1)], timestamp: at(1), digest: [7; 32] };
+            Reply::Objects(ObjectPage { objects: vec![ObjectEntry { key: "k".to_owned(), object }], next: None })
+        }
+        Request::Genesis => Reply::Genesis(Bytes::from_static(b"genesis")),
         Request::ObjectGet { .. } | Request::ObjectEdit { .. } => {
             let views = vec![View::Counter(1), View::Register(Bytes::from_static(&[0xff]))];
             Reply::Object(ObjectView { views, timestamp: at(1), digest: [7; 32] })

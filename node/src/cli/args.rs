@@ -8,9 +8,10 @@ use trine_crdt::RegionId;
 use trine_protocol::{Consistency, Durability};
 
 use super::session_file::Afterwards;
-use super::{bench, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
+use super::{bench, choice, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
 use crate::config::Layers;
 use crate::config::units::parse_duration;
+use crate::up::choice::DATA_DEFAULT;
 
 /// A geo-replicated store: ledgers that prove themselves and objects that merge.
 #[derive(Debug, Parser)]
@@ -35,7 +36,8 @@ pub struct Globals {
     /// Several, separated by commas, stand in for each other
     #[arg(long, global = true, env = "TRINE_ENDPOINT", value_name = "ADDRESS")]
     pub endpoint: Option<String>,
-    /// The directory of a cluster that `trine up` runs here; without it, the one started last
+    /// The directory of a cluster that `trine up` runs here; without it, the nearest `trine-data` upwards from the working
+    /// directory, else the one that `trine use` chose
     #[arg(long, global = true, env = "TRINE_CLUSTER", value_name = "DIR")]
     pub cluster: Option<PathBuf>,
     /// The directory with ca.crt, tls.crt and tls.key to show who is asking
@@ -98,6 +100,8 @@ pub enum Command {
     Up(UpArgs),
     /// Run one node
     Node(NodeArgs),
+    /// Choose the cluster that commands ask, or show which it is
+    Use(choice::UseArgs),
     /// Whether all nodes serve, and whether they hold the same
     Status(status::StatusArgs),
     /// The nodes of all regions
@@ -127,6 +131,8 @@ pub enum Command {
     /// How fast a running cluster is
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// The options of every command
+    Options,
     /// Which version this is
     Version,
     /// A script that completes commands in a shell
@@ -143,7 +149,7 @@ pub struct UpArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: Option<u16>,
     /// Where to keep the data; a cluster that is there goes on where it was
-    #[arg(long, value_name = "DIR", default_value = "trine-data")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DEFAULT)]
     pub data: PathBuf,
     /// The first port of a new cluster, 7420 unless told otherwise; the nodes use this one and those after it
     #[arg(long, alias = "base-port")]

@@ -8,6 +8,8 @@ mod figures;
 mod fill;
 mod lag;
 mod load;
+mod place;
+mod progress;
 
 use clap::{Args, Subcommand};
 use trine_protocol::Durability;
@@ -48,9 +50,9 @@ pub struct FillArgs {
     /// What a write must survive
     #[arg(long, default_value = "local", value_name = "LEVEL")]
     pub durability: Durability,
-    /// The objects namespace
-    #[arg(short, long, default_value = "objects")]
-    pub namespace: String,
+    /// The objects namespace; without it, `bench-objects`, created when it is not there
+    #[arg(short, long)]
+    pub namespace: Option<String>,
 }
 
 /// `trine bench append|object`.
@@ -74,7 +76,7 @@ pub struct LoadArgs {
     /// How many keys are written
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub keys: u64,
-    /// The namespace: `default` for appends and `objects` for objects, unless named
+    /// The namespace; without it, `bench-records` or `bench-objects`, created when it is not there
     #[arg(short, long)]
     pub namespace: Option<String>,
 }
@@ -97,9 +99,9 @@ pub struct LagArgs {
     /// How large their values are
     #[arg(long, default_value = "256B", value_parser = parse_bytes, value_name = "SIZE")]
     pub value: u64,
-    /// The objects namespace
-    #[arg(short, long, default_value = "objects")]
-    pub namespace: String,
+    /// The objects namespace; without it, `bench-objects`, created when it is not there
+    #[arg(short, long)]
+    pub namespace: Option<String>,
 }
 
 /// Does it.

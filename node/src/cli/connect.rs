@@ -4,7 +4,9 @@
 //! endpoint names nodes elsewhere (or one of the cluster's nodes, by name); the identity then comes from
 //! `--identity`, or from the cluster here when there is one.
 
+use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 
 use trine_client::{Builder, CallOptions, Client};
 use trine_protocol::reply::{Answer, Reply};
@@ -14,7 +16,10 @@ use super::args::{Globals, ReadArgs, WriteArgs};
 use super::exit::{Exit, Failure};
 use super::session_file::{Afterwards, SessionFile};
 use crate::config::multiaddr;
-use crate::up::cluster::Cluster;
+use crate::identity::{IdentityFileError, bundle, files};
+use crate::say;
+use crate::up::choice::{self, Found, Why};
+use crate::up::cluster::{Cluster, ClusterFileError};
 
 /// Who is asked, and by whom.
 pub struct Connection {
@@ -30,17 +35,22 @@ impl Connection {
     /// When no cluster is named and none runs here, or the identity is unusable.
     pub fn open(globals: &Globals) -> Result<Self, Failure> {
         let cluster = cluster(globals)?;
+        tell(globals);
         let addresses = addresses(globals, cluster.as_ref())?;
         let mut builder = builder(globals, cluster.as_ref())?;
         for address in &addresses {
             builder = builder.seed(address)?;
         }
-        if globals.endpoint.is_some() && addresses.len() == 1 {
+        let pinned = globals.endpoint.is_some() && addresses.len() == 1;
+        if pinned {
             builder = builder.pinned();
         }
-        if let Some(region) = &globals.region {
-            builder = builder.region(region.clone());
-        }
+        builder = match &globals.region {
+            // One node of another region is not what was asked for.
+            Some(region) if pinned => builder.region_only(region.clone()),
+            Some(region) => builder.region(region.clone()),
+            None => builder,
+        };
         let mut session_file = None;
         if let Some(path) = &globals.session {
             let (file, session) = SessionFile::open(path)?;
@@ -100,21 +110,46 @@ impl Connection {
     }
 }
 
-/// The cluster that runs here: the one named, else the one started last.
+/// Tells a person which cluster is asked when that is not plain from where they are.
+fn tell(globals: &Globals) {
+    if globals.quiet || globals.endpoint.is_some() || !std::io::stderr().is_terminal() {
+        return;
+    }
+    if let Ok(Some(Found { directory, why, .. })) = found(globals)
+        && why != Why::Nearest
+    {
+        say::people(format_args!("asking the cluster in {} ({why})", directory.display()));
+    }
+}
+
+/// The cluster that runs here: the one named, else the one that [`choice`] finds.
 ///
 /// # Errors
 /// When the one named is none.
 pub fn cluster(globals: &Globals) -> Result<Option<Cluster>, Failure> {
-    let unusable = |error: crate::up::cluster::ClusterFileError| {
-        Failure::usage(error.to_string())
-            .hint("start a cluster with `trine up --data DIR` and name its DIR with --cluster")
-    };
     match &globals.cluster {
         Some(directory) => Cluster::read(directory).map(Some).map_err(unusable),
-        // A pointer to a cluster that was removed is no failure while an endpoint is named.
-        None if globals.endpoint.is_some() => Ok(Cluster::current().ok().flatten()),
-        None => Cluster::current().map_err(unusable),
+        None => Ok(found(globals)?.map(|found| found.cluster)),
     }
+}
+
+/// The cluster that is asked without being named, and why it is that one.
+///
+/// # Errors
+/// When its file cannot be read.
+pub fn found(globals: &Globals) -> Result<Option<Found>, Failure> {
+    match (&globals.cluster, &globals.endpoint) {
+        (Some(_), _) => Ok(None),
+        // A choice of a cluster that was removed is no failure while an endpoint is named.
+        (None, Some(_)) => Ok(choice::find().ok().flatten()),
+        (None, None) => choice::find().map_err(unusable),
+    }
+}
+
+/// A cluster's directory that is none.
+pub fn unusable(error: ClusterFileError) -> Failure {
+    Failure::usage(error.to_string())
+        .hint("start a cluster with `trine up --data DIR`, name its DIR with --cluster, or choose with `trine use`")
 }
 
 /// A client's settings as far as all of its connections share them.
@@ -126,7 +161,24 @@ pub fn builder(globals: &Globals, cluster: Option<&Cluster>) -> Result<Builder, 
         Failure::usage("no identity to ask with")
             .hint("name the directory of ca.crt, tls.crt and tls.key with --identity; `trine tls client` makes one")
     })?;
+    // A key that others can read is not only this person's any more.
+    let key = files::read_secret(&identity.join(bundle::KEY_FILE));
+    // What else is wrong with the files, the client says.
+    if let Err(exposed @ IdentityFileError::Exposed { .. }) = key {
+        return Err(exposed.into());
+    }
     Ok(Client::builder().directory(&identity)?.deadline(globals.timeout))
+}
+
+/// The directory of whoever asks: the one named, else that of the cluster here.
+///
+/// # Errors
+/// When the cluster named is none.
+pub fn identity(globals: &Globals) -> Result<Option<PathBuf>, Failure> {
+    match &globals.identity {
+        Some(directory) => Ok(Some(directory.clone())),
+        None => Ok(cluster(globals)?.map(|cluster| cluster.client)),
+    }
 }
 
 /// The nodes to ask, as multiaddrs.
@@ -134,8 +186,20 @@ fn addresses(globals: &Globals, cluster: Option<&Cluster>) -> Result<Vec<String>
     match (&globals.endpoint, cluster) {
         (Some(endpoints), cluster) => endpoints.split(',').map(|endpoint| address(endpoint.trim(), cluster)).collect(),
         (None, Some(cluster)) => Ok(cluster.nodes.iter().map(|node| node.libp2p.clone()).collect()),
-        (None, None) => Err(Failure::usage("no cluster runs here and no --endpoint is given")
-            .hint("start one with `trine up`, or name a node with --endpoint HOST:PORT")),
+        (None, None) => Err(nobody(&choice::known())),
+    }
+}
+
+/// Why there is nobody to ask.
+fn nobody(known: &[PathBuf]) -> Failure {
+    match known {
+        [] => Failure::usage("no cluster runs here and no --endpoint is given")
+            .hint("start one with `trine up`, or name a node with --endpoint HOST:PORT"),
+        several => {
+            let several: Vec<String> = several.iter().map(|directory| directory.display().to_string()).collect();
+            Failure::usage(format!("several clusters were started here, and none is chosen: {}", several.join(", ")))
+                .hint("choose one with `trine use DIR`, or name it with --cluster DIR")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `trine ledger …`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
@@ -11,11 +11,12 @@ use trine_protocol::reply::{Page, RecordView, Reply};
 use trine_protocol::request::Precondition;
 
 use super::args::{Globals, ReadArgs, WriteArgs};
-use super::connect::Connection;
+use super::connect::{Connection, identity};
 use super::exit::{Exit, Failure};
 use super::input::ValueArgs;
-use super::output::{Output, pairs, table};
+use super::output::{Output, pairs, shortened, table};
 use super::verify::{self, VerifyArgs, save_proof};
+use crate::identity::{bundle, files};
 use crate::model::value::{base64, hex};
 use crate::model::{Appended, Record, Records, Value};
 
@@ -34,6 +35,8 @@ pub enum LedgerCommand {
     Verify(VerifyArgs),
     /// The latest signed checkpoint of a region's ledger
     Checkpoint(CheckpointArgs),
+    /// The cluster's founding document, which proofs are verified with
+    Genesis(GenesisArgs),
 }
 
 /// Which key.
@@ -140,6 +143,17 @@ pub struct CheckpointArgs {
     read: ReadArgs,
 }
 
+/// `trine ledger genesis`.
+#[derive(Debug, Args)]
+pub struct GenesisArgs {
+    /// Write it to a new file, for `trine ledger verify --genesis FILE`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The authority's certificate that it is checked with; else ca.crt of the identity
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
 /// Does it.
 ///
 /// # Errors
@@ -168,6 +182,7 @@ pub async fn run(globals: &Globals, command: &LedgerCommand) -> Result<Output, F
         }
         LedgerCommand::Verify(args) => verify::run(globals, args),
         LedgerCommand::Checkpoint(args) => checkpoint(globals, args).await,
+        LedgerCommand::Genesis(args) => genesis(globals, args).await,
     }
 }
 
@@ -260,7 +275,7 @@ fn records(page: &Page) -> Output {
     let records = Records::from(page);
     let rows = records.records.iter().map(|record| {
         let value = Value { value: record.value.clone(), encoding: record.encoding };
-        vec![record.key.clone(), record.version.clone(), record.time.clone(), one_line(&value.shown())]
+        vec![record.key.clone(), record.version.clone(), record.time.clone(), shortened(&value.shown())]
     });
     let people = table(&["key", "version", "time", "value"], rows);
     let output = Output::new(&records, people).ids(records.records.iter().map(|record| &record.version));
@@ -270,11 +285,26 @@ fn records(page: &Page) -> Output {
     }
 }
 
-/// The beginning of a value, for a line of a table.
-fn one_line(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 60;
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS_MAX).collect();
-    if text.chars().nth(SHOWN_CHARS_MAX).is_some() { format!("{line}…") } else { line }
+/// The cluster's founding document, checked with the authority's certificate of the identity that asks.
+async fn genesis(globals: &Globals, args: &GenesisArgs) -> Result<Output, Failure> {
+    let Reply::Genesis(document) = Connection::open(globals)?.plain(Request::Genesis).await? else {
+        return Err(Failure::unexpected());
+    };
+    let ca = args.ca.clone().or_else(|| Some(identity(globals).ok()??.join(bundle::CA_FILE)));
+    let ca = ca.ok_or_else(|| Failure::usage("no certificate to check it with").hint("name one with --ca FILE"))?;
+    let genesis = verify::open_genesis(&document, Path::new("the genesis of the node that was asked"), &ca)?;
+    let regions: Vec<&str> = genesis.regions.iter().map(|region| region.id.as_str()).collect();
+    let text = String::from_utf8_lossy(&document).into_owned();
+    let json = serde_json::json!({ "cluster": genesis.cluster, "regions": regions, "document": text });
+    let output = Output::new(&json, text).value(&document);
+    match &args.out {
+        Some(path) => {
+            files::create_public(path, &document)?;
+            let people = format!("the genesis of cluster {}, of {}", genesis.cluster, regions.join(", "));
+            Ok(Output::new(&json, people).changed().note(format!("wrote {}", path.display())))
+        }
+        None => Ok(output),
+    }
 }
 
 async fn checkpoint(globals: &Globals, args: &CheckpointArgs) -> Result<Output, Failure> {

@@ -6,10 +6,12 @@
 
 pub mod args;
 pub mod bench;
+pub mod choice;
 pub mod completion;
 pub mod config;
 pub mod connect;
 pub mod exit;
+pub mod help;
 pub mod input;
 pub mod ledger;
 pub mod manifest;
@@ -20,6 +22,7 @@ pub mod output;
 pub mod region;
 pub mod session_file;
 pub mod status;
+pub mod table;
 pub mod tls;
 pub mod verify;
 pub mod yaml;
@@ -27,7 +30,7 @@ pub mod yaml;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 pub use args::{Cli, Command, Globals, NodeArgs, UpArgs};
 use exit::{Exit, Failure};
@@ -46,7 +49,7 @@ pub struct Programs {
 /// Runs the command line of this process. `main` does nothing else.
 #[must_use]
 pub fn run(programs: &Programs) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match help::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(answer) => return parsed(&answer),
     };
@@ -59,11 +62,16 @@ pub fn run(programs: &Programs) -> ExitCode {
     let outcome = outcome.and_then(|exit| cli.globals.afterwards.failure().map_or(Ok(exit), Err));
     match outcome {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            say::people(&failure);
-            failure.exit.into()
-        }
+        Err(failure) => told(&failure),
     }
+}
+
+/// Tells a failure; that nobody reads on is none to speak of.
+fn told(failure: &Failure) -> ExitCode {
+    if failure.exit != Exit::Unread {
+        say::people(failure);
+    }
+    failure.exit.into()
 }
 
 /// Says what the parser answers instead of a command: help or version, which are results, or what was typed wrongly.
@@ -76,11 +84,7 @@ fn parsed(answer: &clap::Error) -> ExitCode {
     let text = if io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
     match say::result(text.as_bytes()) {
         Ok(()) => Exit::Done.into(),
-        Err(unheard) => {
-            let failure = Failure::from(unheard);
-            say::people(&failure);
-            failure.exit.into()
-        }
+        Err(unheard) => told(&unheard.into()),
     }
 }
 
@@ -94,6 +98,8 @@ pub fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> 
         Command::Config(command) => return config::run(command),
         Command::Completion(args) => return Ok(completion::run(args)),
         Command::Version => return Ok(version()),
+        Command::Options => return Ok(help::options()),
+        Command::Use(args) => return choice::run(globals, args),
         Command::Ledger(ledger::LedgerCommand::Verify(args)) => return verify::run(globals, args),
         _ => {}
     }
@@ -110,7 +116,7 @@ pub fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> 
 /// Does what one command asks of a cluster.
 async fn ask(globals: &Globals, command: &Command) -> Result<Output, Failure> {
     match command {
-        Command::Status(args) => status::run(globals, args).await,
+        Command::Status(args) => Ok(place(globals, status::run(globals, args).await?)),
         Command::Nodes(command) => nodes::run(globals, command).await,
         Command::Region(command) => region::run(globals, command).await,
         Command::Namespace(command) => namespace::run(globals, command).await,
@@ -122,8 +128,20 @@ async fn ask(globals: &Globals, command: &Command) -> Result<Output, Failure> {
         | Command::Node(_)
         | Command::Tls(_)
         | Command::Config(_)
+        | Command::Use(_)
+        | Command::Options
         | Command::Version
         | Command::Completion(_) => unreachable!("done without a cluster"),
+    }
+}
+
+/// A status says whose it is, when nobody named the cluster.
+fn place(globals: &Globals, output: Output) -> Output {
+    match connect::found(globals) {
+        Ok(Some(found)) if globals.endpoint.is_none() => {
+            output.also(format!("the cluster is the one in {} ({})", found.directory.display(), found.why))
+        }
+        _ => output,
     }
 }
 

@@ -1,22 +1,24 @@
 //! `trine object …`
 
 use bytes::Bytes;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectView, Request, View};
+use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request, View};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
 use super::connect::Connection;
 use super::exit::Failure;
 use super::input::{ValueArgs, confirm};
-use super::output::{Output, pairs};
-use crate::model::Object;
+use super::output::{Output, pairs, shortened, table};
+use crate::model::{Object, ObjectValue, Objects};
 
 /// Objects that every region writes and all agree on. The first change of a key decides its kind.
 #[derive(Debug, Subcommand)]
 pub enum ObjectCommand {
     /// Read an object
     Get(GetArgs),
+    /// The objects of a namespace, in key order
+    List(ListArgs),
     /// Set a register; the latest write wins
     Set(ValuedArgs),
     /// Add to a counter; a negative number subtracts
@@ -56,6 +58,56 @@ pub struct GetArgs {
     key: KeyArgs,
     #[command(flatten)]
     read: ReadArgs,
+}
+
+/// `trine object list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The objects namespace: its name or id
+    #[arg(short, long, default_value = "objects")]
+    namespace: String,
+    /// Only keys that start so
+    #[arg(long, default_value = "", value_name = "PREFIX", hide_default_value = true)]
+    prefix: String,
+    /// Only objects of this kind
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// Only keys after this one: `next` of the last page
+    #[arg(long, value_name = "KEY")]
+    after: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+/// The kinds of objects.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// A sum of increments
+    Counter,
+    /// The latest value
+    Register,
+    /// All concurrent values
+    #[value(alias = "multi_value")]
+    MultiValue,
+    /// Elements
+    Set,
+    /// Names, and objects under them
+    Map,
+}
+
+impl From<Kind> for ObjectKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => Self::Counter,
+            Kind::Register => Self::Register,
+            Kind::MultiValue => Self::MultiValue,
+            Kind::Set => Self::Set,
+            Kind::Map => Self::Map,
+        }
+    }
 }
 
 /// A change with a value.
@@ -108,6 +160,7 @@ pub async fn run(globals: &Globals, command: &ObjectCommand) -> Result<Output, F
             let reply = Connection::open(globals)?.read(&args.read, request).await?;
             shown(&args.key, reply)
         }
+        ObjectCommand::List(args) => list(globals, args).await,
         ObjectCommand::Set(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Set)?).await,
         ObjectCommand::Put(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Put)?).await,
         ObjectCommand::Add(args) => edit(globals, &args.key, &args.field, &args.write, valued(args, Edit::Add)?).await,
@@ -126,6 +179,41 @@ pub async fn run(globals: &Globals, command: &ObjectCommand) -> Result<Output, F
             edit(globals, &args.key, &field, &args.write, last.map_or(Edit::Delete, Edit::RemoveField)).await
         }
     }
+}
+
+/// Looks on until the page is full or there are no more: a node's page may be short where its filter leaves much out.
+async fn list(globals: &Globals, args: &ListArgs) -> Result<Output, Failure> {
+    let connection = Connection::open(globals)?;
+    let (mut objects, mut after) = (Vec::new(), args.after.clone());
+    loop {
+        let request = Request::ObjectList {
+            namespace: args.namespace.clone(),
+            prefix: args.prefix.clone(),
+            kind: args.kind.map(ObjectKind::from),
+            after,
+            limit: args.limit - u32::try_from(objects.len()).unwrap_or(args.limit),
+        };
+        let Reply::Objects(page) = connection.read(&args.read, request).await? else {
+            return Err(Failure::unexpected());
+        };
+        objects.extend(page.objects);
+        after = page.next;
+        if after.is_none() || objects.len() >= args.limit as usize {
+            break;
+        }
+    }
+    let listed = Objects::of(&args.namespace, &ObjectPage { objects, next: after });
+    let rows = listed.objects.iter().map(|object| {
+        let kinds: Vec<&str> = object.values.iter().map(ObjectValue::kind).collect();
+        let values: Vec<String> = object.values.iter().map(ObjectValue::shown).collect();
+        vec![object.key.clone(), kinds.join(" "), object.time.clone(), shortened(&values.join(" "))]
+    });
+    let people = table(&["key", "kind", "time", "value"], rows);
+    let output = Output::new(&listed, people).ids(listed.objects.iter().map(|object| &object.key));
+    Ok(match &listed.next {
+        Some(next) => output.note(format!("there is more: go on with --after {next}")),
+        None => output,
+    })
 }
 
 async fn edit(
@@ -168,7 +256,7 @@ fn plain(view: &ObjectView) -> Vec<u8> {
     if let [View::Register(bytes)] = view.views.as_slice() {
         return bytes.to_vec();
     }
-    let texts: Vec<String> = view.views.iter().map(|view| crate::model::ObjectValue::from(view).shown()).collect();
+    let texts: Vec<String> = view.views.iter().map(|view| ObjectValue::from(view).shown()).collect();
     let mut text = texts.join("\n");
     if !text.is_empty() {
         text.push('\n');

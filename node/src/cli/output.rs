@@ -1,10 +1,10 @@
 //! What a command prints: one result, in the format asked for.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::args::{Format, Globals};
 use super::exit::{Exit, Failure};
+pub use super::table::{pairs, table};
 use super::yaml;
 use crate::say::{self, Unheard};
 
@@ -53,6 +53,14 @@ impl Output {
         self
     }
 
+    /// What people should know besides everything else; on a line of its own.
+    #[must_use]
+    pub fn also(mut self, note: impl Into<String>) -> Self {
+        let before = self.note.take().map(|before| before + "\n").unwrap_or_default();
+        self.note = Some(before + &note.into());
+        self
+    }
+
     /// Something was changed by the command: should the result not reach anybody, that must not look as if nothing was done.
     #[must_use]
     pub fn changed(mut self) -> Self {
@@ -73,7 +81,9 @@ impl Output {
         let mut bytes = match format {
             _ if quiet => return self.quiet.clone(),
             Format::Table => self.people.clone().into_bytes(),
-            Format::Json => serde_json::to_vec_pretty(&self.json).expect("a value is JSON"),
+            Format::Json => {
+                yaml::escaped(&serde_json::to_string_pretty(&self.json).expect("a value is JSON")).into_bytes()
+            }
             Format::Yaml => yaml::write(&self.json).into_bytes(),
         };
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {
@@ -104,34 +114,12 @@ impl Output {
     }
 }
 
-/// A table with a header line.
+/// The beginning of a value, for a line of a table.
 #[must_use]
-pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header.iter().map(|name| name.to_uppercase()));
-    for row in rows {
-        table.add_row(row);
-    }
-    trimmed(&table)
-}
-
-/// Names and what belongs to them, one pair a line.
-#[must_use]
-pub fn pairs(pairs: &[(&str, String)]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    for (name, value) in pairs {
-        table.add_row(vec![(*name).to_owned(), value.clone()]);
-    }
-    trimmed(&table)
-}
-
-/// Without the margin that the library leaves.
-fn trimmed(table: &Table) -> String {
-    let lines: Vec<String> =
-        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
-    lines.join("\n")
+pub fn shortened(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 60;
+    let line: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() { format!("{line}…") } else { line }
 }
 
 /// The first digits of a hash, enough to compare by eye.

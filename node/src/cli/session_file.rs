@@ -28,6 +28,8 @@ impl SessionFile {
     pub fn open(path: &Path) -> Result<(Self, Session), Failure> {
         let wrong = |what: String| Failure::usage(format!("the session file {}: {what}", path.display()));
         let session = match std::fs::read_to_string(path) {
+            // `mktemp` makes an empty one.
+            Ok(text) if text.trim().is_empty() => Session::new(),
             Ok(text) => text.trim().parse().map_err(|error| wrong(format!("{error}")))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Session::new(),
             Err(error) => return Err(wrong(error.to_string())),

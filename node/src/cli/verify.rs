@@ -111,12 +111,17 @@ fn genesis_document(globals: &Globals, named: Option<&Path>) -> Result<(Vec<u8>,
             .ok_or_else(|| Failure::usage("no genesis document to verify with").hint("name one with --genesis FILE"))?,
     };
     let document = files::read(&path).map_err(|error| {
-        Failure::usage(error.to_string()).hint("name the cluster's genesis document with --genesis FILE")
+        Failure::usage(error.to_string())
+            .hint("name the cluster's genesis document with --genesis FILE; `trine ledger genesis --out FILE` gets it")
     })?;
     Ok((document, path))
 }
 
-fn open_genesis(document: &[u8], path: &Path, ca: &Path) -> Result<Genesis, Failure> {
+/// Opens a genesis with the authority's certificate.
+///
+/// # Errors
+/// When there is no such certificate, or it did not sign the document.
+pub fn open_genesis(document: &[u8], path: &Path, ca: &Path) -> Result<Genesis, Failure> {
     let certificate = files::read_certificate(ca)
         .map_err(|error| Failure::usage(error.to_string()).hint("name the authority's certificate with --ca FILE"))?;
     let trust = Trust::new(&certificate).map_err(|error| Failure::usage(format!("{}: {error}", ca.display())))?;

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use super::table::obeyed;
+
 /// The value as a YAML document.
 #[must_use]
 pub fn write(value: &Value) -> String {
@@ -66,8 +68,25 @@ fn indent(depth: usize, out: &mut String) {
 fn scalar(value: &Value, out: &mut String) {
     match value {
         Value::String(text) if plain(text) => out.push_str(text),
-        other => out.push_str(&other.to_string()),
+        other => out.push_str(&escaped(&other.to_string())),
     }
+}
+
+/// A JSON text in which every character that YAML does not allow, or that a reader of lines or a terminal takes for more than
+/// itself, is written as an escape. Such characters stand in strings only, and mean the same there.
+#[must_use]
+pub fn escaped(json: &str) -> String {
+    // What is below a space JSON has escaped already, and what is left of it ends lines.
+    let apart = |c: char| (c >= ' ' && obeyed(c)) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if !apart(c) {
+            text.push(c);
+        } else {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        }
+    }
+    text
 }
 
 /// Whether YAML reads the text as this very string without quotes.

@@ -14,6 +14,8 @@ pub(super) struct Identity {
     pub(super) bundle: Bundle,
     pub(super) trust: Trust,
     pub(super) genesis: Genesis,
+    /// As the authority signed it.
+    pub(super) document: Bytes,
     pub(super) log_key: Key,
     pub(super) name: String,
     pub(super) peer: String,
@@ -45,10 +47,12 @@ impl Identity {
             config.node.region
         );
         let path = &config.cluster.genesis_file;
-        let genesis = Genesis::open(&files::read(path)?, trust.key()).with_context(|| path.display().to_string())?;
+        let document = Bytes::from(files::read(path)?);
+        let genesis = Genesis::open(&document, trust.key()).with_context(|| path.display().to_string())?;
         ensure!(genesis.cluster == trust.cluster(), "{} founds another cluster than the CA's", path.display());
         let log_key = Key::read(&tls.log_key_file)?;
-        let identity = Self { peer: bundle.key.peer().to_string(), name: claims.name, bundle, trust, genesis, log_key };
+        let peer = bundle.key.peer().to_string();
+        let identity = Self { peer, name: claims.name, bundle, trust, genesis, document, log_key };
         let region = identity.region(config)?;
         ensure!(
             region.log_key == identity.log_key.public(),

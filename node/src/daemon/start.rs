@@ -180,6 +180,7 @@ fn core_config(config: &Config, identity: &Identity, directory: &DataDir) -> any
         peer: identity.peer.clone(),
         raft: config.raft_advertised(),
         http: Some(config.http_advertised()),
+        genesis_document: identity.document.clone(),
         log_key: Some(identity.log_key.seed()),
         salt_seed,
         value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),

@@ -4,7 +4,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use trine_crdt::NodeId;
@@ -14,10 +14,23 @@ use trine_protocol::{Request, Role};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Ask, Names, Parameters, json, unexpected};
+use super::headers;
 use super::ledger::region_id;
 use super::limits::SMALL_BODY_BYTES_MAX;
 use super::problem::Problem;
 use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
+
+/// The cluster's founding document, as its authority signed it: proofs are checked with the log keys that it names
+#[utoipa::path(get, path = "/api/v1/genesis", tag = "cluster", responses(
+    (status = 200, description = "The signed document, byte for byte", body = serde_json::Value),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn genesis(ask: Ask) -> Result<Response, Problem> {
+    let (reply, mut headers) = ask.node(Request::Genesis).await?;
+    let Reply::Genesis(document) = reply else { return Err(unexpected()) };
+    headers::put(&mut headers, header::CONTENT_TYPE, "application/json");
+    Ok((headers, document).into_response())
+}
 
 /// The regions, as this node knows them
 #[utoipa::path(get, path = "/api/v1/regions", tag = "cluster", responses(

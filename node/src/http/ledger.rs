@@ -224,7 +224,8 @@ async fn records(ask: &Ask, request: Request) -> Result<Response, Problem> {
     Ok((headers, Json(Records::from(&page))).into_response())
 }
 
-fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+/// How many a page may hold.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(PAGE_RECORDS_DEFAULT) {
         limit @ 1..=PAGE_RECORDS_MAX => Ok(limit),
         limit => Err(Problem::invalid(format!("limit is {limit}; use 1 to {PAGE_RECORDS_MAX}"))),

@@ -9,14 +9,53 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectView, Request, Role};
+use trine_protocol::{Edit, ObjectKind, ObjectView, Request, Role};
 use utoipa::IntoParams;
 
 use super::ask::{Ask, Names, Parameters, json, unexpected};
 use super::headers;
 use super::problem::Problem;
 use super::server::Api;
-use crate::model::{Object, ObjectEdit};
+use crate::model::{Object, ObjectEdit, Objects};
+
+/// Which of a namespace's objects.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only keys that start so.
+    #[serde(default)]
+    prefix: String,
+    /// Only objects of this kind: counter, register, multi_value, set or map.
+    #[param(value_type = Option<String>)]
+    kind: Option<ObjectKind>,
+    /// Only keys after this one: `next` of the last page.
+    after: Option<String>,
+    /// At most so many; 100 when not given, never more than 1000.
+    limit: Option<u32>,
+}
+
+/// The objects of a namespace, in key order
+#[utoipa::path(get, path = "/api/v1/objects/{ns}", tag = "objects", params(
+    ("ns" = String, Path, description = "An objects namespace: its label or id"),
+    ListQuery,
+    ("Trine-Consistency" = Option<String>, Header, description = "eventual, session"),
+    ("Trine-Session" = Option<String>, Header, description = "What the session has seen: an answer's Trine-Session"),
+), responses(
+    (status = 200, description = "A page of objects; without `next` it is the last", body = Objects),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn list(
+    ask: Ask,
+    Names(namespace): Names<String>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Response, Problem> {
+    let ListQuery { prefix, kind, after, limit } = query;
+    let limit = super::ledger::limit(limit)?;
+    let (reply, headers) =
+        ask.node(Request::ObjectList { namespace: namespace.clone(), prefix, kind, after, limit }).await?;
+    let Reply::Objects(page) = reply else { return Err(unexpected()) };
+    Ok((headers, Json(Objects::of(&namespace, &page))).into_response())
+}
 
 /// Read an object
 #[utoipa::path(get, path = "/api/v1/objects/{ns}/{key}", tag = "objects", params(

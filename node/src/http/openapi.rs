@@ -16,8 +16,8 @@ use super::{cluster, health, ledger, objects, short, verify};
     paths(
         ledger::append, ledger::get, ledger::history, ledger::range, ledger::proof, ledger::record_at,
         ledger::checkpoint, ledger::consistency,
-        objects::get, objects::edit, objects::delete,
-        cluster::regions, cluster::nodes, cluster::node_remove, cluster::node_replace, cluster::namespaces,
+        objects::list, objects::get, objects::edit, objects::delete,
+        cluster::genesis, cluster::regions, cluster::nodes, cluster::node_remove, cluster::node_replace, cluster::namespaces,
         cluster::namespace, cluster::namespace_create, cluster::manifest, cluster::status,
         health::healthz, health::readyz, health::metrics,
         short::append, short::get, verify::verify,

@@ -12,6 +12,6 @@ pub mod value;
 
 pub use cluster::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
 pub use edit::{EditError, ObjectEdit};
-pub use object::{Object, ObjectValue};
+pub use object::{Object, ObjectValue, Objects};
 pub use record::{Appended, Proof, Record, Records};
 pub use value::{Encoding, Value};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trine_protocol::{ObjectView, View};
+use trine_protocol::{ObjectPage, ObjectView, View};
 use utoipa::ToSchema;
 
 use super::value::{Value, hex, time_of};
@@ -88,6 +88,24 @@ impl ObjectValue {
                 .collect::<Vec<_>>()
                 .join("\n"),
         }
+    }
+}
+
+/// A page of objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Objects {
+    /// The objects, in the order of their keys.
+    pub objects: Vec<Object>,
+    /// Where to go on, when there may be more: a page may be short, even empty, before the last one.
+    pub next: Option<String>,
+}
+
+impl Objects {
+    /// The JSON of a page of a namespace.
+    #[must_use]
+    pub fn of(namespace: &str, page: &ObjectPage) -> Self {
+        let objects = page.objects.iter().map(|entry| Object::of(namespace, &entry.key, &entry.object)).collect();
+        Self { objects, next: page.next.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
-//! Where a cluster that runs here can be found: `cluster.json` in its directory, and a pointer to that directory.
+//! What is known of a cluster that runs here: `cluster.json` in its directory.
 //!
-//! The command line uses both when it is told no endpoint. Paths in the file are relative to its directory, so that the
-//! directory can be moved.
+//! Paths in the file are relative to its directory, so that the directory can be moved. Which directory it is, when nobody
+//! says so, [`super::choice`] decides.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,38 +92,4 @@ impl Cluster {
         let text = serde_json::to_vec_pretty(self).expect("names and numbers are JSON");
         std::fs::write(&path, text).map_err(|error| ClusterFileError::Io { path, error })
     }
-
-    /// The cluster that `trine up` started last here, if it says so.
-    ///
-    /// # Errors
-    /// [`ClusterFileError`] when the pointer leads nowhere.
-    pub fn current() -> Result<Option<Self>, ClusterFileError> {
-        let Some(pointer) = pointer_file() else { return Ok(None) };
-        match std::fs::read_to_string(&pointer) {
-            Ok(directory) => Self::read(Path::new(directory.trim_end_matches('\n'))).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ClusterFileError::Io { path: pointer, error }),
-        }
-    }
-}
-
-/// Remembers a cluster's directory as the one that the command line talks to.
-///
-/// # Errors
-/// [`ClusterFileError`] when the pointer cannot be written.
-pub fn remember(directory: &Path) -> Result<(), ClusterFileError> {
-    let Some(pointer) = pointer_file() else { return Ok(()) };
-    let write = || {
-        let directory = std::path::absolute(directory)?;
-        std::fs::create_dir_all(pointer.parent().expect("the pointer has a folder"))?;
-        std::fs::write(&pointer, format!("{}\n", directory.display()))
-    };
-    write().map_err(|error| ClusterFileError::Io { path: pointer.clone(), error })
-}
-
-/// `$XDG_STATE_HOME/trine/current`, or that of `~/.local/state`.
-fn pointer_file() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME").filter(|path| !path.is_empty())?).join(".local/state"));
-    Some(state.or_else(home)?.join("trine").join("current"))
 }

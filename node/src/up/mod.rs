@@ -4,6 +4,7 @@
 //! is there and goes on where it was. It watches the nodes until it is interrupted and then ends them in order. A
 //! node that ends by itself is reported and left alone: what the others do then is what one wants to see.
 
+pub mod choice;
 pub mod cluster;
 mod limits;
 pub mod plan;
@@ -15,11 +16,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::UpArgs;
+use crate::cli::output;
 use crate::say;
 use cluster::{Cluster, ClusterNode};
 use limits::{READY_INTERVAL, READY_SLOW};
@@ -32,8 +33,7 @@ use processes::{Process, any_end, last_lines, stop_all};
 pub fn run(args: &UpArgs) -> anyhow::Result<()> {
     let cluster = prepare::cluster(args)?;
     if args.prepare {
-        let table = format!("{}\n", table(&cluster, &[]));
-        return say::result(table.as_bytes()).context("the files are written");
+        return say::result(table(&cluster, &[]).as_bytes()).context("the files are written");
     }
     plan::check_addresses(
         cluster.nodes.iter().map(addresses).collect::<anyhow::Result<Vec<_>>>()?.iter().map(|(name, at)| (*name, *at)),
@@ -62,17 +62,16 @@ async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
     };
     let outcome = match outcome {
         Ok(true) => {
-            cluster::remember(&args.data)?;
+            choice::remember(&args.data)?;
             // The nodes serve, whether somebody listens or not.
-            if let Err(unheard @ say::Unheard::Failed(_)) =
-                say::result(format!("{}\n", table(cluster, &processes)).as_bytes())
-            {
+            if let Err(unheard @ say::Unheard::Failed(_)) = say::result(table(cluster, &processes).as_bytes()) {
                 say::people(unheard);
             }
             say::people(format_args!(
-                "{} nodes are ready. Ctrl-C ends them; the data stays in {}.",
+                "{} nodes are ready. Ctrl-C ends them; the data stays in {}.{}",
                 processes.len(),
-                args.data.display()
+                args.data.display(),
+                elsewhere(args)
             ));
             until_interrupted(&mut interrupts, &mut processes).await
         }
@@ -87,6 +86,17 @@ async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
         say::people(format_args!("had to be killed: {}", killed.join(", ")));
     }
     outcome
+}
+
+/// How other terminals find a cluster that they would not find by themselves.
+fn elsewhere(args: &UpArgs) -> String {
+    let (data, working) = (std::path::absolute(&args.data), std::env::current_dir());
+    match (data, working) {
+        (Ok(data), Ok(working)) if choice::nearest(&working).as_ref() != Some(&data) => {
+            format!("\nCommands find it with --cluster {0}, or after `trine use {0}`.", data.display())
+        }
+        _ => String::new(),
+    }
 }
 
 async fn until_interrupted(interrupts: &mut Interrupts, processes: &mut Vec<Process>) -> anyhow::Result<()> {
@@ -180,19 +190,16 @@ fn addresses(node: &ClusterNode) -> anyhow::Result<(&str, [SocketAddr; 3])> {
     Ok((&node.name, [config.listen.http, config.listen.libp2p, config.listen.raft]))
 }
 
-fn table(cluster: &Cluster, processes: &[Process]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_header(["NODE", "REGION", "HTTP", "LIBP2P", "PID"]);
-    for node in &cluster.nodes {
+fn table(cluster: &Cluster, processes: &[Process]) -> String {
+    let rows = cluster.nodes.iter().map(|node| {
         let pid = processes.iter().find(|process| process.name == node.name).map(|process| process.pid.to_string());
-        table.add_row([
+        vec![
             node.name.clone(),
             node.region.to_string(),
             format!("http://{}", node.http),
             node.libp2p.clone(),
             pid.unwrap_or_default(),
-        ]);
-    }
-    table
+        ]
+    });
+    output::table(&["node", "region", "http", "libp2p", "pid"], rows) + "\n"
 }

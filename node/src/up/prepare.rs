@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/cluster.json                  where everything is
-//! DIR/ca/{ca.crt,ca.key}            the authority; no node needs its key
+//! DIR/ca/{ca.crt,ca.key,genesis.json}  the authority; no node needs its key
 //! DIR/clients/admin/…               an administrator's identity
 //! DIR/nodes/NAME/node.toml          the configuration, with paths relative to it
 //! DIR/nodes/NAME/{ca.crt,tls.crt,tls.key,log.key,genesis.json}
@@ -153,6 +153,8 @@ fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
         files::create_public(&directory.join(&place.directory).join(GENESIS_FILE), &genesis)?;
         files::create_public(&directory.join(&place.config), configuration(node).as_bytes())?;
     }
+    // Clients whose certificates are issued later get it from there.
+    files::create_public(&ca.directory().join(GENESIS_FILE), &genesis)?;
     ca.issue_client(Role::Admin, "admin")?.write(&directory.join(&cluster.client))?;
     files::create_public(&directory.join(&cluster.client).join(GENESIS_FILE), &genesis)?;
     cluster.write(directory)?;

@@ -116,6 +116,48 @@ fn one_result_in_three_formats() {
 }
 
 #[test]
+fn what_a_terminal_would_obey_is_shown_and_not_done() {
+    let evil = "\u{1b}[2Jred\u{7}\r\n\u{9b}31m\u{202e}txt";
+    let table = table(&["key", "value"], [vec![evil.to_owned(), "v".to_owned()]]);
+    expect![[r"
+        KEY                                        VALUE
+        \u{1b}[2Jred\u{7}\r\n\u{9b}31m\u{202e}txt  v"]]
+    .assert_eq(&table);
+    assert_eq!(pairs(&[("value", evil.into())]).matches(char::is_control).collect::<String>(), "\n");
+    // Asked for the bytes, one gets the bytes.
+    let output = Output::new(&evil, table).value(evil.as_bytes());
+    assert_eq!(output.rendered(Format::Table, true), evil.as_bytes());
+    for format in [Format::Json, Format::Yaml] {
+        let text = String::from_utf8(output.rendered(format, false)).expect("text");
+        assert!(!text.trim_end().chars().any(char::is_control), "{text:?}");
+        assert_eq!(serde_json::from_str::<String>(&text).expect("a string of JSON"), evil);
+    }
+}
+
+#[test]
+fn yaml_holds_no_character_that_yaml_does_not_allow() {
+    // YAML 1.2.2, 5.1: what may stand in a stream as it is; and what ends lines or marks byte order besides.
+    let printable = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let breaks = ['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'];
+    for c in (0..=0x0001_0000).filter_map(char::from_u32) {
+        let text = yaml::write(&serde_json::json!({ c.to_string(): c.to_string() }));
+        assert!(text.chars().all(|c| printable(c) && !breaks.contains(&c)), "U+{:04X}: {text:?}", u32::from(c));
+    }
+}
+
+#[test]
+fn one_long_key_makes_its_own_row_long() {
+    let long = "k".repeat(1000);
+    let rows = ["a", &long, "b", "cc"].map(|key| vec![key.to_owned(), "v".to_owned()]);
+    let text = table(&["key", "value"], rows);
+    let lengths: Vec<usize> = text.lines().map(str::len).collect();
+    assert_eq!(lengths, [10, 6, 1003, 6, 6], "{text}");
+    // Cells that are all long have a column all the same.
+    let rows = [64, 60, 64].map(|length| vec!["p".repeat(length), "v".to_owned()]);
+    assert!(table(&["key", "value"], rows).lines().skip(1).all(|line| line.len() == 67));
+}
+
+#[test]
 fn usage_stands_in_the_order_that_is_read() {
     let mut command = Cli::command();
     let mut usage = |words: &[&str]| {

@@ -55,6 +55,13 @@ fn a_cluster_is_founded_by_hand() {
     json(&["tls", "client", "ada", "--role", "reader", "--ca", text(&ca), "--out", text(&client)]);
     assert_eq!(std::fs::read(client.join("genesis.json")).ok(), std::fs::read(&genesis).ok());
 
+    // A key that others may read is refused by whoever asks with it, too.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(client.join("tls.key"), open).expect("changed");
+    let exposed = run(&["--endpoint", "127.0.0.1:1", "--identity", text(&client), "status"]).expect_err("exposed");
+    assert_eq!(exposed.exit, Exit::Refused);
+    assert!(exposed.what.contains("chmod 600"), "{exposed}");
+
     let again = run(&["tls", "ca", "--out", text(&ca)]).expect_err("there is one");
     assert_eq!(again.exit, Exit::Conflict);
     let nameless = run(&["tls", "client", "Ada!", "--ca", text(&ca), "--out", text(&at("x"))]).expect_err("no name");

@@ -15,10 +15,12 @@ ledger_range     GET    /api/v1/ledger/{ns}                ledger range
 checkpoint       GET    /log/{region}/checkpoint           ledger checkpoint
 consistency      GET    /api/v1/consistency/{region}       ledger checkpoint --extends
 object_get       GET    /api/v1/objects/{ns}/{key}         object get
+object_list      GET    /api/v1/objects/{ns}               object list
 object_edit      POST   /api/v1/objects/{ns}/{key}         object set
 namespace_create POST   /api/v1/namespaces                 namespace create
 namespace_list   GET    /api/v1/namespaces                 namespace list
 namespace_show   GET    /api/v1/namespaces/{ns}            namespace show
+genesis          GET    /api/v1/genesis                    ledger genesis
 region_list      GET    /api/v1/regions                    region list
 node_list        GET    /api/v1/nodes                      nodes list
 status           GET    /api/v1/status                     status

@@ -13,7 +13,7 @@ use trine_protocol::reply::{
     Answer, Appended, Health, NamespaceView, NodeView, Page, RaftRole, RecordView, RegionView, Reply, StatusView,
 };
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
-use trine_protocol::{Edit, ObjectView, Request, RequestError, Role, SessionToken, View};
+use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View};
 
 /// What the node was asked, as it arrived.
 pub type Asked = (Role, Options, Request);
@@ -169,6 +169,21 @@ impl Held {
                 let view = self.objects.get(&key).cloned().ok_or(RequestError::NotFound { what: key })?;
                 Reply::Object(object(view))
             }
+            Request::ObjectList { prefix, kind, after, limit, .. } => {
+                let fits = |key: &str, view: &View| {
+                    key.starts_with(&prefix)
+                        && after.as_deref().is_none_or(|after| key > after)
+                        && kind.is_none_or(|kind| view.kind() == kind)
+                };
+                let found = self.objects.iter().filter(|(key, view)| fits(key, view));
+                let mut objects: Vec<ObjectEntry> =
+                    found.map(|(key, view)| ObjectEntry { key: key.clone(), object: object(view.clone()) }).collect();
+                let more = objects.len() > limit as usize;
+                objects.truncate(limit as usize);
+                let next = more.then(|| objects.last().expect("limit is above 0").key.clone());
+                Reply::Objects(ObjectPage { objects, next })
+            }
+            Request::Genesis => Reply::Genesis(Bytes::from_static(b"trine genesis\n")),
             Request::ObjectEdit { key, edit: Edit::Delete, .. } => {
                 self.objects.remove(&key);
                 Reply::Done

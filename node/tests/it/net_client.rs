@@ -113,7 +113,7 @@ async fn a_refusal_that_did_nothing_is_retried_and_others_are_not() {
     assert_eq!(client.append("default", "k", "v").await.expect("third time").index, 1);
     assert_eq!(tries.swap(0, Ordering::Relaxed), 3);
     let once = CallOptions::new().retries(0);
-    let append = trine_client::AppendRequest::new("default", "k", "v");
+    let append = AppendRequest::new("default", "k", "v");
     let refused = client.append_with(&once, append).await.expect_err("no retry");
     assert_eq!(refused, ClientError::Request(RequestError::Overloaded { retry_after: Duration::from_millis(1) }));
     tries.store(0, Ordering::Relaxed);
@@ -277,6 +277,20 @@ async fn a_region_that_is_not_there_is_an_error_and_not_another_region() {
     assert_eq!(taken.each_ref().map(|taken| taken.load(Ordering::Relaxed)), [0, 0]);
     let outcome = Client::builder().seed("/ip4/127.0.0.1/tcp/1").expect("an address").region("US EAST").build();
     assert!(matches!(outcome, Err(BuildError::Region { known, .. }) if known.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_of_http_is_named_as_one() {
+    let world = World::new();
+    let api = crate::fake_node::serve().await;
+    let identity = world.ca.issue_client(Role::Writer, "app").expect("a certificate");
+    let builder = Client::builder()
+        .identity(identity.key.libp2p(), Bytes::copy_from_slice(&identity.certificate))
+        .authority(world.authority.clone())
+        .seed(&trine_node::config::multiaddr(api.address))
+        .expect("an address");
+    let outcome = builder.retries(0).build().expect("a client").status().await;
+    assert!(matches!(&outcome, Err(ClientError::Unreachable { what }) if what.contains("speaks HTTP")), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Parser as _;
 use expect_test::expect;
 use trine_node::cli::{Cli, Command};
+use trine_node::up::choice::{self, Why};
 use trine_node::up::cluster::Cluster;
 use trine_node::up::plan::plan;
 use trine_node::up::prepare::{cluster, prepare};
@@ -61,6 +62,37 @@ fn a_cluster_is_prepared_once_and_then_found_again() {
         let moved = refused(moved);
         assert!(moved.contains("listens elsewhere (us-east-1-a at 127.0.0.1:7420 and 127.0.0.1:7422)"), "{moved}");
     }
+}
+
+#[test]
+fn the_place_or_a_choice_decides_which_cluster_is_asked_and_never_the_latest_start() {
+    let home = tempfile::tempdir().unwrap();
+    let (state, at) = (home.path().join("state"), |name: &str| home.path().join(name));
+    let planned = plan(1, 1, 7420, &[]).unwrap();
+    for name in ["work/trine-data", "elsewhere", "third"] {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        prepare(&at(name), &planned).unwrap();
+    }
+    let deep = at("work/a/b");
+    std::fs::create_dir_all(&deep).unwrap();
+    let outside = at("outside");
+    std::fs::create_dir_all(&outside).unwrap();
+    let found =
+        |working: &Path| choice::find_from(working, Some(&state)).unwrap().map(|found| (found.directory, found.why));
+    assert_eq!(found(&outside), None);
+    choice::remember_in(&state, &at("elsewhere")).unwrap();
+    assert_eq!(found(&outside), Some((at("elsewhere"), Why::Only)));
+    choice::remember_in(&state, &at("third")).unwrap();
+    assert_eq!(found(&outside), None, "the one started last is nobody's choice");
+    choice::choose_in(&state, Some(&at("elsewhere"))).unwrap();
+    choice::remember_in(&state, &at("third")).unwrap();
+    assert_eq!(found(&outside), Some((at("elsewhere"), Why::Chosen)));
+    for working in [at("work"), deep, at("work/trine-data"), at("work/trine-data/nodes")] {
+        assert_eq!(found(&working), Some((at("work/trine-data"), Why::Nearest)), "{}", working.display());
+    }
+    choice::choose_in(&state, None).unwrap();
+    assert_eq!(found(&outside), None);
+    assert!(choice::choose_in(&state, Some(&outside)).is_err());
 }
 
 /// What `trine up` makes of these options, up to starting nodes.

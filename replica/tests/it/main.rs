@@ -7,5 +7,6 @@ mod disk;
 mod durable;
 mod forks;
 mod mirrors;
+mod objects_listed;
 mod restart;
 mod world;

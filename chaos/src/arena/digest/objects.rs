@@ -35,7 +35,7 @@ pub fn sums(data: &Path) -> anyhow::Result<BTreeMap<String, Sum>> {
     let mut sums: BTreeMap<NamespaceId, (u64, SumDigest)> = BTreeMap::new();
     objects(data, |partition, key, object| {
         let (count, sum) = sums.entry(partition.namespace.clone()).or_default();
-        *count += 1;
+        *count += u64::from(!object.is_empty());
         sum.add(key, &object.digest());
         Ok(())
     })?;

@@ -40,7 +40,7 @@ pub fn held(place: &Place) -> anyhow::Result<Held> {
     let mut sums: BTreeMap<PartitionId, (u64, SumDigest)> = BTreeMap::new();
     digest::objects(&place.data, |partition, key, object| {
         let (count, sum) = sums.entry(partition.clone()).or_default();
-        *count += 1;
+        *count += u64::from(!object.is_empty());
         sum.add(key, &object.digest());
         let views = object.view().iter().map(View::from).collect();
         held.objects.insert(text(key), HeldObject { digest: object.digest(), views });

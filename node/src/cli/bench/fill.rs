@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use trine_client::{CallOptions, Client, ClientError};
+use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Edit, Request};
 
-use super::FillArgs;
 use super::figures::{Latencies, shown};
 use super::load::random;
+use super::{FillArgs, place, progress};
 use crate::cli::args::Globals;
 use crate::cli::connect::Connection;
 use crate::cli::exit::Failure;
@@ -41,6 +43,8 @@ struct Filled {
 /// What all clients share.
 struct Filling {
     args: FillArgs,
+    namespace: String,
+    progress: ProgressBar,
     call: CallOptions,
     value: Bytes,
     next: AtomicU64,
@@ -61,8 +65,12 @@ struct Seen {
 pub async fn run(globals: &Globals, args: &FillArgs) -> Result<Output, Failure> {
     let connections: Vec<Connection> =
         (0..args.connections).map(|_| Connection::open(globals)).collect::<Result<_, _>>()?;
+    let clients: Vec<Client> = connections.iter().map(|connection| connection.client().clone()).collect();
+    let namespace = place::namespace(globals, args.namespace.as_deref(), NamespaceKind::Objects, &clients).await?;
     let filling = Arc::new(Filling {
         args: args.clone(),
+        namespace,
+        progress: progress::bar(globals, args.objects, "objects", "load"),
         call: CallOptions::new().durability(args.durability).retries(0).deadline(globals.timeout),
         value: random(usize::try_from(args.value).unwrap_or(usize::MAX)),
         next: AtomicU64::new(0),
@@ -70,7 +78,7 @@ pub async fn run(globals: &Globals, args: &FillArgs) -> Result<Output, Failure> 
     });
     let started = Instant::now();
     let tasks = (0..args.clients as usize).map(|number| {
-        let client = connections[number % connections.len()].client().clone();
+        let client = clients[number % clients.len()].clone();
         tokio::spawn(Arc::clone(&filling).work(client))
     });
     let mut all = Seen::default();
@@ -79,6 +87,7 @@ pub async fn run(globals: &Globals, args: &FillArgs) -> Result<Output, Failure> 
         all.latencies.append(seen.latencies);
         all.refused += seen.refused;
     }
+    filling.progress.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     Ok(shown_filled(&Filled {
         objects: all.latencies.count() as u64,
@@ -112,13 +121,14 @@ impl Filling {
         loop {
             let started = Instant::now();
             let request = Request::ObjectEdit {
-                namespace: self.args.namespace.clone(),
+                namespace: self.namespace.clone(),
                 key: format!("load/{number:015}"),
                 edit: Edit::Set(self.value.clone()),
             };
             match client.request(&self.call, request).await {
                 Ok(_) => {
                     seen.latencies.push(started.elapsed());
+                    self.progress.inc(1);
                     return Ok(());
                 }
                 Err(error) if begun.elapsed() > self.patience => return Err(error),

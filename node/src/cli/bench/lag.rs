@@ -10,11 +10,12 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use trine_client::{CallOptions, Client};
 use trine_crdt::RegionId;
 use trine_protocol::reply::NodeView;
+use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Consistency, Durability, View};
 
-use super::LagArgs;
 use super::figures::{Latencies, shown};
 use super::load::{Kind, Writer, random};
+use super::{LagArgs, place, progress};
 use crate::cli::args::Globals;
 use crate::cli::connect::{Connection, builder, cluster};
 use crate::cli::exit::{Exit, Failure};
@@ -72,30 +73,35 @@ pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
     // A key of its own: numbers of an earlier run would be taken for this one's.
     let key = format!("bench/lag/{}", crate::model::value::hex(&random(8)));
     let (sent, marks) = watch::channel::<Mark>((0, Instant::now()));
+    let others = regions.iter().filter(|to| **to != from);
+    let clients = others.map(|to| Ok((to, client_of(globals, &nodes, to)?))).collect::<Result<Vec<_>, Failure>>()?;
+    let all: Vec<Client> = [&writer].into_iter().chain(clients.iter().map(|(_, client)| client)).cloned().collect();
+    let namespace = place::namespace(globals, args.namespace.as_deref(), NamespaceKind::Objects, &all).await?;
     let mut readers = Vec::new();
-    for to in regions.iter().filter(|to| **to != from) {
-        let client = client_of(globals, &nodes, to)?;
+    for (to, client) in clients {
         client.regions().await?;
-        let watching = watch_for(client, args.namespace.clone(), key.clone(), marks.clone(), globals.timeout);
+        let watching = watch_for(client, namespace.clone(), key.clone(), marks.clone(), globals.timeout);
         readers.push((to.clone(), tokio::spawn(watching)));
     }
     drop(marks);
-    let others =
-        Writer::of(Kind::Object, args.namespace.clone(), args.value, 10_000, Durability::Local, globals.timeout);
+    let others = Writer::of(Kind::Object, namespace.clone(), args.value, 10_000, Durability::Local, globals.timeout);
     let others = Arc::new(others);
     let until = Instant::now() + Duration::from_secs(24 * 3600);
     let one = |number| Arc::clone(&others).work(writer.clone(), until, pace(args, number));
     let load: Vec<_> = (0..args.load).map(|number| tokio::spawn(one(number))).collect();
     let call = CallOptions::new().durability(Durability::Local);
     let mut written = Latencies::default();
+    let progress = progress::bar(globals, args.writes.into(), "writes", "lag");
     for number in 1..=args.writes {
         let mark = (number, Instant::now());
         let edit = trine_protocol::Edit::Set(Bytes::from(number.to_string()));
-        writer.object_edit_with(&call, &args.namespace, &key, edit).await?;
+        writer.object_edit_with(&call, &namespace, &key, edit).await?;
         written.push(mark.1.elapsed());
         sent.send_replace(mark);
+        progress.inc(1);
         tokio::time::sleep(args.interval).await;
     }
+    progress.finish_and_clear();
     drop(sent);
     let mut lags = Vec::new();
     for (to, reader) in readers {

@@ -1,24 +1,24 @@
 //! `trine bench append|object`.
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Interval;
 use trine_client::{CallOptions, Client};
+use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Durability, Edit, Request};
 
-use super::LoadArgs;
 use super::figures::{Latencies, shown};
+use super::{LoadArgs, place, progress};
 use crate::cli::args::Globals;
 use crate::cli::connect::Connection;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, table};
+use crate::say;
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +63,18 @@ pub async fn run(globals: &Globals, args: &LoadArgs, kind: Kind) -> Result<Outpu
     let clients: Vec<Client> = connections.iter().map(|connection| connection.client().clone()).collect();
     // A first request connects, so that no run pays for it; and fails early when there is nobody.
     join_all(clients.iter().map(Client::regions)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let levels = match kind {
-        Kind::Append => &[Durability::Region][..],
-        Kind::Object => &args.durability,
+    let (levels, holds) = match kind {
+        Kind::Append => (&[Durability::Region][..], NamespaceKind::Ledger),
+        Kind::Object => (&args.durability[..], NamespaceKind::Objects),
     };
+    let namespace = place::namespace(globals, args.namespace.as_deref(), holds, &clients).await?;
+    if kind == Kind::Append && !globals.quiet {
+        say::people(format_args!("records stay for ever: those of this bench stand in the namespace {namespace}"));
+    }
     let mut runs = Vec::new();
     for level in levels {
         for count in &args.clients {
-            runs.push(one(globals, args, kind, *level, *count, &clients).await);
+            runs.push(one(globals, args, (kind, &namespace), *level, *count, &clients).await);
         }
     }
     let failed = runs.iter().all(|run| run.operations == 0);
@@ -98,12 +102,13 @@ pub async fn run(globals: &Globals, args: &LoadArgs, kind: Kind) -> Result<Outpu
 async fn one(
     globals: &Globals,
     args: &LoadArgs,
-    kind: Kind,
+    (kind, namespace): (Kind, &str),
     durability: Durability,
     count: u32,
     clients: &[Client],
 ) -> Run {
-    let writer = Arc::new(Writer::new(args, kind, durability, globals.timeout));
+    let writer = Writer::of(kind, namespace.to_owned(), args.value, args.keys, durability, globals.timeout);
+    let writer = Arc::new(writer);
     let started = Instant::now();
     let until = started + Duration::from_secs(args.seconds);
     let tasks: Vec<_> = (0..count)
@@ -112,7 +117,8 @@ async fn one(
             tokio::spawn(Arc::clone(&writer).work(client, until, None))
         })
         .collect();
-    let progress = progress(globals, args.seconds, &format!("{} by {count} clients", writer.operation()));
+    let what = format!("{} by {count} clients", writer.operation());
+    let progress = progress::bar(globals, args.seconds, "s,", &what);
     let ticking = async {
         while !progress.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -149,14 +155,6 @@ async fn one(
     }
 }
 
-fn progress(globals: &Globals, seconds: u64, what: &str) -> ProgressBar {
-    let shown = std::io::stderr().is_terminal() && !globals.quiet;
-    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(seconds), target).with_prefix(what.to_owned());
-    let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} s, {msg}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// What all clients of a run write.
 pub struct Writer {
     kind: Kind,
@@ -177,15 +175,6 @@ pub struct Seen {
 }
 
 impl Writer {
-    fn new(args: &LoadArgs, kind: Kind, durability: Durability, deadline: Duration) -> Self {
-        let namespace = match kind {
-            Kind::Append => "default",
-            Kind::Object => "objects",
-        };
-        let namespace = args.namespace.clone().unwrap_or_else(|| namespace.to_owned());
-        Self::of(kind, namespace, args.value, args.keys, durability, deadline)
-    }
-
     /// Writers of values of `value_bytes` under `keys` keys that no earlier run used.
     #[must_use]
     pub fn of(
