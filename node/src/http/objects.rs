@@ -21,12 +21,13 @@ use crate::model::{Object, ObjectEdit, Objects};
 /// Which of a namespace's objects.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Only keys that start so.
     #[serde(default)]
     prefix: String,
     /// Only objects of this kind: counter, register, multi_value, set or map.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(counter|register|multi_value|set|map)$")]
     kind: Option<ObjectKind>,
     /// Only keys after this one: `next` of the last page.
     after: Option<String>,
