@@ -62,13 +62,13 @@ pub struct AppendArgs {
     /// A name and value that travel with the record; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     meta: Vec<(String, String)>,
-    /// The same key within ten minutes returns the first append's answer
+    /// The same key within ten minutes returns the first append's answer; each region has its own, so with several --region is needed
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Append only when the key has no version in this region's ledger
+    /// Append only when the key has no version in the ledger of --region
     #[arg(long, conflicts_with = "if_match")]
     if_absent: bool,
-    /// Append only when the key's latest version in this region's ledger is the record of this index
+    /// Append only when the key's latest version in the ledger of --region is the record of this index
     #[arg(long, value_name = "INDEX")]
     if_match: Option<u64>,
     #[command(flatten)]
@@ -193,6 +193,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         .content_type
         .clone()
         .unwrap_or_else(|| if text { "text/plain; charset=utf-8" } else { "application/octet-stream" }.to_owned());
+    let connection = Connection::open(globals)?;
     if args.write.dry_run {
         let what = format!("would append {} bytes of {content_type} under {}", value.len(), args.key.key);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "bytes": value.len() }), what));
@@ -207,7 +208,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         if_match: args.if_match.map(Precondition::Index).or(args.if_absent.then_some(Precondition::Absent)),
         with_proof: false,
     };
-    let Reply::Appended(view) = Connection::open(globals)?.write(&args.write, request).await? else {
+    let Reply::Appended(view) = connection.write(&args.write, request).await? else {
         return Err(Failure::unexpected());
     };
     let appended = Appended::from(&view);

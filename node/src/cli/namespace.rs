@@ -86,12 +86,13 @@ async fn create(globals: &Globals, args: &CreateArgs) -> Result<Output, Failure>
     if args.slots.is_some_and(|slots| !slots.is_power_of_two()) {
         return Err(Failure::usage("--slots must be a power of two"));
     }
+    let connection = Connection::open(globals)?;
     if args.dry_run {
         let what = format!("would create the namespace {}", args.name);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "name": args.name }), what));
     }
     let request = Request::NamespaceCreate { name: args.name.clone(), kind, slots: args.slots };
-    match Connection::open(globals)?.plain(request).await? {
+    match connection.plain(request).await? {
         Reply::Namespace(view) => {
             let namespace = Namespace::from(&view);
             Ok(shown(&namespace, std::slice::from_ref(&namespace)).changed())

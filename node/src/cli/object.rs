@@ -225,12 +225,13 @@ async fn edit(
 ) -> Result<Output, Failure> {
     let edit =
         field.field.iter().rev().fold(edit, |edit, name| Edit::Field { name: name.clone(), edit: Box::new(edit) });
+    let connection = Connection::open(globals)?;
     if write.dry_run {
         let what = format!("would change {} in {}: {edit:?}", key.key, key.namespace);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "change": what }), what));
     }
     let request = Request::ObjectEdit { namespace: key.namespace.clone(), key: key.key.clone(), edit };
-    let reply = Connection::open(globals)?.write(write, request).await?;
+    let reply = connection.write(write, request).await?;
     shown(key, reply).map(Output::changed)
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::args::{Format, Globals};
 use super::exit::{Exit, Failure};
+use super::table::visible;
 pub use super::table::{pairs, table};
 use super::yaml;
 use crate::say::{self, Unheard};
@@ -80,7 +81,8 @@ impl Output {
     pub fn rendered(&self, format: Format, quiet: bool) -> Vec<u8> {
         let mut bytes = match format {
             _ if quiet => return self.quiet.clone(),
-            Format::Table => self.people.clone().into_bytes(),
+            // What did not go through a table may be anybody's bytes, too.
+            Format::Table => visible(&self.people, &['\n', '\t']).into_bytes(),
             Format::Json => {
                 yaml::escaped(&serde_json::to_string_pretty(&self.json).expect("a value is JSON")).into_bytes()
             }

@@ -128,10 +128,10 @@ fn ledgers_agree(known: &[&Status]) -> bool {
     heads.values().all(|heads| heads.len() <= 1)
 }
 
-/// All of a node's object digests in one text: equal on nodes that hold the same. A namespace without objects does
-/// not count, because a node may not have heard of it yet.
+/// All of a node's object digests in one text: equal on nodes that hold the same. A namespace in which nothing was ever written
+/// does not count, because a node may not have heard of it yet; one whose objects were all removed does.
 fn object_digest(status: &Status) -> String {
-    let held = status.objects.iter().filter(|(_, sum)| sum.count > 0);
+    let held = status.objects.iter().filter(|(_, sum)| sum.digest.bytes().any(|digit| digit != b'0'));
     held.map(|(namespace, sum)| format!("{namespace}={}", sum.digest)).collect::<Vec<_>>().join(" ")
 }
 

@@ -42,6 +42,30 @@ async fn a_deletion_takes_no_more_than_was_asked() {
 }
 
 #[tokio::test]
+async fn objects_are_listed_page_by_page() {
+    let api = serve().await;
+    for key in ["a%2F1", "a%2F2", "a%2F3", "b"] {
+        ask(api.address, "POST", &format!("/api/v1/objects/objects/{key}"), &[], br#"{"op":"increment"}"#).await;
+    }
+    let page = |query: &'static str| async move { get(api.address, &format!("/api/v1/objects/objects{query}")).await };
+    let keys = |json: &serde_json::Value| -> Vec<String> {
+        let objects = json["objects"].as_array().expect("a list");
+        objects.iter().map(|object| object["key"].as_str().expect("a key").to_owned()).collect()
+    };
+    let first = page("?prefix=a%2F&limit=2").await.json();
+    assert_eq!((keys(&first), &first["next"]), (vec!["a/1".into(), "a/2".into()], &"a/2".into()));
+    assert_eq!(first["objects"][0]["values"][0], serde_json::json!({ "kind": "counter", "total": 1 }));
+    let last = page("?prefix=a%2F&limit=2&after=a%2F2").await.json();
+    assert_eq!((keys(&last), &last["next"]), (vec!["a/3".into()], &serde_json::Value::Null));
+    assert!(keys(&page("?kind=set").await.json()).is_empty());
+    for wrong in ["?kind=sets", "?limit=0", "?limit=1001", "?from=a", "?prefix=%FF"] {
+        assert_eq!(page(wrong).await.problem(), (400, "invalid".into()), "{wrong}");
+    }
+    let genesis = get(api.address, "/api/v1/genesis").await;
+    assert_eq!((genesis.status, &genesis.body[..]), (200, &b"trine genesis\n"[..]));
+}
+
+#[tokio::test]
 async fn every_change_has_a_form_in_json() {
     let api = serve().await;
     let bytes = Bytes::from_static(&[0, 255]);

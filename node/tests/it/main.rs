@@ -9,6 +9,7 @@ mod bad_start;
 mod bad_strangers;
 mod bad_visitor;
 mod cli_output;
+mod cli_region;
 mod cli_tls;
 mod cluster;
 mod config;
