@@ -32,6 +32,7 @@ pub mod framing;
 mod identity;
 mod leader;
 pub mod limits;
+pub mod names;
 mod network;
 mod other_protocol;
 mod pool;

@@ -35,6 +35,10 @@ pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(10);
 pub const DIALS_MAX: usize = 64;
 /// How long a connection without a stream stands.
 pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(5);
+/// Host names looked up at the same time; the system's resolver holds a thread for each.
+pub const LOOKUPS_MAX: usize = 16;
+/// How long a host name's look-up may take.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How far apart attempts start.
 pub const ATTEMPT_SPACING: Duration = Duration::from_millis(200);
 /// How many bytes are gathered for one write or read.

@@ -43,16 +43,56 @@ pub async fn resolve(address: &Multiaddr) -> Vec<Multiaddr> {
         Protocol::Dns6(name) => (name.into_owned(), IpAddr::is_ipv6),
         _ => return vec![address.clone()],
     };
-    let Ok(found) = tokio::net::lookup_host((name.as_str(), 0)).await else { return Vec::new() };
+    let Ok(found) = crate::names::lookup(&name).await else { return Vec::new() };
     let rest: Vec<Protocol<'_>> = address.iter().skip(1).collect();
-    let mut resolved: Vec<Multiaddr> = found
-        .map(|socket| socket.ip())
-        .filter(wanted)
-        .map(|ip| std::iter::once(Protocol::from(ip)).chain(rest.iter().cloned()).collect())
-        .collect();
-    resolved.sort();
-    resolved.dedup();
-    resolved
+    let with_rest = |ip| std::iter::once(Protocol::from(ip)).chain(rest.iter().cloned()).collect();
+    found.into_iter().filter(wanted).map(with_rest).collect()
+}
+
+/// An address as people write it: a multiaddress, or `host:port` with a name or an IP address.
+///
+/// # Errors
+/// What is wrong with it, for a person.
+pub fn parse(text: &str) -> Result<Multiaddr, String> {
+    let wrong =
+        || format!("`{text}` is no address: use host:port or a multiaddress such as /dns/node.example.org/tcp/7421");
+    if text.starts_with('/') {
+        let address: Multiaddr = text.parse().map_err(|_| wrong())?;
+        return if tcp_port(&address).is_some() { Ok(address) } else { Err(wrong()) };
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let first = match bare.unwrap_or(host).parse::<IpAddr>() {
+        Ok(ip) if ip.is_ipv6() == bare.is_some() => Protocol::from(ip),
+        Err(_) if bare.is_none() && is_host(host) => Protocol::Dns(host.into()),
+        _ => return Err(wrong()),
+    };
+    Ok(Multiaddr::from(first).with(Protocol::Tcp(port)))
+}
+
+/// The TCP port of an address that begins with a host and its port.
+fn tcp_port(address: &Multiaddr) -> Option<u16> {
+    let mut parts = address.iter();
+    let host = parts.next()?;
+    let is_host =
+        matches!(host, Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_));
+    match parts.next()? {
+        Protocol::Tcp(port) if is_host => Some(port),
+        _ => None,
+    }
+}
+
+/// Whether a text may be a host's name.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // Four numbers are an IP address, or nothing.
+    let numbers = text.split('.').all(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    text.len() <= 253 && !numbers && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
 }
 
 /// Whether an address begins with a name that must be resolved before it can be dialled.
@@ -68,5 +108,41 @@ pub fn split_peer(address: &Multiaddr) -> (Option<PeerId>, Multiaddr) {
     match rest.pop() {
         Some(Protocol::P2p(peer)) => (Some(peer), rest),
         _ => (None, address.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        let good = [
+            ("127.0.0.1:7421", "/ip4/127.0.0.1/tcp/7421"),
+            ("[::1]:7421", "/ip6/::1/tcp/7421"),
+            ("node-a.example.org:7421", "/dns/node-a.example.org/tcp/7421"),
+            ("localhost:1", "/dns/localhost/tcp/1"),
+            ("/dns4/node/tcp/7421", "/dns4/node/tcp/7421"),
+            ("/ip4/10.0.0.1/tcp/7421", "/ip4/10.0.0.1/tcp/7421"),
+        ];
+        for (text, address) in good {
+            assert_eq!(parse(text).map(|address| address.to_string()), Ok(address.to_owned()));
+        }
+        let bad = [
+            "",
+            "node",
+            "node:",
+            ":7421",
+            "node:x",
+            "::1:7421",
+            "10.0.0:1",
+            "a b:1",
+            "-a:1",
+            "/ip4/10.0.0.1",
+            "/tcp/1",
+        ];
+        for text in bad {
+            assert!(parse(text).is_err_and(|what| what.contains("host:port")), "{text}");
+        }
     }
 }

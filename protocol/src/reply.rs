@@ -199,11 +199,15 @@ pub struct StatusView {
     pub cluster: String,
     /// The node as its roster names it.
     pub node: NodeView,
-    /// Whether it serves writes.
+    /// Whether it serves reads.
     pub ready: bool,
-    /// Why not, when it does not.
+    /// Why it does not serve reads, or not take all writes.
     pub reason: Option<String>,
-    /// The node that leads its region's Raft group, when known.
+    /// Why edits of objects made there cannot be acknowledged by a majority of its region; none: they can.
+    pub edits: Option<String>,
+    /// Why appends asked for there cannot be acknowledged; none: they can.
+    pub appends: Option<String>,
+    /// The node that leads its region's Raft group, when a majority said so lately.
     pub leader: Option<NodeId>,
     /// The Raft term.
     pub term: u64,

@@ -242,27 +242,69 @@ impl Replica {
         self.counters
     }
 
-    /// Whether this node serves; the reason when it does not. On a full disk it serves reads: see [`Self::writes`].
+    /// Whether this node serves reads; the reason when it does not. On a full disk and without its region's majority it goes on
+    /// to: see [`Self::writes`].
     ///
     /// # Errors
     /// The reason.
     pub fn ready(&self) -> Result<(), String> {
         if !self.registered {
-            return Err("its incarnation is not yet registered in the region's ledger".to_owned());
-        }
-        if self.leadership.leader.is_none() {
-            return Err("the region has no leader".to_owned());
+            let leader = if self.leadership.leader.is_none() { ": the region has no leader" } else { "" };
+            return Err(format!("its incarnation is not yet registered in the region's ledger{leader}"));
         }
         Ok(())
     }
 
-    /// Whether this node takes writes; the reason when it does not.
+    /// Whether edits of objects made here can be acknowledged as edits are by default, by a majority of the region.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn edits(&self) -> Result<(), String> {
+        self.takes()?;
+        let (others, needed) = (self.region_peers().len(), self.majority_others());
+        if others < needed {
+            return Err(format!(
+                "{others} other nodes of the region are reached where a majority needs {needed} \
+                 (edits of level local are taken)"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether appends asked for here can be acknowledged.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn appends(&self) -> Result<(), String> {
+        self.takes()?;
+        match self.leadership.leader {
+            None => Err("the region has no leader that a majority knows".to_owned()),
+            Some(leader) if leader == self.config.node && !self.leadership.serving => {
+                Err("this node has been elected and is not up to date yet".to_owned())
+            }
+            Some(leader) if leader != self.config.node && !self.peers.contains_key(&leader) => {
+                Err("the region's leader is not reached from here".to_owned())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn takes(&self) -> Result<(), String> {
+        self.ready()?;
+        if self.writable { Ok(()) } else { Err("the disk is full: writes are refused, reads go on".to_owned()) }
+    }
+
+    /// Whether this node takes writes of both kinds; when not, which it does not take, and why.
     ///
     /// # Errors
     /// The reason.
     pub fn writes(&self) -> Result<(), String> {
-        self.ready()?;
-        if self.writable { Ok(()) } else { Err("the disk is full: writes are refused, reads go on".to_owned()) }
+        let taken = |kind: Result<(), String>| kind.err().unwrap_or_else(|| "taken".to_owned());
+        match (self.edits(), self.appends()) {
+            (Ok(()), Ok(())) => Ok(()),
+            (Err(edits), Err(appends)) if edits == appends => Err(edits),
+            (edits, appends) => Err(format!("edits: {}; appends: {}", taken(edits), taken(appends))),
+        }
     }
 
     /// A stamp above all that this node has issued or seen. Its high-water mark goes to disk with the batch of this

@@ -378,7 +378,7 @@ impl Replica {
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,
                 Cause::Fresh { .. } => RequestError::Stale { as_of: self.latest().to_string() },
-                _ => RequestError::Unavailable { what: self.ready().err().unwrap_or("no answer in time".to_owned()) },
+                _ => RequestError::Unavailable { what: self.appends().err().unwrap_or("no answer in time".to_owned()) },
             };
             self.answer(turn, wait.origin, Err(error));
         }

@@ -110,6 +110,10 @@ impl Replica {
             .flat_map(|(region, registry)| registry.roster.values().map(move |record| (region, record)))
             .map(|(region, record)| self.node_view(region, record))
             .collect();
+        // Before it is registered, a node knows of itself at least.
+        if !views.iter().any(|view| view.id == self.config.node) {
+            views.push(self.own_view());
+        }
         views.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
         views
     }
@@ -173,6 +177,8 @@ impl Replica {
             node: self.own_view(),
             ready: ready.is_ok(),
             reason: writes.err(),
+            edits: self.edits().err(),
+            appends: self.appends().err(),
             leader: self.leadership.leader,
             term: self.leadership.term,
             ledgers,

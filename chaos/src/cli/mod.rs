@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod digest;
+mod failover;
 mod memory;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -38,6 +39,8 @@ enum Command {
     Rounds(program::Rounds),
     /// Cut a region off under load, heal, and measure how fast the regions agree
     Partition(program::Partition),
+    /// Take a region's leader away, again and again, and measure how soon the region appends
+    Failover(failover::Failover),
     /// Carry plans out on real processes, and judge what survives
     Run(run::Run),
     /// Print what the runs of a report directory came to
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Probe(probe) => probe.run(),
         Command::Rounds(rounds) => rounds.run(),
         Command::Partition(partition) => partition.run(),
+        Command::Failover(failover) => failover.run(),
         Command::Run(run) => run.run(),
         Command::Table(table) => table.run(),
         Command::Sim(sim) => sim.run(),

@@ -259,6 +259,8 @@ fn reply(request: &Request) -> Reply {
             node: node_view(),
             ready: true,
             reason: None,
+            edits: None,
+            appends: None,
             leader: Some(NodeId(1)),
             term: 1,
             ledgers: [(region(), LedgerHead { size: 13, root: [7; 32] })].into(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trine_crdt::NodeId;
-use trine_node::net::frame::{LinkFrame, LinkHello};
+use trine_node::net::frame::{LinkFrame, LinkHello, Reached};
 
 use crate::cbor;
 use crate::target::{Memory, Sample, Target, Verdict};
@@ -28,6 +28,7 @@ fn samples() -> Vec<Sample> {
         certificate: Bytes::from_static(b"certificate"),
         process: 1,
         number: u64::MAX,
+        reached: Reached { libp2p: vec!["/dns/node/tcp/1".to_owned()], raft: "node:2".to_owned() },
     };
     let mut samples: Vec<Sample> = Sample::family(0, "hello", cbor::samples(&[("whole", hello)])).collect();
     let frames = [("beat", LinkFrame::Beat(u64::MAX)), ("echo", LinkFrame::Echo(0))];

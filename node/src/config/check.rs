@@ -2,9 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use libp2p::Multiaddr;
-
 use super::Config;
+use super::address::{AddressError, check_told};
 
 /// Why a node may not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +36,9 @@ pub enum CheckError {
         /// Where.
         address: SocketAddr,
     },
-    /// What the others would be told is no address.
-    #[error("{purpose} `{text}` is {what}")]
-    Advertised {
-        /// Which key.
-        purpose: &'static str,
-        /// What stands there.
-        text: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
+    /// What the others would be told leads nowhere.
+    #[error(transparent)]
+    Told(#[from] AddressError),
 }
 
 /// Refuses addresses that cannot be listened at together, and those that nobody could dial.
@@ -65,18 +57,7 @@ pub fn check_addresses(config: &Config) -> Result<(), CheckError> {
             return Err(CheckError::Equal { first, second, address: *address });
         }
     }
-    let advertise = &config.advertise;
-    for (purpose, text) in [("advertise.http", &advertise.http), ("advertise.raft", &advertise.raft)] {
-        let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
-        if !text.is_empty() && port.is_none_or(|port: u16| port == 0) {
-            return Err(CheckError::Advertised { purpose, text: text.clone(), what: "not HOST:PORT" });
-        }
-    }
-    let no_multiaddr = |text: &&String| text.parse::<Multiaddr>().is_err();
-    if let Some(text) = advertise.libp2p.iter().find(no_multiaddr) {
-        let what = "no libp2p address such as /ip4/10.0.0.1/tcp/7421";
-        return Err(CheckError::Advertised { purpose: "advertise.libp2p", text: text.clone(), what });
-    }
+    check_told(config)?;
     Ok(())
 }
 

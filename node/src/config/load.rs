@@ -46,6 +46,10 @@ segment = "64MiB"
 [log]
 format = "text"
 filter = "info,openraft=warn,fjall=warn,lsm_tree=warn,libp2p_mdns=warn"
+file = ""
+file_bytes = "64MiB"
+file_age = "24h"
+files_kept = 7
 "#;
 
 /// Why there is no configuration.
@@ -294,8 +298,9 @@ fn resolve_paths(figment: &Figment, files: &[PathBuf], config: &mut Config) {
         ("tls.certificate_file", &mut config.tls.certificate_file),
         ("tls.key_file", &mut config.tls.key_file),
         ("tls.log_key_file", &mut config.tls.log_key_file),
+        ("log.file", &mut config.log.file),
     ];
-    for (key, path) in paths {
+    for (key, path) in paths.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
         if let Some(base) = base_of(key) {
             *path = base.join(&path);
         }

@@ -16,6 +16,7 @@
 //! A key that nobody knows is an error which names the nearest known one and the layer in which it stands, because a
 //! setting that is silently ignored is worse than none. Sizes and durations bear units.
 
+pub mod address;
 pub mod chain;
 pub mod check;
 pub mod load;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trine_crdt::RegionId;
 
+pub use address::AddressError;
 pub use chain::Layers;
 pub use check::{CheckError, check_addresses, check_free, check_ports, ports_in_use};
 pub use load::{ConfigError, Loaded, Sourced, load_from};
@@ -77,7 +79,7 @@ pub struct NodeSection {
 pub struct ClusterSection {
     /// The founding document, signed by the cluster's CA.
     pub genesis_file: PathBuf,
-    /// Libp2p addresses, with peer ids, of nodes to ask first, besides those of the genesis.
+    /// Addresses of nodes to ask first, besides those of the genesis: `host:port`, or libp2p's, with or without peer ids.
     pub seeds: Vec<String>,
     /// Regions whose ledgers are followed on, although two checkpoints of theirs were found that cannot both be true:
     /// an operator has looked at the evidence.
@@ -107,10 +109,13 @@ pub struct TlsSection {
 #[serde(deny_unknown_fields)]
 pub struct ListenSection {
     /// The HTTP API; beyond loopback it demands client certificates.
+    #[serde(deserialize_with = "address::listen")]
     pub http: SocketAddr,
     /// Clients and the other nodes, over libp2p.
+    #[serde(deserialize_with = "address::listen")]
     pub libp2p: SocketAddr,
     /// The region's Raft group, over mutual TLS.
+    #[serde(deserialize_with = "address::listen")]
     pub raft: SocketAddr,
 }
 
@@ -128,7 +133,7 @@ pub struct HttpSection {
 pub struct AdvertiseSection {
     /// The HTTP API, `host:port`; empty: as it listens.
     pub http: String,
-    /// Libp2p addresses; empty: as it listens.
+    /// Libp2p addresses, or `host:port`; empty: as it listens.
     pub libp2p: Vec<String>,
     /// Raft, `host:port`; empty: as it listens.
     pub raft: String,
@@ -174,6 +179,16 @@ pub struct LogSection {
     pub format: LogFormat,
     /// What is said, such as `info` or `warn,trine_node=debug`.
     pub filter: String,
+    /// The file that it is said in; empty: standard error.
+    pub file: PathBuf,
+    /// A file of this size, in bytes, is set aside and a new one begun.
+    #[serde(serialize_with = "units::bytes::serialize", deserialize_with = "units::bytes::deserialize_some")]
+    pub file_bytes: u64,
+    /// So is a file of this age; 0: of any age.
+    #[serde(with = "units::duration")]
+    pub file_age: Duration,
+    /// How many files set aside are kept, the newest ones.
+    pub files_kept: u16,
 }
 
 /// The shape of log lines.
@@ -205,7 +220,7 @@ impl Config {
         if self.advertise.libp2p.is_empty() {
             vec![multiaddr(self.listen.libp2p)]
         } else {
-            self.advertise.libp2p.clone()
+            self.advertise.libp2p.iter().map(|text| address::told(text)).collect()
         }
     }
 }

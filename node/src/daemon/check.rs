@@ -1,8 +1,9 @@
 //! What can be found wrong before anything is made, bound or dialled: the first link of a node's start, and all that
 //! `trine config validate` does. It reads files and writes none, so that a running node's own configuration passes.
 
-use anyhow::Context;
+use anyhow::anyhow;
 use libp2p::Multiaddr;
+use trine_client::transport;
 
 use super::identity::Identity;
 use super::telemetry;
@@ -31,7 +32,6 @@ pub(super) fn checked(config: &Config) -> anyhow::Result<Identity> {
 pub(super) fn seeds(config: &Config, identity: &Identity) -> anyhow::Result<Vec<Multiaddr>> {
     let founders = identity.genesis.regions.iter().flat_map(|region| &region.nodes);
     let others = founders.filter(|node| node.peer != identity.peer).flat_map(|node| &node.addresses);
-    let parse =
-        |address: &String| address.parse().with_context(|| format!("the seed `{address}` is no libp2p address"));
+    let parse = |address: &String| transport::parse(address).map_err(|what| anyhow!("the seed {what}"));
     config.cluster.seeds.iter().chain(others).map(parse).collect()
 }

@@ -46,6 +46,7 @@ impl End {
 /// The process ends here and now: nobody knows what the disk holds.
 pub(super) fn die(reason: &str) -> ! {
     tracing::error!(%reason, "the node ends at once");
+    super::telemetry::flush();
     std::process::exit(1)
 }
 

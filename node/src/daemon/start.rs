@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use bytes::Bytes;
-use libp2p::Multiaddr;
 use trine_crdt::WriterId;
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
@@ -22,6 +21,7 @@ use crate::config::{Config, check_ports, multiaddr};
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer};
 use crate::mutants::{self, Mutant};
+use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
 use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
@@ -38,12 +38,33 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     // A second node in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;
+    let runtime = Io(Some(runtime));
     let end = Arc::new(End::default());
-    runtime.block_on(node(config, &end))?;
-    runtime.shutdown_background();
+    let ran = runtime.block_on(node(config, &end));
+    drop(runtime);
+    telemetry::flush();
+    ran?;
     match end.failure() {
         None => Ok(()),
         Some(reason) => Err(anyhow::anyhow!(reason)),
+    }
+}
+
+/// The threads of connections, which nobody waits for, also when this one panics: some wait for the core, and the core
+/// for them.
+struct Io(Option<tokio::runtime::Runtime>);
+
+impl Io {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.as_ref().expect("there until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -71,7 +92,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
 
     let group = Group::start(group_config(config, &identity, &directory)?, Arc::new(uptake)).await?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
-    let (net, events) = Net::start(net_config(config, &identity, &directory)?).await?;
+    let (net, events) = Net::start(net_config(config, &identity, &directory, &group)?).await?;
     let readiness = Readiness::default();
     let stopping = Arc::new(Mutex::new(false));
     let backend = NodeBackend {
@@ -143,6 +164,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     };
     if tokio::time::timeout(STOP_MAX, orderly).await.is_err() {
         tracing::warn!("stopping took too long: ending as it is");
+        telemetry::flush();
         std::process::exit(0);
     }
     tracing::info!("stopped");
@@ -222,14 +244,21 @@ fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> an
     })
 }
 
-fn net_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<NetConfig> {
-    let parse = |address: &String| address.parse::<Multiaddr>().with_context(|| format!("the address `{address}`"));
+fn net_config(config: &Config, identity: &Identity, directory: &DataDir, group: &Group) -> anyhow::Result<NetConfig> {
+    let listen = multiaddr(config.listen.libp2p);
+    let (group, region) = (group.clone(), config.node.region.clone());
     Ok(NetConfig {
         node: directory.node(),
         keypair: identity.bundle.key.libp2p(),
         certificate: identity.certificate(),
         verify: Arc::new(Authority(identity.trust.clone())),
-        listen: vec![parse(&multiaddr(config.listen.libp2p))?],
+        listen: vec![listen.parse().with_context(|| format!("the address `{listen}`"))?],
+        reached: Reached { libp2p: config.libp2p_advertised(), raft: config.raft_advertised() },
+        told: Arc::new(move |claims, raft| {
+            if claims.region == region {
+                group.told(&claims.name, raft);
+            }
+        }),
         seeds: seeds(config, identity)?,
         gossip: config.cluster.gossip,
         mdns: config.cluster.mdns,

@@ -1,36 +1,66 @@
 //! Log lines and figures.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterExt as _;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::lines::{Lines, Sink};
+use super::log_file::LogFile;
+use super::quiet::Quiet;
 use crate::config::{LogFormat, LogSection, nearest};
 
 /// Seconds at which histograms are cut: from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Log lines to stderr, as the configuration says; `RUST_LOG` overrides its filter.
+/// The lines of this process, once it says anything.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// Log lines to stderr or a file, as the configuration says; `RUST_LOG` overrides its filter.
 ///
 /// # Errors
-/// When the filter cannot be understood.
+/// When the filter cannot be understood, or the file cannot be written.
 pub(super) fn log(section: &LogSection) -> anyhow::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => filter,
         _ => section.filter.clone(),
     };
     let filter = self::filter(&filter)?;
-    // Complaining on a standard error that is gone would panic in whichever thread has something to say.
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    // A second node in one process (as in tests) goes on with the first one's.
-    let _ = match section.format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    if LINES.get().is_some() {
+        // A second node in one process (as in tests) goes on with the first one's.
+        return Ok(());
+    }
+    let to_file = !section.file.as_os_str().is_empty();
+    let sink = if to_file {
+        let file = LogFile::open(&section.file, section.file_bytes, section.file_age, section.files_kept);
+        Sink::File(file.with_context(|| format!("log.file: cannot write {}", section.file.display()))?)
+    } else {
+        Sink::Stderr
     };
+    let lines = Lines::start(sink).context("no thread for log lines")?;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(lines.clone())
+        .with_ansi(!to_file && std::io::stderr().is_terminal());
+    let layer = match section.format {
+        LogFormat::Json => layer.json().boxed(),
+        LogFormat::Text => layer.boxed(),
+    };
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter.and(Quiet::default()))).try_init();
+    let _ = LINES.set(lines);
     Ok(())
+}
+
+/// Sees to it that what was said last is written, before the process ends.
+pub(super) fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush();
+    }
 }
 
 /// What is said, as `log.filter` and `RUST_LOG` write it.

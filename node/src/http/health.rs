@@ -24,13 +24,13 @@ pub async fn healthz() -> &'static str {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Needs {
-    /// Present, with any value or none: the node must take writes as well, not only serve reads
+    /// Present, with any value or none: the node must take writes as well, edits and appends, not only serve reads
     write: Option<String>,
 }
 
 /// The node serves
 ///
-/// On a full disk reads go on: it answers 200 and names the refused writes. With `?write` that is 503.
+/// Without room or without a majority reads go on: 200, and it says of edits and appends whether they are taken. With `?write`: 503.
 #[utoipa::path(get, path = "/readyz", tag = "health", params(Needs), responses(
     (status = 200, description = "It does, and whether it takes writes", body = String),
     (status = 503, description = "It does not, and why", body = Problem, content_type = "application/problem+json"),

@@ -244,11 +244,15 @@ pub struct Status {
     pub cluster: String,
     /// The node that answers.
     pub node: Node,
-    /// Whether it serves writes.
+    /// Whether it serves reads.
     pub ready: bool,
-    /// Why not, when it does not.
+    /// Why it does not serve reads, or not take all writes.
     pub reason: Option<String>,
-    /// The node that leads its region's Raft group, when known.
+    /// Why edits of objects made there cannot be acknowledged by a majority of its region; none: they can.
+    pub edits: Option<String>,
+    /// Why appends asked for there cannot be acknowledged; none: they can.
+    pub appends: Option<String>,
+    /// The node that leads its region's Raft group, when a majority said so lately.
     pub leader: Option<String>,
     /// The Raft term.
     pub term: u64,
@@ -275,6 +279,8 @@ impl From<&StatusView> for Status {
             node: Node::from(&view.node),
             ready: view.ready,
             reason: view.reason.clone(),
+            edits: view.edits.clone(),
+            appends: view.appends.clone(),
             leader: view.leader.map(|leader| leader.to_string()),
             term: view.term,
             ledgers: view.ledgers.iter().map(|(region, at)| (region.to_string(), head(at))).collect(),

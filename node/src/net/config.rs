@@ -5,8 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
-use trine_client::admission::{Refusal, Verify};
+use trine_client::admission::{Claims, Refusal, Verify};
 use trine_crdt::NodeId;
+
+use super::frame::Reached;
+
+/// Called with what a peer's certificate claims and where it says that its Raft connections arrive, whenever a link is made.
+pub type Told = Arc<dyn Fn(&Claims, &str) + Send + Sync>;
 
 /// What the network is started with.
 #[derive(Clone)]
@@ -21,6 +26,10 @@ pub struct NetConfig {
     pub verify: Arc<dyn Verify>,
     /// Where to listen.
     pub listen: Vec<Multiaddr>,
+    /// Where this node is reached; peers are told so.
+    pub reached: Reached,
+    /// Hears where peers are reached.
+    pub told: Told,
     /// Nodes to be connected with whatever the core says, with or without `/p2p/…`.
     pub seeds: Vec<Multiaddr>,
     /// Whether metadata also spreads by gossipsub; without it only by repair, later.

@@ -13,7 +13,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId};
 use trine_client::transport::split_peer;
 
-use super::limits::{DIAL_INTERVAL, DIALS_PER_PEER_MAX, SEEDS_MAX};
+use super::limits::{ADDRESSES_MAX, DIAL_INTERVAL, DIALS_PER_PEER_MAX, NODES_REMEMBERED_MAX, SEEDS_MAX};
 
 /// Who is to be dialled: a known peer, or whoever is at an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,18 +32,43 @@ struct Wanted {
     found: Option<PeerId>,
     next: Option<Instant>,
     under_way: usize,
+    /// Names among the addresses are being looked up.
+    resolving: bool,
 }
 
 /// The table.
 pub(super) struct Dialler {
     own: PeerId,
     wanted: BTreeMap<Target, Wanted>,
+    /// Where peers said that they are reached, when there was a link with them last.
+    told: BTreeMap<PeerId, Vec<Multiaddr>>,
     dials: BTreeMap<ConnectionId, Target>,
 }
 
 impl Dialler {
     pub fn new(own: PeerId) -> Self {
-        Self { own, wanted: BTreeMap::new(), dials: BTreeMap::new() }
+        Self { own, wanted: BTreeMap::new(), told: BTreeMap::new(), dials: BTreeMap::new() }
+    }
+
+    /// A peer said where it is reached.
+    pub fn told(&mut self, peer: PeerId, addresses: &[String]) {
+        let addresses: Vec<Multiaddr> =
+            addresses.iter().take(ADDRESSES_MAX).filter_map(|text| Some(split_peer(&text.parse().ok()?).1)).collect();
+        if self.told.contains_key(&peer) || self.told.len() < NODES_REMEMBERED_MAX {
+            self.told.insert(peer, addresses);
+        }
+    }
+
+    /// Names of a target's addresses are to be looked up; false when they are being looked up already.
+    pub fn resolve(&mut self, target: &Target) -> bool {
+        self.wanted.get_mut(target).is_some_and(|wanted| !std::mem::replace(&mut wanted.resolving, true))
+    }
+
+    /// They were looked up.
+    pub fn resolved(&mut self, target: &Target) {
+        if let Some(wanted) = self.wanted.get_mut(target) {
+            wanted.resolving = false;
+        }
     }
 
     /// Adds an address that stays wanted; false when there are too many, or it is known.
@@ -89,8 +114,17 @@ impl Dialler {
                 continue;
             }
             wanted.next = Some(now + DIAL_INTERVAL);
-            let mut addresses = wanted.roster.clone();
-            addresses.extend(wanted.seeds.iter().filter(|seed| !wanted.roster.contains(seed)).cloned());
+            // Only of a named target: whoever was at a nameless seed is dialled by name as well.
+            let told = match target {
+                Target::Peer(peer) => self.told.get(peer),
+                Target::Address(_) => None,
+            };
+            let mut addresses: Vec<Multiaddr> = Vec::new();
+            for address in told.into_iter().flatten().chain(&wanted.roster).chain(&wanted.seeds) {
+                if !addresses.contains(address) {
+                    addresses.push(address.clone());
+                }
+            }
             due.push((target.clone(), addresses));
         }
         due
@@ -142,6 +176,23 @@ mod tests {
         dialler.ended(ConnectionId::new_unchecked(0), None);
         assert_eq!(dialler.due(start + DIAL_INTERVAL * 40, |_| false).len(), 1);
         assert!(dialler.due(start + DIAL_INTERVAL * 40 + Duration::from_millis(1), |_| false).is_empty());
+    }
+
+    #[test]
+    fn a_peer_is_dialled_where_it_said_last_that_it_is_and_names_are_looked_up_once_at_a_time() {
+        let mut dialler = Dialler::new(PeerId::random());
+        let peer = PeerId::random();
+        dialler.set_peers(BTreeMap::from([(peer, vec![address(1)])]));
+        let whole = |port: u16| address(port).with_p2p(peer).expect("no peer yet").to_string();
+        dialler.told(peer, &[whole(2), "nonsense".to_owned()]);
+        let now = Instant::now();
+        assert_eq!(dialler.due(now, |_| false), [(Target::Peer(peer), vec![address(2), address(1)])]);
+        dialler.told(peer, &[whole(1)]);
+        assert_eq!(dialler.due(now + DIAL_INTERVAL, |_| false), [(Target::Peer(peer), vec![address(1)])]);
+        assert!(dialler.resolve(&Target::Peer(peer)));
+        assert!(!dialler.resolve(&Target::Peer(peer)), "the resolver hangs: one look-up is enough");
+        dialler.resolved(&Target::Peer(peer));
+        assert!(dialler.resolve(&Target::Peer(peer)));
     }
 
     #[test]

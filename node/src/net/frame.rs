@@ -31,6 +31,18 @@ pub struct LinkHello {
     pub process: u64,
     /// Rises with each link that the sender opens.
     pub number: u64,
+    /// Where the sender is reached from now on.
+    pub reached: Reached,
+}
+
+/// Where a node is reached, as it says itself. On a link that is as good as signed: the link's certificate is the node's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    /// Libp2p addresses, with or without `/p2p/…`.
+    pub libp2p: Vec<String>,
+    /// Where Raft connections arrive, `host:port`.
+    pub raft: String,
 }
 
 /// Every later frame.

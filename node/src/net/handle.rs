@@ -83,9 +83,11 @@ impl Net {
                 certificate: config.certificate.clone(),
                 process: draw(),
                 number: 0,
+                reached: config.reached.clone(),
             },
             topic: gossip::topic(&claims.cluster),
             shared: Shared { table: table.clone(), gate: gate.clone(), events: events.clone(), room },
+            told: config.told.clone(),
             door: Arc::new(Door {
                 gate,
                 node: config.node,

@@ -57,6 +57,8 @@ pub const CONNECTIONS_PER_PEER_MAX: u32 = 48;
 pub const STREAMS_PER_CONNECTION_MAX: usize = 64;
 /// The most seeds and discovered addresses that are dialled.
 pub const SEEDS_MAX: usize = 256;
+/// The most addresses of one kind that a node may have.
+pub const ADDRESSES_MAX: usize = 16;
 /// The most nodes whose ids are remembered for the authors of rumors.
 pub const NODES_REMEMBERED_MAX: usize = 1024;
 

@@ -34,6 +34,6 @@ mod streams;
 mod swarm;
 mod table;
 
-pub use config::{NetConfig, StartError};
+pub use config::{NetConfig, StartError, Told};
 pub use event::{NetEvent, Room};
 pub use handle::{Net, NetHandle};

@@ -20,6 +20,7 @@ use trine_replica::effect::PeerAddress;
 use trine_replica::input::Peer;
 
 use super::client::{self, Door};
+use super::config::Told;
 use super::dial::{Dialler, Target};
 use super::event::NetEvent;
 use super::frame::LinkHello;
@@ -60,6 +61,7 @@ pub(super) struct Engine {
     pub hello: LinkHello,
     pub topic: gossipsub::IdentTopic,
     pub shared: Shared,
+    pub told: Told,
     pub door: Arc<Door>,
     pub dialler: Dialler,
     pub authors: Authors,
@@ -215,7 +217,10 @@ impl Engine {
             Report::Drained(connection) => {
                 self.swarm.close_connection(connection);
             }
-            Report::Resolved(target, addresses) => self.start_dial(target, addresses),
+            Report::Resolved(target, addresses) => {
+                self.dialler.resolved(&target);
+                self.start_dial(target, addresses);
+            }
         }
     }
 
@@ -242,6 +247,9 @@ impl Engine {
             return;
         }
         let claims = &candidate.claims;
+        let reached = &candidate.hello.reached;
+        (self.told)(claims, &reached.raft);
+        self.dialler.told(candidate.peer, &reached.libp2p);
         let peer = Peer { node, name: claims.name.as_str().into(), region: claims.region.clone() };
         self.authors.remember(candidate.peer, node);
         let process = candidate.hello.process;
@@ -328,22 +336,23 @@ impl Engine {
             table.is_linked(peer) || opening.get(peer).is_some_and(|(_, since)| now - *since < OPENING_MAX)
         });
         for (target, addresses) in due {
-            if addresses.iter().any(is_name) {
-                let report = self.report.clone();
+            // Names take their time, and those that nobody answers for take long: known addresses do not wait for them.
+            let (names, known): (Vec<Multiaddr>, Vec<Multiaddr>) = addresses.into_iter().partition(is_name);
+            if !names.is_empty() && self.dialler.resolve(&target) {
+                let (report, target) = (self.report.clone(), target.clone());
                 tokio::spawn(async move {
-                    let mut resolved = Vec::new();
-                    for address in &addresses {
-                        resolved.extend(resolve(address).await);
-                    }
+                    let resolved = futures::future::join_all(names.iter().map(resolve)).await.concat();
                     let _ = report.send(Report::Resolved(target, resolved)).await;
                 });
-            } else {
-                self.start_dial(target, addresses);
             }
+            self.start_dial(target, known);
         }
     }
 
     fn start_dial(&mut self, target: Target, addresses: Vec<Multiaddr>) {
+        if addresses.is_empty() {
+            return;
+        }
         // A new port for each dial: several to one address are under way at once.
         let options = match &target {
             Target::Peer(peer) => vec![

@@ -66,8 +66,9 @@ pub struct Founder {
 /// Heartbeats and elections.
 ///
 /// A follower stands for election after a silence of `election_max` (for as long it owes the leader its loyalty) and
-/// then a random time between `election_min` and `election_max`. The defaults elect a leader 1.0 to 1.3 s after the
-/// last one fell silent, and leave six heartbeats' time to a leader on a busy machine.
+/// then a random time between `election_min` and `election_max`. The defaults elect a leader 0.8 to 1.0 s after the
+/// last one fell silent (two that stand at the same moment, and split the votes, half a second later), and leave eight
+/// heartbeats' time to a leader on a busy machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// How often a leader says that it lives.
@@ -81,9 +82,9 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(400),
-            election_max: Duration::from_millis(600),
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(500),
         }
     }
 }

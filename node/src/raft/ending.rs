@@ -13,6 +13,11 @@ use super::types::Raft;
 pub async fn watch(raft: Raft, fatal: Fatal) {
     let mut metrics = raft.metrics();
     while metrics.borrow_watched().running_state.is_ok() && metrics.changed().await.is_ok() {}
+    match &metrics.borrow_watched().running_state {
+        Err(openraft::errors::Fatal::Stopped) => return,
+        Err(error) => return fatal(format!("Raft ended: {error}")),
+        Ok(()) => {}
+    }
     // A core that panicked cannot say so; whoever calls it is told.
     match raft.is_initialized().await {
         Ok(_) | Err(openraft::errors::Fatal::Stopped) => {}

@@ -59,7 +59,7 @@ impl Follower {
     ) -> Result<(), String> {
         let membership = metrics.membership_config.membership();
         let known: BTreeMap<u64, &Member> = membership.nodes().map(|(node, member)| (*node, member)).collect();
-        self.network.retain(|node| known.contains_key(&node));
+        self.network.retain(&known);
         if let Some(moved) = moved(roster, &known) {
             return self.change(ChangeMembers::SetNodes(moved), true).await;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::{Config, SnapshotPolicy};
+use openraft::{Config, Instant as _, SnapshotPolicy};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,18 +22,23 @@ use super::config::{GroupConfig, Timing};
 use super::ending;
 use super::follow::Follower;
 use super::found::Founding;
+use super::heard::Heard;
 use super::leadership;
+use super::limits::HEIR_SILENCE;
 use super::log::{LogError, LogReader, LogStore};
 use super::machine::{Applied, Machine};
+use super::net::addresses::Addresses;
 use super::net::dial::Dialer;
 use super::net::peer::Network;
+use super::net::reach::Reach;
 use super::net::serve::Service;
 use super::net::server::Server;
 use super::propose::Proposer;
 use super::types::{self, Raft};
 use crate::identity::tls::{self, Admit, Strangers, TlsError, Trust};
 
-/// How many times the longest election timeout a leader serves without hearing from a majority.
+/// How many times the longest election timeout a leader serves without hearing from a majority, and is followed without
+/// being heard.
 const SILENCE: u32 = 4;
 
 /// Why a group did not start.
@@ -104,6 +109,7 @@ pub struct Group {
     log: LogStore,
     leadership: watch::Receiver<Leadership>,
     roster: Arc<watch::Sender<Roster>>,
+    addresses: Addresses,
     proposer: Proposer,
     barrier: Barrier,
     tasks: Arc<Mutex<JoinSet<()>>>,
@@ -130,7 +136,9 @@ impl Group {
 
         let log = open_log(&config).await?;
         check_applied(&config, &log, applied.as_ref())?;
-        let network = Network::new(Dialer { node, tls: TlsConnector::from(client_tls), trust: trust.clone() });
+        let (addresses, reach) = (Addresses::default(), Reach::default());
+        let tls = TlsConnector::from(client_tls);
+        let network = Network::new(Dialer { node, tls, trust: trust.clone(), addresses: addresses.clone(), reach });
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
         let raft = Raft::new(
             node,
@@ -144,10 +152,12 @@ impl Group {
 
         let mut tasks = JoinSet::new();
         let directory = config.directory.clone();
-        let service = Service { node, raft: raft.clone(), log: log.clone(), directory };
+        let heard = Heard::default();
+        let service = Service { node, raft: raft.clone(), log: log.clone(), heard: heard.clone(), directory };
         tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
-        tasks.spawn(leadership::follow(raft.clone(), node, config.timing.election_max * SILENCE, told));
+        let silence = config.timing.election_max * SILENCE;
+        tasks.spawn(leadership::follow(raft.clone(), node, (heard, silence), told));
         tasks.spawn(ending::watch(raft.clone(), config.fatal.clone()));
         let (proposer, proposing) = Proposer::new(raft.clone(), node);
         tasks.spawn(proposing);
@@ -159,7 +169,7 @@ impl Group {
         tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
 
         let tasks = Arc::new(Mutex::new(tasks));
-        Ok(Self { node, raft, log, leadership, roster: Arc::new(roster), proposer, barrier, tasks })
+        Ok(Self { node, raft, log, leadership, roster: Arc::new(roster), addresses, proposer, barrier, tasks })
     }
 
     /// Puts an entry into the log. Entries enter in the order in which this function is *called* (not polled).
@@ -184,7 +194,13 @@ impl Group {
 
     /// Tells who is on the roster and who was retired. While this node leads, membership is made to follow, in the background.
     pub fn reconcile(&self, roster: Roster) {
+        self.addresses.registered(&roster.nodes);
         self.roster.send_replace(roster);
+    }
+
+    /// A node of the region says of itself, over a connection that proved it, where its Raft connections arrive.
+    pub fn told(&self, name: &str, address: &str) {
+        self.addresses.told(name, address);
     }
 
     /// Reads the log.
@@ -242,7 +258,10 @@ impl Group {
         let others = membership.voter_ids().filter(|voter| *voter != self.node);
         let matched =
             |voter: &u64| metrics.replication.as_ref().and_then(|matched| matched.get(voter).copied().flatten());
-        let Some(heir) = others.max_by_key(matched) else { return };
+        let heard = |voter: &u64| metrics.heartbeat.as_ref().and_then(|heard| heard.get(voter)?.as_ref());
+        // One that is down may hold as much as the others.
+        let there = |voter: &u64| heard(voter).is_some_and(|at| at.elapsed() < HEIR_SILENCE);
+        let Some(heir) = others.max_by_key(|voter| (there(voter), matched(voter))) else { return };
         if self.raft.trigger().transfer_leader(heir).await.is_ok() {
             let mut leadership = self.leadership();
             let gone = leadership.wait_for(|now| now.leader.is_none_or(|leader| leader.0 != self.node));

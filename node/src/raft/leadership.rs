@@ -1,7 +1,9 @@
 //! Who leads, and since when and until when it may serve.
 //!
-//! openraft's leader goes on believing in itself while it is cut off from its followers. It could commit nothing then,
-//! so it stops *serving* once no majority has answered it for a while: who asks is told at once instead of waiting.
+//! openraft's leader goes on believing in itself while it is cut off from its followers, and its followers in it while it
+//! is dead. Neither is what a quorum said last. So a leader that no majority has answered for a while neither serves nor
+//! says that it leads, and a follower that has not heard its leader for as long knows of none: who asks is told at once
+//! instead of being sent where nobody answers.
 
 use std::time::Duration;
 
@@ -13,16 +15,18 @@ use tokio::time::{MissedTickBehavior, interval};
 use trine_crdt::NodeId;
 use trine_replica::input::Leadership;
 
+use super::heard::Heard;
 use super::limits::LEADERSHIP_LOOK;
 use super::types::{Led, Raft, TypeConfig};
 
-/// Keeps `told` up to date until Raft stops; a leader serves until no majority answered for `silence`.
-pub async fn follow(raft: Raft, node: u64, silence: Duration, told: watch::Sender<Leadership>) {
+/// Keeps `told` up to date until Raft stops; a leader leads until no majority answered for `silence`, or it was not heard
+/// for as long.
+pub async fn follow(raft: Raft, node: u64, (heard, silence): (Heard, Duration), told: watch::Sender<Leadership>) {
     let mut metrics = raft.metrics();
     let mut look = interval(LEADERSHIP_LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let now = of(&metrics.borrow_watched(), node, silence);
+        let now = of(&metrics.borrow_watched(), node, &heard, silence);
         told.send_if_modified(|before| std::mem::replace(before, now) != now);
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { break },
@@ -34,11 +38,16 @@ pub async fn follow(raft: Raft, node: u64, silence: Duration, told: watch::Sende
 }
 
 /// A leader serves once it handed over its own term's first entry: then it handed over everything before.
-fn of(metrics: &RaftMetrics<TypeConfig>, node: u64, silence: Duration) -> Leadership {
+fn of(metrics: &RaftMetrics<TypeConfig>, node: u64, heard: &Heard, silence: Duration) -> Leadership {
     let term = metrics.current_term;
     let leads = metrics.current_leader == Some(node) && metrics.state.is_leader();
     let applied_own = metrics.last_applied.is_some_and(|applied| applied.leader_id == Led { term, node });
     let alone = metrics.membership_config.voter_ids().all(|voter| voter == node);
-    let heard = alone || metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() < silence);
-    Leadership { leader: metrics.current_leader.map(NodeId), term, serving: leads && applied_own && heard }
+    let acked = alone || metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() < silence);
+    let stands = |leader: &u64| match leads {
+        true => acked,
+        false => *leader != node && heard.lately(Led { term, node: *leader }, silence),
+    };
+    let leader = metrics.current_leader.filter(stands).map(NodeId);
+    Leadership { leader, term, serving: leads && applied_own && acked }
 }

@@ -35,5 +35,7 @@ pub const APPLY_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const BARRIER_WAITING_MAX: usize = 4096;
 /// How long a barrier's round may take.
 pub const BARRIER_ROUND: Duration = Duration::from_secs(2);
+/// How long a follower may be silent to whom leadership is handed over.
+pub const HEIR_SILENCE: Duration = Duration::from_millis(500);
 /// How often a leader looks whether its followers are silent.
 pub const LEADERSHIP_LOOK: Duration = Duration::from_millis(250);

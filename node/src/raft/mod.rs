@@ -11,6 +11,7 @@ pub mod ending;
 pub mod follow;
 pub mod found;
 pub mod group;
+pub mod heard;
 pub mod leadership;
 pub mod limits;
 pub mod log;

@@ -46,6 +46,7 @@ struct LinkHello {
     certificate: Bytes,
     process: u64,
     number: u64,
+    reached: trine_node::net::frame::Reached,
 }
 
 fn link_hello(region: &Region, bundle: &Bundle, number: u64) -> LinkHello {
@@ -57,6 +58,7 @@ fn link_hello(region: &Region, bundle: &Bundle, number: u64) -> LinkHello {
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
         number,
+        reached: Default::default(),
     }
 }
 

@@ -122,10 +122,11 @@ fn what_a_start_refuses_validation_refuses_in_the_same_words() {
     let http = region.node(0).http.clone();
     let wrong: &[(&str, &str, &str)] = &[
         ("TRINE_LISTEN__RAFT", &http, "listen.http and listen.raft are both"),
-        ("TRINE_CLUSTER__SEEDS", "[10.0.0.1:7421]", "`10.0.0.1:7421`"),
+        ("TRINE_CLUSTER__SEEDS", "[10.0.0.1]", "`10.0.0.1`"),
         ("TRINE_ADVERTISE__RAFT", "nonsense", "advertise.raft"),
         ("TRINE_ADVERTISE__HTTP", "host:0", "advertise.http"),
-        ("TRINE_ADVERTISE__LIBP2P", "[10.0.0.1:7421]", "advertise.libp2p"),
+        ("TRINE_ADVERTISE__LIBP2P", "[10.0.0.1]", "advertise.libp2p"),
+        ("TRINE_ADVERTISE__RAFT", "0.0.0.0:7422", "where no other node can reach this one"),
         ("TRINE_LOG__FILTER", "inof", "did you mean `info`?"),
         ("TRINE_LOG__FILTER", "trine_node=loud", "log.filter"),
         ("TRINE_CLUSTER__GENESIS_FILE", &genesis, "No such file"),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use trine_node::config::{Layers, Loaded, check_free, load_from};
+use trine_node::config::{Layers, Loaded, check_addresses, check_free, load_from};
 
 const MINIMAL: &str = "[node]\nname = \"us-east-1-a\"\nregion = \"us-east-1\"\n";
 
@@ -269,7 +269,9 @@ fn what_is_missing_or_wrong_is_named() {
     refused(
         &format!("{MINIMAL}[listen]\nhttp = \"localhost\"\n"),
         &[],
-        expect!["`listen.http` in DIR/node.toml: invalid socket address syntax"],
+        expect![[
+            r"`listen.http` in DIR/node.toml: `localhost` is no address: use host:port, the host a name or an IP address (IPv6 in brackets)"
+        ]],
     );
 }
 
@@ -281,4 +283,61 @@ fn a_port_in_use_is_named() {
     assert_eq!(error, format!("listen.http: {address} is already in use"));
     drop(taken);
     check_free("listen.http", address).unwrap();
+}
+
+#[test]
+fn addresses_are_names_or_numbers_and_what_others_are_told_must_lead_to_the_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let checked = |sections: &str| {
+        let file = directory.path().join("node.toml");
+        std::fs::write(&file, format!("{MINIMAL}{sections}")).unwrap();
+        let loaded = load_from(&[file], [], &[]).map_err(|error| error.to_string())?;
+        check_addresses(&loaded.config).map_err(|error| error.to_string())?;
+        Ok::<_, String>(loaded.config)
+    };
+    let listen = "[listen]\nlibp2p = \"localhost:7421\"\nraft = \"127.0.0.1:7422\"\n";
+    let config = checked(listen).unwrap();
+    assert!(config.listen.libp2p.ip().is_loopback() && config.listen.libp2p.port() == 7421);
+    let told = "[advertise]\nraft = \"node-a.example.org:9\"\nlibp2p = [\"node-a:8\", \"/dns4/node/tcp/7\"]\n";
+    let config = checked(told).unwrap();
+    assert_eq!(config.raft_advertised(), "node-a.example.org:9");
+    assert_eq!(config.libp2p_advertised(), ["/dns/node-a/tcp/8", "/dns4/node/tcp/7"]);
+
+    // By default a node listens at any address, of which the others can make nothing.
+    let untold = checked("").unwrap_err();
+    assert!(untold.starts_with("advertise.raft is not set and listen.raft is `0.0.0.0:7422`"), "{untold}");
+    assert!(untold.contains("advertise.raft = \"us-east-1-a.example.org:7422\""), "it says what to write: {untold}");
+    for (sections, what) in [
+        (format!("{listen}[advertise]\nraft = \"0.0.0.0:1\"\n"), "advertise.raft is `0.0.0.0:1`, where no other node"),
+        (format!("{listen}[advertise]\nraft = \"[::]:1\"\n"), "advertise.raft is `[::]:1`, where no other node"),
+        (
+            format!("{listen}[advertise]\nlibp2p = [\"/ip4/0.0.0.0/tcp/1\"]\n"),
+            "advertise.libp2p is `/ip4/0.0.0.0/tcp/1`",
+        ),
+        (format!("{listen}[advertise]\nraft = \"nonsense\"\n"), "advertise.raft: `nonsense` is no address"),
+        (format!("{listen}[advertise]\nlibp2p = [\"nonsense\"]\n"), "advertise.libp2p: `nonsense` is no address"),
+        ("[listen]\nraft = \"no-such-host.invalid:1\"\n".to_owned(), "the host of `no-such-host.invalid:1`"),
+    ] {
+        let error = checked(&sections).unwrap_err();
+        assert!(error.contains(what), "{sections}: {error}");
+    }
+}
+
+#[test]
+fn a_log_file_is_beside_its_configuration_and_has_bounds() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("node.toml");
+    let loaded = |section: &str| {
+        std::fs::write(&file, format!("{MINIMAL}[log]\n{section}\n")).unwrap();
+        load_from(std::slice::from_ref(&file), [], &[])
+    };
+    assert_eq!(loaded("").unwrap().config.log.file, PathBuf::new(), "standard error");
+    let log =
+        loaded("file = \"node.log\"\nfile_bytes = \"1MiB\"\nfile_age = \"1h\"\nfiles_kept = 3").unwrap().config.log;
+    assert_eq!(log.file, directory.path().join("node.log"));
+    assert_eq!((log.file_bytes, log.file_age.as_secs(), log.files_kept), (1 << 20, 3600, 3));
+    let refused = |section: &str| loaded(section).unwrap_err().to_string();
+    assert!(refused("file_bytes = \"0B\"").contains("log.file_bytes"));
+    assert!(refused("file_age = \"a day\"").contains("log.file_age"));
+    assert!(refused("files_kept = -1").contains("log.files_kept"));
 }

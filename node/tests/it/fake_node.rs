@@ -221,6 +221,8 @@ impl Held {
                 node: this_node(),
                 ready: true,
                 reason: None,
+                edits: None,
+                appends: None,
                 leader: Some(NodeId(5)),
                 term: 3,
                 ledgers: BTreeMap::new(),

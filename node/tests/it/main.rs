@@ -3,6 +3,7 @@
 mod bad_data;
 mod bad_disk;
 mod bad_frames;
+mod bad_reader;
 mod bad_region;
 mod bad_requests;
 mod bad_start;
@@ -31,6 +32,8 @@ mod net_links;
 mod net_proofs;
 mod net_relay;
 mod net_world;
+mod quorum;
+mod raft_append;
 mod raft_cut;
 mod raft_group;
 mod raft_log;

@@ -95,6 +95,38 @@ fn moved(region: &Region, listen: &str, cluster: impl Fn(&[u16]) -> String) -> V
 }
 
 #[test]
+fn a_region_whose_nodes_all_moved_finds_itself_by_one_seed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut region = Region::started(&directory.path().join("cluster"), &[]);
+    append(&region, 0, "before", "kept");
+    (0..3).for_each(|at| region.stop(at));
+    // Everything but HTTP is elsewhere, by name, and only the first one's new place is told to the others.
+    let first = free_ports(6);
+    for at in 0..3_u16 {
+        let path = &region.node(at.into()).config;
+        let text = std::fs::read_to_string(path).unwrap();
+        let (libp2p, raft) = (first + 2 * at, first + 2 * at + 1);
+        let moved = text.lines().map(|line| match line.split(" = ").next() {
+            Some("libp2p") => format!("libp2p = \"localhost:{libp2p}\""),
+            Some("raft") => format!("raft = \"localhost:{raft}\""),
+            _ if line == "[cluster]" && at > 0 => format!("[cluster]\nseeds = [\"localhost:{first}\"]"),
+            _ => line.to_owned(),
+        });
+        let moved: Vec<String> = moved.collect();
+        std::fs::write(path, moved.join("\n") + "\n").unwrap();
+    }
+    (0..3).for_each(|at| region.start(at));
+    (0..3).for_each(|at| region.ready(at));
+    region.is_well("moved");
+    assert_eq!(region.http(2, "GET", "/api/v1/ledger/default/before", "").body, "kept");
+
+    // Each is where it says by then, so any of them may go.
+    members(&region, 0, 3, 0);
+    region.kill(0);
+    append(&region, 1, "without-the-first", "kept");
+}
+
+#[test]
 fn a_wiped_founder_comes_back_under_a_new_id_and_votes_again() {
     let directory = tempfile::tempdir().unwrap();
     let mut region = Region::started(&directory.path().join("cluster"), &[]);

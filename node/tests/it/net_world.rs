@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use trine_client::admission::{Authority, Gate};
 use trine_crdt::NodeId;
 use trine_node::identity::{Bundle, Ca};
+use trine_node::net::frame::Reached;
 use trine_node::net::{Net, NetConfig, NetEvent, NetHandle};
 use trine_replica::PeerMessage;
 
@@ -50,6 +51,8 @@ impl World {
             verify: Arc::new(self.authority.clone()),
             listen: vec![listen.unwrap_or_else(|| "/ip4/127.0.0.1/tcp/0".parse().expect("an address"))],
             seeds: seeds.to_vec(),
+            reached: Reached::default(),
+            told: Arc::new(|_, _| {}),
             gossip: true,
             mdns: false,
         };

@@ -266,6 +266,71 @@ async fn a_lost_leader_is_replaced_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_left_without_a_majority_soon_names_no_leader() {
+    let mut region = Region::founded(&["a", "b", "c"]).await;
+    assert_eq!(region.append("three").await, ProposeOutcome::Committed);
+    region.level().await;
+    let (leader, _) = region.leader().await;
+    let followers: Vec<String> = region.nodes.keys().filter(|name| **name != leader).cloned().collect();
+    for gone in [&leader, &followers[0]] {
+        region.nodes.remove(gone).expect("a node").group.halt().await;
+    }
+    let mut left = region.nodes[&followers[1]].group.leadership();
+    let named = timeout(PATIENCE, left.wait_for(|now| now.leader.is_none())).await;
+    named.expect("the dead leader is named no more").expect("running");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_moved_is_followed_at_once_by_the_leader_that_there_is() {
+    let mut region = Region::founded(&["a", "b", "c"]).await;
+    assert_eq!(region.append("before").await, ProposeOutcome::Committed);
+    region.level().await;
+    let (leader, term) = region.leader().await;
+    let mover = region.nodes.keys().find(|name| **name != leader).expect("a follower").clone();
+    let lost = region.nodes.remove(&mover).expect("a follower");
+    lost.group.halt().await;
+    // What membership says of it leads nowhere from now on; only the node itself says where it is.
+    let elsewhere = free_address();
+    region.listen.insert(mover.clone(), elsewhere);
+    region.start(&mover, lost.id, lost.core).await.expect("comes back");
+    assert_eq!(region.append("while it is looked for").await, ProposeOutcome::Committed);
+    for node in region.nodes.values() {
+        node.group.told(&mover, &elsewhere.to_string());
+    }
+    region.level().await;
+    assert_eq!(region.leader().await, (leader, term), "nobody had to be elected for it");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_moved_as_a_whole_elects_a_leader_once_its_members_hear_of_each_other() {
+    let mut region = Region::founded(&["a", "b", "c"]).await;
+    assert_eq!(region.append("before").await, ProposeOutcome::Committed);
+    region.level().await;
+    let names: Vec<String> = region.nodes.keys().cloned().collect();
+    let mut moved = Vec::new();
+    for name in &names {
+        let node = region.nodes.remove(name).expect("a node");
+        node.group.halt().await;
+        let elsewhere = free_address();
+        region.listen.insert(name.clone(), elsewhere);
+        moved.push((name.clone(), elsewhere, node.id, node.core));
+    }
+    for (name, _, id, core) in &moved {
+        region.start(name, *id, core.clone()).await.expect("comes back");
+    }
+    // As links would tell, of which one node has two and the others one.
+    for (name, elsewhere, ..) in &moved {
+        for other in names.iter().filter(|other| *other != name && (*name == names[0] || **other == names[0])) {
+            region.nodes[other].group.told(name, &elsewhere.to_string());
+        }
+    }
+    assert_eq!(region.append("after").await, ProposeOutcome::Committed);
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_shuts_down_hands_over_at_once() {
     let mut region = Region::founded(&["a", "b", "c"]).await;
     region.append("one").await;

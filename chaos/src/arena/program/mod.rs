@@ -5,6 +5,7 @@
 
 pub mod agreement;
 pub mod evidence;
+pub mod failover;
 pub mod load;
 pub mod partition;
 pub mod places;

@@ -1,5 +1,10 @@
 //! The append connection, from who dials: requests go out one behind the other without waiting; answers come back in
 //! the same order.
+//!
+//! A session ends when every request was answered, so it counts them. The task that writes tells of each request *before*
+//! its first byte leaves, yet who reads may meet an answer before that note: both lie ready when it comes to look. So an
+//! answer that finds no note waiting takes the one that must be in the channel; were it left there, the session would
+//! wait for an answer that is gone.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,7 +12,7 @@ use std::pin::Pin;
 
 use futures::stream::{self, Stream, StreamExt as _};
 use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
-use tokio::io::WriteHalf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -20,20 +25,18 @@ use super::limits::{APPEND_PATIENCE, APPEND_REQUESTS_MAX, CONTROL_FRAME_BYTES_MA
 use super::wire::{AppendForm, Appended};
 use crate::raft::types::TypeConfig;
 
-type Writer = WriteHalf<TlsStream<TcpStream>>;
-
 /// A connection between sessions.
 #[derive(Debug)]
-pub struct AppendConnection {
-    connection: Connection,
+pub struct AppendConnection<C = TlsStream<TcpStream>> {
+    connection: Connection<C>,
     session: u64,
     since: Instant,
 }
 
-impl AppendConnection {
+impl<C> AppendConnection<C> {
     /// Fresh.
     #[must_use]
-    pub fn new(connection: Connection) -> Self {
+    pub fn new(connection: Connection<C>) -> Self {
         Self { connection, session: 0, since: Instant::now() }
     }
 
@@ -42,23 +45,31 @@ impl AppendConnection {
     pub fn is_stale(&self) -> bool {
         self.since.elapsed() >= IDLE_CLIENT
     }
+
+    /// Where it was dialled.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.connection.address
+    }
 }
 
 /// Sends requests until `input` ends or something goes wrong. The connection is put back into `slot` only when every
 /// request was answered well: else it may be in the middle of a frame, or the peer in the middle of a session.
-pub fn session<'s, S>(
-    slot: &'s mut Option<AppendConnection>,
-    connection: AppendConnection,
+pub fn session<'s, C, S>(
+    slot: &'s mut Option<AppendConnection<C>>,
+    connection: AppendConnection<C>,
     input: S,
 ) -> Pin<Box<dyn Stream<Item = io::Result<StreamAppendResult<TypeConfig>>> + Send + 's>>
 where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
 {
-    let AppendConnection { connection: Connection { reader, writer }, session, .. } = connection;
+    let AppendConnection { connection: Connection { reader, writer, address }, session, .. } = connection;
     let session = session + 1;
     let (sent, sending) = mpsc::channel(APPEND_REQUESTS_MAX);
     let pump = Pump(tokio::spawn(send_all(writer, session, input, sent)));
-    let state = Session { slot, reader, pump, sending, session, unanswered: VecDeque::new(), all_sent: false };
+    let unanswered = VecDeque::new();
+    let state = Session { slot, reader, address, pump, sending, session, unanswered, all_sent: false };
     Box::pin(stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -75,10 +86,11 @@ where
     }))
 }
 
-struct Session<'s> {
-    slot: &'s mut Option<AppendConnection>,
-    reader: frame::FrameReader<tokio::io::ReadHalf<TlsStream<TcpStream>>>,
-    pump: Pump,
+struct Session<'s, C> {
+    slot: &'s mut Option<AppendConnection<C>>,
+    reader: frame::FrameReader<ReadHalf<C>>,
+    address: String,
+    pump: Pump<C>,
     sending: mpsc::Receiver<Instant>,
     session: u64,
     unanswered: VecDeque<Instant>,
@@ -86,15 +98,15 @@ struct Session<'s> {
 }
 
 /// The task that writes requests; it ends with the session.
-struct Pump(JoinHandle<io::Result<Writer>>);
+struct Pump<C>(JoinHandle<io::Result<WriteHalf<C>>>);
 
-impl Drop for Pump {
+impl<C> Drop for Pump<C> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-impl Session<'_> {
+impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
     async fn next(&mut self) -> io::Result<Option<StreamAppendResult<TypeConfig>>> {
         let mut progress = Instant::now();
         loop {
@@ -110,7 +122,10 @@ impl Session<'_> {
                     if session != self.session {
                         continue;
                     }
-                    self.unanswered.pop_front();
+                    if self.unanswered.pop_front().is_none() && self.sending.try_recv().is_err() {
+                        let what = "an answer to a request that was never sent";
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                    }
                     return Ok(Some(answer.into()));
                 }
                 sent = self.sending.recv(), if !self.all_sent => match sent {
@@ -132,14 +147,20 @@ impl Session<'_> {
     async fn put_back(mut self) {
         // The pump has nothing left to send, so this is no wait.
         if let Ok(Ok(writer)) = (&mut self.pump.0).await {
-            let connection = Connection { reader: self.reader, writer };
+            let connection = Connection { reader: self.reader, writer, address: self.address };
             *self.slot = Some(AppendConnection { connection, session: self.session, since: Instant::now() });
         }
     }
 }
 
-async fn send_all<S>(mut writer: Writer, session: u64, mut input: S, sent: mpsc::Sender<Instant>) -> io::Result<Writer>
+async fn send_all<C, S>(
+    mut writer: WriteHalf<C>,
+    session: u64,
+    mut input: S,
+    sent: mpsc::Sender<Instant>,
+) -> io::Result<WriteHalf<C>>
 where
+    C: AsyncWrite,
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin,
 {
     while let Some(request) = input.next().await {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::dial::{Connection, Dialer};
 use super::frame;
 use super::limits::{CONTROL_CALLS_MAX, CONTROL_FRAME_BYTES_MAX, CONTROL_PATIENCE, IDLE_CLIENT};
+use super::reach::Reach;
 use super::wire::{Call, Lane, Numbered, Reply};
 use crate::raft::types::Member;
 
@@ -51,8 +52,14 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
         }
         match dialer.dial(to, &member, Lane::Control).await {
             Ok(connection) => {
-                if let Err(error) = converse(connection, first, &mut waiting).await {
-                    tracing::debug!(peer = %member, %error, "control connection lost");
+                let address = connection.address.clone();
+                tokio::select! {
+                    ended = converse(connection, first, &mut waiting, (&dialer.reach, &member)) => if let Err(error) = ended {
+                        dialer.reach.failed(&member, &error);
+                        tracing::debug!(peer = %member, %error, "control connection lost");
+                    },
+                    // Calls under way are lost with the place that they were made to; they are made anew.
+                    () = dialer.addresses.moved(&member, &address) => {}
                 }
             }
             Err(error) => {
@@ -62,7 +69,12 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
     }
 }
 
-async fn converse(mut connection: Connection, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> io::Result<()> {
+async fn converse(
+    mut connection: Connection,
+    first: Waiting,
+    waiting: &mut mpsc::Receiver<Waiting>,
+    (reach, member): (&Reach, &Member),
+) -> io::Result<()> {
     let mut pending: BTreeMap<u64, (oneshot::Sender<io::Result<Reply>>, Instant)> = BTreeMap::new();
     let mut number = 0;
     let mut next = Some(first);
@@ -86,6 +98,7 @@ async fn converse(mut connection: Connection, first: Waiting, waiting: &mut mpsc
             },
             answer = connection.reader.expect::<Numbered<Reply>>(CONTROL_FRAME_BYTES_MAX) => {
                 let Numbered { number, body } = answer?;
+                reach.answered(member);
                 if let Some((reply, _)) = pending.remove(&number) {
                     let _ = reply.send(Ok(body));
                 }

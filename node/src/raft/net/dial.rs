@@ -1,4 +1,4 @@
-//! Dialling a peer: TCP, TLS, and the greeting.
+//! Dialling a peer: TCP, TLS, and the greeting; where the peer says that it is now, then where membership says.
 
 use std::io;
 use std::sync::Arc;
@@ -7,9 +7,12 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use trine_client::names;
 
+use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
 use super::limits::{CONTROL_FRAME_BYTES_MAX, DIAL_TIMEOUT};
+use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSION, Welcome};
 use crate::identity::tls::{Trust, server_name};
 use crate::raft::types::Member;
@@ -23,28 +26,46 @@ pub struct Dialer {
     pub tls: TlsConnector,
     /// Reads the peer's certificate.
     pub trust: Arc<Trust>,
+    /// Where members are, as they say.
+    pub addresses: Addresses,
+    /// Who answers.
+    pub reach: Reach,
 }
 
 /// A connection, greeted.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection<S = TlsStream<TcpStream>> {
     /// What comes.
-    pub reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
+    pub reader: FrameReader<ReadHalf<S>>,
     /// What goes.
-    pub writer: WriteHalf<TlsStream<TcpStream>>,
+    pub writer: WriteHalf<S>,
+    /// Where it was dialled.
+    pub address: String,
 }
 
 impl Dialer {
-    /// Connects with `to` (or whoever it is) at a member's address, whose certificate must name that member.
+    /// Connects with `to` (or whoever it is) at one of a member's addresses, whose certificate must name that member.
     ///
     /// # Errors
     /// When it cannot be reached in time, is another node, or does not want to talk.
     pub async fn dial(&self, to: Option<u64>, member: &Member, lane: Lane) -> io::Result<Connection> {
-        tokio::time::timeout(DIAL_TIMEOUT, self.connect(to, member, lane)).await?
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in self.addresses.of(member) {
+            let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(to, member, lane, &address)).await;
+            match dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(connection) => {
+                    self.addresses.found(member, &address);
+                    return Ok(connection);
+                }
+                Err(error) => failed = io::Error::new(error.kind(), format!("{address}: {error}")),
+            }
+        }
+        self.reach.failed(member, &failed);
+        Err(failed)
     }
 
-    async fn connect(&self, to: Option<u64>, member: &Member, lane: Lane) -> io::Result<Connection> {
-        let tcp = TcpStream::connect(&member.address).await?;
+    async fn connect(&self, to: Option<u64>, member: &Member, lane: Lane, address: &str) -> io::Result<Connection> {
+        let tcp = names::connect(address).await?;
         tcp.set_nodelay(true)?;
         let tls = self.tls.connect(server_name(), tcp).await?;
         let refused = |reason: String| io::Error::new(io::ErrorKind::ConnectionRefused, reason);
@@ -59,7 +80,9 @@ impl Dialer {
         let mut reader = FrameReader::new(reader);
         frame::write(&mut writer, &Hello { version: VERSION, from: self.node, to, lane }).await?;
         match reader.expect(CONTROL_FRAME_BYTES_MAX).await? {
-            Welcome::Yes { node } if to.is_none_or(|to| to == node) => Ok(Connection { reader, writer }),
+            Welcome::Yes { node } if to.is_none_or(|to| to == node) => {
+                Ok(Connection { reader, writer, address: address.to_owned() })
+            }
             Welcome::Yes { node } => Err(refused(format!("node {node:016x} answers"))),
             Welcome::No { reason } => Err(refused(reason)),
         }

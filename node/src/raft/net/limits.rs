@@ -31,6 +31,10 @@ pub const IDLE_CLIENT: Duration = Duration::from_secs(30);
 pub const IDLE_SERVER: Duration = Duration::from_secs(60);
 /// The pause before an unreachable peer is tried again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Members whose newest addresses are remembered.
+pub const ADDRESSES_MAX: usize = 1024;
+/// How long a member must have failed to answer before that is said.
+pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(1);
 /// A vote whose term is this far beyond ours comes from no honest peer.
 pub const TERM_JUMP_MAX: u64 = 1 << 32;
 

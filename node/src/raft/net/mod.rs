@@ -9,12 +9,14 @@
 //! A connection that owes an answer for too long is given up and dialled afresh: after a cut, TCP's own patience
 //! would keep a peer away for many seconds after the network came back.
 
+pub mod addresses;
 pub mod append;
 pub mod control;
 pub mod dial;
 pub mod frame;
 pub mod limits;
 pub mod peer;
+pub mod reach;
 pub mod serve;
 pub mod server;
 pub mod wire;

@@ -16,6 +16,7 @@ use openraft::raft::{
 };
 use tokio::time::timeout;
 
+use super::addresses::Addresses;
 use super::append::{self, AppendConnection};
 use super::control::Control;
 use super::dial::Dialer;
@@ -47,8 +48,16 @@ impl Network {
     }
 
     /// Forgets connections with nodes that are not members any more.
-    pub fn retain(&self, is_member: impl Fn(u64) -> bool) {
-        self.controls.lock().unwrap_or_else(PoisonError::into_inner).retain(|(node, _), _| is_member(*node));
+    pub fn retain(&self, members: &BTreeMap<u64, &Member>) {
+        let mut controls = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        controls.retain(|(node, _), _| members.contains_key(node));
+        self.dialer.reach.retain(|name| members.values().any(|member| member.name == name));
+    }
+
+    /// Where members are, as they say.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.dialer.addresses
     }
 
     /// Asks whoever is at a founder's address whether it is empty.
@@ -168,9 +177,23 @@ impl NetStreamAppend<TypeConfig> for Peer {
                     }
                 }
             };
-            let member = self.member.clone();
-            let answers = append::session(&mut self.appends, connection, input).map(move |answer| {
-                answer.map_err(|error| RPCError::Network(NetworkError::from_string(format!("{member}: {error}"))))
+            let (member, dialer) = (self.member.clone(), self.dialer.clone());
+            let address = connection.address().to_owned();
+            let moved = {
+                let (member, dialer) = (member.clone(), dialer.clone());
+                async move { dialer.addresses.moved(&member, &address).await }
+            };
+            // A node that says it is elsewhere answers no more here; the stream ends, and the next one goes there.
+            let answers = append::session(&mut self.appends, connection, input).take_until(Box::pin(moved));
+            let answers = answers.map(move |answer| match answer {
+                Ok(answer) => {
+                    dialer.reach.answered(&member);
+                    Ok(answer)
+                }
+                Err(error) => {
+                    dialer.reach.failed(&member, &error);
+                    Err(RPCError::Network(NetworkError::from_string(format!("{member}: {error}"))))
+                }
             });
             let answers: BoxStream<'s, _> = Box::pin(answers);
             Ok(answers)

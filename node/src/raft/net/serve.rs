@@ -19,6 +19,7 @@ use super::limits::{
     PREFIX_PATIENCE, TERM_JUMP_MAX,
 };
 use super::wire::{AppendForm, Appended, Call, Numbered, PrefixStep, Reply};
+use crate::raft::heard::Heard;
 use crate::raft::log::LogStore;
 use crate::raft::prefix::{Prefix, Spool};
 use crate::raft::types::{Entry, Raft, TypeConfig, Types};
@@ -32,6 +33,8 @@ pub struct Service {
     pub raft: Raft,
     /// The log, to say whether it is empty.
     pub log: LogStore,
+    /// Told of each leader that speaks.
+    pub heard: Heard,
     /// Where a received prefix is spooled.
     pub directory: PathBuf,
 }
@@ -96,6 +99,7 @@ impl Service {
         match call {
             Call::Heartbeat(form) => match form.into_request() {
                 Ok(request) => {
+                    self.heard.note(&request.vote);
                     let (before, last) = (request.prev_log_id, request.entries.last().map(|entry| entry.log_id));
                     match self.raft.append_entries(request).await {
                         Ok(response) => Reply::Appended(response.into_stream_result(before, last.or(before)).into()),
@@ -160,6 +164,7 @@ impl Service {
             let form: AppendForm = frame::decode(&bytes)?;
             let session = form.session;
             let request = form.into_request().map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
+            self.heard.note(&request.vote);
             if current.as_ref().is_none_or(|(running, _)| *running != session) {
                 let (requests, incoming) = mpsc::channel(1);
                 let incoming = stream::unfold(incoming, |mut incoming: mpsc::Receiver<_>| async move {
