@@ -89,6 +89,23 @@ mutants! {
     NewsLeftToRepair "news-left-to-repair" "new deltas are not pushed: rounds of repair bring them"
     ForkIgnored "fork-ignored" "a checkpoint that contradicts what is held is passed over"
     BellSilent "bell-silent" "the driver is not woken when a batch is on disk"
+    PageVectorOfNow "page-vector-of-now" "a later page of a partition tells what is held now, not what was at the first"
+    PageSkips "page-skips-what-begins-alike" "a page begins behind all keys that begin with the last one"
+    PageCountsEarly "page-counts-early" "what a pulled partition's sender holds counts after the first page"
+    KeyRowDropped "later-key-dropped" "an idempotency key that was used again is forgotten with its first use"
+    KeyForAnother "key-for-another" "an append is told that it is done where its key stands for another one"
+    LevelUnstored "tree-level-unstored" "of the tree's levels beyond the first stored one none is stored"
+    HeadEpochBelieved "head-epoch-believed" "a head may bear any epoch"
+    MirrorStill "mirror-moves-no-clock" "a mirrored tail does not move the clock"
+    MirrorAnyDrift "mirror-any-drift" "a mirrored tail is taken in however far ahead it is stamped"
+    MarkEarly "mark-believed-early" "a clock's mark counts as durable with the batch before its own"
+    HaveUnsynced "have-before-disk" "a node says that it has deltas before they are on its disk"
+    HaveTwice "have-counted-twice" "a node that says twice that it has a write counts as two"
+    LatestStale "latest-stale" "a key's latest version that was kept for long is not brought up to date"
+    SessionDropsNewest "session-drops-newest" "a session that is full forgets its newest write, not its oldest"
+    Unanswered "expired-unanswered" "a request whose time is over gets no answer"
+    StatusLeads "status-leads-itself" "a node's status names itself as its region's leader"
+    StatusSumless "status-without-sums" "a node's status tells of all objects the same digest"
 }
 
 /// Whether this defect was chosen: never, without the feature `mutants`.

@@ -38,6 +38,8 @@ pub struct Config {
     pub timeout_ns: u64,
     /// How many pairs of partition and writer may be dirty.
     pub dirty_max: usize,
+    /// How many ranges one batch may name.
+    pub ranges_max: usize,
 }
 
 impl Default for Config {
@@ -48,6 +50,7 @@ impl Default for Config {
             batch_bytes_max: 512 * 1024,
             timeout_ns: 5_000_000_000,
             dirty_max: LINK_DIRTY_MAX,
+            ranges_max: LINK_BATCH_RANGES_MAX,
         }
     }
 }
@@ -169,6 +172,7 @@ impl Link {
             return;
         }
         if self.dirty.len() >= self.config.dirty_max {
+            marks::reached(Mark::DirtyOverflow);
             self.overflowed = true;
             return;
         }
@@ -188,7 +192,7 @@ impl Link {
         let turn = self.turn.as_ref().or_else(|| self.dirty.keys().next())?;
         let behind = self.dirty.range((Bound::Included(turn), Bound::Unbounded));
         let before = self.dirty.range((Bound::Unbounded, Bound::Excluded(turn)));
-        let ranges: Vec<Range> = behind.chain(before).take(LINK_BATCH_RANGES_MAX).map(range).collect();
+        let ranges: Vec<Range> = behind.chain(before).take(self.config.ranges_max).map(range).collect();
         if ranges.is_empty() {
             return None;
         }

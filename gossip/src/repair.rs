@@ -32,7 +32,7 @@ use trine_crdt::NodeId;
 pub use message::{MessageError, RepairMessage};
 
 use crate::entry::Entry;
-use crate::limits::REPAIR_PAYLOAD_BYTES_MAX;
+use crate::limits::{REPAIR_ANSWER_BYTES_MAX, REPAIR_PAYLOAD_BYTES_MAX};
 use crate::repair::greetings::Greetings;
 use crate::versioned::{Applied, Versioned};
 
@@ -47,6 +47,10 @@ pub struct Config {
     pub greeting_yield_ns: u64,
     /// How long to wait for what a peer was asked for before another may be asked, in nanoseconds.
     pub patience_ns: u64,
+    /// How many bytes of entries, keys or versions a message carries; a single one may have more.
+    pub payload_bytes_max: usize,
+    /// How many bytes of entries one message may call forth, the first message of them left out.
+    pub answer_bytes_max: usize,
 }
 
 impl Default for Config {
@@ -56,6 +60,8 @@ impl Default for Config {
             greeting_pause_ns: 50_000_000,
             greeting_yield_ns: 100_000_000,
             patience_ns: 500_000_000,
+            payload_bytes_max: REPAIR_PAYLOAD_BYTES_MAX,
+            answer_bytes_max: REPAIR_ANSWER_BYTES_MAX,
         }
     }
 }
@@ -177,21 +183,22 @@ impl Repair {
         let answer = match message {
             RepairMessage::Root(root) => answer::to_root(root, state),
             RepairMessage::Buckets(digests) => {
-                let summaries = answer::to_buckets(&digests, state, self.turn);
+                let summaries = answer::to_buckets(&digests, state, self.turn, &self.config);
                 if summaries.is_empty() || !self.may_fetch(now_ns, from) {
                     return Outcome::default();
                 }
                 summaries
             }
             RepairMessage::Summary { bucket, after, upto, versions } => {
-                let (mut answer, want) = answer::to_summary(bucket, &after, &upto, &versions, state, self.turn);
+                let part = (&*after, &*upto);
+                let (mut answer, want) = answer::to_summary(bucket, part, &versions, state, self.turn, &self.config);
                 // As many keys as came in one message fit into one.
                 if !want.is_empty() && self.may_fetch(now_ns, from) {
                     answer.push(RepairMessage::Want(want));
                 }
                 answer
             }
-            RepairMessage::Want(keys) => answer::to_want(&keys, state, self.turn),
+            RepairMessage::Want(keys) => answer::to_want(&keys, state, self.turn, &self.config),
             RepairMessage::Entries(entries) => {
                 self.fetched(now_ns, from, entries.iter().map(Entry::cost_bytes).sum());
                 // What is held already, or a later version of, need not be judged.
@@ -219,7 +226,7 @@ impl Repair {
     /// Entries came: after a full chunk more are awaited, after a small one others may be asked.
     fn fetched(&mut self, now_ns: u64, from: NodeId, bytes: usize) {
         if self.fetching.is_some_and(|(fetching, _)| fetching == from) {
-            let more = bytes > REPAIR_PAYLOAD_BYTES_MAX / 2;
+            let more = bytes > self.config.payload_bytes_max / 2;
             self.fetching = more.then_some((from, now_ns + self.config.patience_ns));
         }
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::codec;
+use trine_crdt::marks::{self, Mark};
 
 use crate::entry::{Entry, EntryError};
 use crate::limits::{RUMOR_BYTES_MAX, RUMOR_PAYLOAD_BYTES_MAX};
@@ -20,11 +21,13 @@ pub struct Config {
     pub pause_ns: u64,
     /// How many bytes of entries may wait.
     pub waiting_bytes_max: usize,
+    /// How many bytes of entries one rumor carries; a single entry may have more.
+    pub payload_bytes_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { pause_ns: 50_000_000, waiting_bytes_max: 1024 * 1024 }
+        Self { pause_ns: 50_000_000, waiting_bytes_max: 1024 * 1024, payload_bytes_max: RUMOR_PAYLOAD_BYTES_MAX }
     }
 }
 
@@ -88,7 +91,8 @@ impl Rumors {
         let mut bytes = 0;
         while let Some((_, entry)) = self.waiting.first_key_value() {
             bytes += entry.cost_bytes();
-            if bytes > RUMOR_PAYLOAD_BYTES_MAX {
+            if bytes > self.config.payload_bytes_max && !batch.is_empty() {
+                marks::reached(Mark::RumorFull);
                 break;
             }
             let (_, entry) = self.waiting.pop_first().expect("there is a first");

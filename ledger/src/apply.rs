@@ -29,7 +29,6 @@ use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
 use crate::LogPosition;
 use crate::entry::{AppendCommand, Command, Condition, Entry, NamespaceKind};
-use crate::limits::{IDEMPOTENCY_FORGET_MAX, IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
 pub use crate::outcome::{Applied, AppliedRecord, Change, Outcome, Refusal, Remembered};
 use crate::record::{RecordError, RecordHeader, digest, verify};
 use crate::registry::NamespaceRecord;
@@ -143,11 +142,11 @@ impl Rows {
         }
         let stamps = entry.commands.iter().filter_map(|command| command.stamp().ok());
         let now = stamps.max().unwrap_or(Timestamp::ZERO);
-        let window = IDEMPOTENCY_FORGET_MAX.saturating_mul(entry.commands.len() as u64);
+        let window = state.idempotency.forget_max.saturating_mul(entry.commands.len() as u64);
         let end = state.rows_next.min(state.rows_first.saturating_add(window));
         for number in state.rows_first..end {
             let row = lookup.remembered_at(number)?;
-            if !expired(row.1, now) {
+            if !state.idempotency.expired(row.1, now) {
                 break;
             }
             oldest.insert(number, row);
@@ -218,12 +217,15 @@ impl Run<'_> {
         }
         if let Some(key) = &append.idempotency
             && let Some(row) = self.rows.remembered.get(key)
-            && !expired(row.stamp, header.stamp)
             && !mutants::is(Mutant::ForgetIdempotency)
         {
-            marks::reached(Mark::DuplicateAppend);
-            let Remembered { index, stamp, leaf, .. } = *row;
-            return Ok(Applied::Duplicate { index, stamp, leaf });
+            if !self.state.idempotency.expired(row.stamp, header.stamp) {
+                marks::reached(Mark::DuplicateAppend);
+                let Remembered { index, stamp, leaf, .. } = *row;
+                return Ok(Applied::Duplicate { index, stamp, leaf });
+            }
+            // Its row is still there, but its time is over.
+            marks::reached(Mark::KeyExpired);
         }
         // Only entries with conditions have looked up anything.
         let place = (!self.rows.latest.is_empty()).then(|| (header.namespace.clone(), append.body.key.clone()));
@@ -238,8 +240,9 @@ impl Run<'_> {
                 return Ok(Applied::ConditionFailed { actual });
             }
         }
-        let full = self.state.rows_next - self.state.rows_first >= IDEMPOTENCY_ROWS_MAX;
+        let full = self.state.rows_next - self.state.rows_first >= self.state.idempotency.rows_max;
         if append.idempotency.is_some() && full {
+            marks::reached(Mark::KeysFull);
             return Err(Refusal::IdempotencyFull);
         }
         let (mut digest, bytes) = digest(&append.header, &append.body);
@@ -271,20 +274,16 @@ impl Run<'_> {
 
     /// Forgets a few of the oldest rows whose time is over at `now`.
     fn forget(&mut self, now: Timestamp) {
-        for _ in 0..IDEMPOTENCY_FORGET_MAX {
+        for _ in 0..self.state.idempotency.forget_max {
             let number = self.state.rows_first;
             let Some((key, stamp)) = self.rows.oldest.get(&number).copied() else { return };
-            if !expired(stamp, now) {
+            if !self.state.idempotency.expired(stamp, now) {
                 return;
             }
+            marks::reached(Mark::KeyForgotten);
             self.rows.oldest.remove(&number);
             self.state.rows_first += 1;
             self.outcome.changes.push(Change::Forget { number, key });
         }
     }
-}
-
-/// Whether a key remembered at `stamp` is forgotten at `now`; the upper 32 bits of a stamp's time are seconds.
-fn expired(stamp: Timestamp, now: Timestamp) -> bool {
-    now.time.saturating_sub(stamp.time) > IDEMPOTENCY_WINDOW_S << 32
 }

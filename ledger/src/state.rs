@@ -6,13 +6,43 @@
 use bytes::Bytes;
 use trine_crdt::{NodeId, RegionId, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use crate::LogPosition;
 use crate::form::{FormError, Reader, put_short};
+use crate::limits::{IDEMPOTENCY_FORGET_MAX, IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
 use crate::registry::Registry;
 use crate::segment::OpenSegment;
 use crate::tree::{Frontier, Hash};
 
 const VERSION: u8 = 1;
+
+/// What bounds the table of idempotency keys. It decides what a log comes to: all nodes of a region have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idempotency {
+    /// How long a key is remembered, in milliseconds of hybrid time.
+    pub window_ms: u64,
+    /// The most keys remembered at once.
+    pub rows_max: u64,
+    /// The most keys that one command's application forgets.
+    pub forget_max: u64,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        let window_ms = IDEMPOTENCY_WINDOW_S * 1000;
+        Self { window_ms, rows_max: IDEMPOTENCY_ROWS_MAX, forget_max: IDEMPOTENCY_FORGET_MAX }
+    }
+}
+
+impl Idempotency {
+    /// Whether a key remembered at `stamp` is forgotten at `now`; the upper 32 bits of a stamp's time are seconds.
+    pub(crate) fn expired(&self, stamp: Timestamp, now: Timestamp) -> bool {
+        let window = ((self.window_ms / 1000) << 32) + ((self.window_ms % 1000) << 32) / 1000;
+        now.time.saturating_sub(stamp.time) > window
+    }
+}
 
 /// The state of a region's ledger after a log position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +57,8 @@ pub struct LedgerState {
     /// The number of its next row.
     pub(crate) rows_next: u64,
     pub(crate) registry: Registry,
+    /// What bounds the idempotency table; not part of what is stored.
+    pub(crate) idempotency: Idempotency,
 }
 
 impl LedgerState {
@@ -42,7 +74,14 @@ impl LedgerState {
             rows_first: 0,
             rows_next: 0,
             registry: Registry::default(),
+            idempotency: Idempotency::default(),
         }
+    }
+
+    /// The same with another bound of its idempotency table.
+    #[must_use]
+    pub fn bounded(self, idempotency: Idempotency) -> Self {
+        Self { idempotency, ..self }
     }
 
     /// Whose ledger.
@@ -131,6 +170,7 @@ impl LedgerState {
             return Err(FormError::Malformed { field: "ledger state" });
         }
         let registry = Registry::from_bytes(registry)?;
-        Ok(Self { region, position, stamp, frontier, segment, rows_first, rows_next, registry })
+        let idempotency = Idempotency::default();
+        Ok(Self { region, position, stamp, frontier, segment, rows_first, rows_next, registry, idempotency })
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, RegionId, WriterId};
 
 use crate::limits::SESSION_POSITIONS_MAX;
@@ -51,7 +52,8 @@ impl SessionToken {
             self.positions.push(position);
         }
         if self.positions.len() > SESSION_POSITIONS_MAX {
-            self.positions.remove(0);
+            let place = if mutants::is(Mutant::SessionDropsNewest) { self.positions.len() - 1 } else { 0 };
+            self.positions.remove(place);
         }
     }
 

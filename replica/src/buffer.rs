@@ -124,6 +124,11 @@ impl Buffer {
         self.depends_on = self.depends_on.max(last).max(upcoming);
     }
 
+    /// What this turn lets out need not wait for what it has read or written.
+    pub fn depend_on_nothing(&mut self) {
+        self.depends_on = 0;
+    }
+
     /// Ends the turn: its batches, and the batch that its effects must wait for (0: none).
     pub fn end_turn(&mut self) -> (Vec<Batch>, BatchId) {
         let mut batches = Vec::new();

@@ -8,6 +8,7 @@ use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::Genesis;
 
 use crate::limits::CLOCK_DRIFT_MS_MAX;
+use crate::sizes::Sizes;
 
 /// Identity and settings of one node's core.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct Config {
     pub delta_rows_max: u64,
     /// Whether rumors are published; repair alone suffices, only later.
     pub gossip: bool,
+    /// What bounds the core. Only the simulator has others than the usual ones.
+    pub sizes: Sizes,
 }
 
 impl Config {
@@ -80,6 +83,7 @@ impl Config {
             segment_bytes: 64 * 1024 * 1024,
             delta_rows_max: crate::limits::DELTA_ROWS_MAX,
             gossip: true,
+            sizes: Sizes::default(),
         }
     }
 }

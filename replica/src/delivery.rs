@@ -15,7 +15,6 @@ use trine_placement::rendezvous;
 
 use crate::delta_log::DeltaRow;
 use crate::input::{BatchId, Peer};
-use crate::limits::{INTERVALS_BYTES_TARGET, INTERVALS_PER_MESSAGE_MAX, TRIM_LOGS_MAX, UNPERSISTED_BYTES_MAX};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{Objects, latest_stamp};
 use crate::replica::Replica;
@@ -94,7 +93,7 @@ impl Replica {
         for node in self.links.take_changed() {
             // What is sent or forgotten changes the window again, so that it is looked at once more at the next input.
             while let Some(next) = self.links.next(node) {
-                let bytes_max = next.bytes_max.min(INTERVALS_BYTES_TARGET);
+                let bytes_max = next.bytes_max.min(self.config.sizes.intervals_bytes);
                 if !self.push_batch(turn, node, &next.ranges, bytes_max)? {
                     break;
                 }
@@ -113,8 +112,13 @@ impl Replica {
     ) -> Result<bool, StoreError> {
         let (mut intervals, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
         let (mut paged, mut spared) = (BTreeSet::new(), false);
-        for Range { partition, writer, after, upto } in ranges.iter().take(INTERVALS_PER_MESSAGE_MAX) {
+        let (ranges_max, page) = (self.config.sizes.intervals_per_message, self.config.sizes.delta_rows_per_read);
+        if ranges.len() > ranges_max {
+            marks::reached(Mark::MessageFull);
+        }
+        for Range { partition, writer, after, upto } in ranges.iter().take(ranges_max) {
             if bytes >= bytes_max {
+                marks::reached(Mark::MessageFull);
                 break;
             }
             let row = (partition, *writer);
@@ -127,7 +131,7 @@ impl Replica {
             }
             let left = bytes_max - bytes;
             let Some((deltas, begins, ends, size)) =
-                self.objects.read_interval(&mut self.buffer, turn, row, (after, *upto), left)?
+                self.objects.read_interval(&mut self.buffer, turn, row, (after, *upto), (left, page))?
             else {
                 self.links.wake(node).forget(partition, *writer);
                 if paged.insert(partition) {
@@ -160,6 +164,7 @@ impl Replica {
         intervals: Vec<Interval>,
     ) -> Result<(), StoreError> {
         if !self.has_room() {
+            marks::reached(Mark::MessagePassedOver);
             return Ok(());
         }
         let outside = self.peers.get(&from).is_some_and(|peer| peer.region != self.config.region);
@@ -187,8 +192,12 @@ impl Replica {
                 Taken::Refused => {}
             }
         }
-        // Even a duplicate is answered only when all that was taken in before is on disk.
-        self.buffer.depend_on_all();
+        if mutants::is(Mutant::HaveUnsynced) {
+            self.buffer.depend_on_nothing();
+        } else {
+            // Even a duplicate is answered only when all that was taken in before is on disk.
+            self.buffer.depend_on_all();
+        }
         turn.send(from, PeerMessage::Have { batch, upto });
         self.ask_for_gaps(turn, from, gaps);
         Ok(())
@@ -196,7 +205,7 @@ impl Replica {
 
     /// Whether this node can take more in: its disk has room and keeps up.
     pub(crate) fn has_room(&self) -> bool {
-        self.writable && self.buffer.in_flight_bytes() <= UNPERSISTED_BYTES_MAX
+        self.writable && self.buffer.in_flight_bytes() <= self.config.sizes.unpersisted_bytes
     }
 
     /// Joins one interval, whole or not at all.
@@ -298,8 +307,8 @@ impl Replica {
         if self.objects.logs.is_empty() {
             return Ok(());
         }
-        let (others, rows_max) = (self.all_others(), self.config.delta_rows_max);
-        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_deref(), rows_max, TRIM_LOGS_MAX)?;
+        let (others, bounds) = (self.all_others(), (self.config.delta_rows_max, &self.config.sizes));
+        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_deref(), bounds)?;
         self.counters.delta_rows_trimmed += dropped as u64;
         Ok(())
     }

@@ -20,11 +20,14 @@ use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
 use crate::buffer::Buffer;
 use crate::effect::Persistence::Synced;
-use crate::limits::{TRIM_ROWS_MAX, TRIM_STRIDE};
 use crate::objects::Objects;
 use crate::rows;
+use crate::sizes::Sizes;
 use crate::store::StoreError;
 use crate::turn::Turn;
+
+/// How many rows that nobody needs any more are dropped at a time.
+const SKIP_ROWS: usize = 2048;
 
 /// What is kept of one writer's deltas in a partition.
 #[derive(Debug, Clone, Default)]
@@ -116,7 +119,7 @@ impl Objects {
         upto: u64,
     ) -> Result<(), StoreError> {
         let before = self.held(partition, writer);
-        while self.trim(buffer, turn, (partition, writer), before, TRIM_ROWS_MAX)? > 0 {}
+        while self.trim(buffer, turn, (partition, writer), before, SKIP_ROWS)? > 0 {}
         self.advance(buffer, partition, writer, upto);
         Ok(())
     }
@@ -158,7 +161,7 @@ impl Objects {
         self.logs.values().map(|log| log.rows).sum()
     }
 
-    /// Looks at up to `count` parts of the log, each in its turn, and drops what all of `nodes` have (none: it is not
+    /// Looks at some parts of the log, each in its turn, and drops what all of `nodes` have (none: it is not
     /// known who there is) and what is beyond `rows_max`. Returns how many rows were dropped.
     ///
     /// # Errors
@@ -168,41 +171,45 @@ impl Objects {
         buffer: &mut Buffer,
         turn: &Turn<'_>,
         nodes: Option<&BTreeSet<NodeId>>,
-        rows_max: u64,
-        count: usize,
+        (rows_max, sizes): (u64, &Sizes),
     ) -> Result<usize, StoreError> {
         let from = self.trim_from.take().map_or(Bound::Unbounded, Bound::Excluded);
         let (mut looked, mut last, mut found) = (0, None, Vec::new());
+        let count = sizes.trim_logs;
         for (place, log) in self.logs.range((from, Bound::Unbounded)).take(count) {
             (looked, last) = (looked + 1, Some(place));
             let held = self.held(&place.0, place.1);
             let everywhere = nodes.map_or(0, |nodes| log.held_by(nodes, held));
             let excess = if log.rows > rows_max { log.rows - rows_max / 2 } else { 0 };
             // A few at a time cost as much as many: it waits for some, or for the last.
-            let due = everywhere >= log.trimmed.saturating_add(TRIM_STRIDE) || everywhere == held;
+            let due = everywhere >= log.trimmed.saturating_add(sizes.trim_stride) || everywhere == held;
             if due || excess > 0 {
                 found.push((place.clone(), due, (everywhere, held), excess));
             }
         }
         // At the end of the log it begins again.
         let last = last.filter(|_| looked == count).cloned();
+        if last.is_some() {
+            marks::reached(Mark::TrimContinued);
+        }
         let mut dropped = 0;
         for ((partition, writer), due, (everywhere, held), excess) in found {
             let row = (&partition, writer);
             let mut here = 0;
             if due {
-                here = self.trim(buffer, turn, row, everywhere, TRIM_ROWS_MAX)?;
+                here = self.trim(buffer, turn, row, everywhere, sizes.trim_rows)?;
                 if here > 0 {
                     marks::reached(Mark::LogTrimmed);
                 }
             }
             if here == 0 && excess > 0 {
-                let excess = usize::try_from(excess).unwrap_or(usize::MAX).min(TRIM_ROWS_MAX);
+                let excess = usize::try_from(excess).unwrap_or(usize::MAX).min(sizes.trim_rows);
                 here = self.trim(buffer, turn, row, held, excess)?;
                 marks::reached(Mark::LogCut);
             }
             dropped += here;
-            if dropped >= TRIM_ROWS_MAX {
+            if dropped >= sizes.trim_rows {
+                marks::reached(Mark::TrimCut);
                 self.trim_from = Some((partition, writer));
                 return Ok(dropped);
             }
@@ -256,16 +263,19 @@ impl Objects {
         turn: &Turn<'_>,
         (partition, writer): (&PartitionId, WriterId),
         (after, upto): (u64, u64),
-        bytes_max: usize,
+        (bytes_max, rows_per_read): (usize, usize),
     ) -> Result<Option<(BTreeMap<Bytes, Delta>, u64, u64, usize)>, StoreError> {
         let Some(log) = self.logs.get(&(partition.clone(), writer)) else { return Ok(None) };
         let (mut begins, mut ends, mut bytes) = (None, after, 0);
         let mut deltas: BTreeMap<Bytes, Delta> = BTreeMap::new();
         while ends < upto && bytes < bytes_max {
+            if begins.is_some() {
+                marks::reached(Mark::DeltaRowsContinued);
+            }
             let from = rows::delta(partition, writer, ends.max(log.trimmed) + 1);
             // Not beyond: what came later may not be on disk yet, and would make this wait for it.
             let to = rows::delta(partition, writer, upto.saturating_add(1));
-            let page = buffer.scan(turn.store, Synced, (&from, &to), 64, false)?;
+            let page = buffer.scan(turn.store, Synced, (&from, &to), rows_per_read, false)?;
             if page.is_empty() {
                 break;
             }

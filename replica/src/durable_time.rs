@@ -1,14 +1,18 @@
 //! Up to which time the clock's marks are on disk: a node tells nobody a later one, or it would forget what it had told.
 //!
 //! A stamp waits for the batch with its mark; an answer that merely tells the time does not wait for a disk that may
-//! stall or be full, and tells the latest time that a restart remembers.
+//! stall or be full, and tells the latest time that a restart remembers. Each mark on its way is told apart: were one
+//! forgotten for a later one, an edit that it had covered would be acknowledged, and the next answer tell an earlier time.
 
 use std::collections::VecDeque;
 
-use crate::input::BatchId;
-use crate::limits::CLOCK_MARKS_UNDER_WAY_MAX;
+use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 
-/// The mark that is on disk, and those on their way there.
+use crate::input::BatchId;
+
+/// The mark that is on disk, and those on their way there: one a batch at most, and what batches under way hold is
+/// bounded by their bytes.
 #[derive(Debug)]
 pub struct DurableTime {
     mark: u64,
@@ -22,13 +26,16 @@ impl DurableTime {
         Self { mark, under_way: VecDeque::new() }
     }
 
-    /// A higher mark goes to disk with this batch. When too many are under way the latest takes the place of the one
-    /// before it, which is then believed to be durable only with this batch.
+    /// A higher mark goes to disk with this batch.
     pub fn put(&mut self, batch: BatchId, mark: u64) {
-        if self.under_way.len() >= CLOCK_MARKS_UNDER_WAY_MAX {
-            self.under_way.pop_back();
+        match self.under_way.back_mut() {
+            Some(last) if last.0 == batch || mutants::is(Mutant::MarkEarly) => last.1 = mark,
+            Some(_) => {
+                marks::reached(Mark::MarksUnderWay);
+                self.under_way.push_back((batch, mark));
+            }
+            None => self.under_way.push_back((batch, mark)),
         }
-        self.under_way.push_back((batch, mark));
     }
 
     /// This batch and all earlier ones are on disk.

@@ -23,12 +23,10 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
-use crate::limits::{
-    ENTRY_BYTES_TARGET, ENTRY_COMMANDS_MAX, ENTRY_COMMANDS_MIN, PROPOSALS_IN_FLIGHT_MAX, RECENT_RECORDS_BYTES_MAX,
-};
 use crate::remembered::{Numbered, Rows};
 use crate::replica::Replica;
 use crate::requests::settled;
+use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
 use crate::versions::LatestKept;
@@ -57,6 +55,7 @@ pub struct OwnLedger {
     stamped: u64,
     /// The latest seal of this node's own, by its number among what waits.
     sealing: u64,
+    sizes: Sizes,
 }
 
 /// A command to be, and the request that waits for it.
@@ -119,6 +118,7 @@ impl OwnLedger {
             registry_epoch = u64::from_be_bytes(*registry.first_chunk().ok_or_else(|| damaged("registry"))?);
             state = LedgerState::from_bytes(&head, &registry.slice(8..)).map_err(|_| damaged("state"))?;
         }
+        let state = state.bounded(config.sizes.idempotency);
         let stamped = state.stamp().time;
         Ok(Self {
             state,
@@ -131,12 +131,13 @@ impl OwnLedger {
             next_ticket: 0,
             recent: VecDeque::new(),
             recent_bytes: 0,
-            latest: LatestKept::default(),
+            latest: LatestKept::new(config.sizes.latest_kept),
             numbered: None,
             note: None,
             registry_dirty: false,
             stamped,
             sealing: 0,
+            sizes: config.sizes,
         })
     }
 
@@ -199,8 +200,13 @@ impl OwnLedger {
     /// ones while it is under way only when they are worth an entry of their own.
     fn may_propose(&self) -> bool {
         let under_way = self.proposals.len();
-        let worth = self.queue.len() >= ENTRY_COMMANDS_MIN || self.queued_bytes >= ENTRY_BYTES_TARGET;
-        !self.queue.is_empty() && (under_way == 0 || worth && under_way < PROPOSALS_IN_FLIGHT_MAX)
+        let Sizes { entry_commands_min, entry_bytes, proposals_in_flight, .. } = self.sizes;
+        let worth = self.queue.len() >= entry_commands_min || self.queued_bytes >= entry_bytes;
+        if worth && under_way > 0 {
+            let full = under_way >= proposals_in_flight;
+            marks::reached(if full { Mark::ProposalsFull } else { Mark::EntryAhead });
+        }
+        !self.queue.is_empty() && (under_way == 0 || worth && under_way < proposals_in_flight)
     }
 
     fn dequeue(&mut self) -> Option<Draft> {
@@ -214,7 +220,7 @@ impl OwnLedger {
             |append: &AppendCommand| append.header.len() + append.body.key.len() + append.body.value.len() + 256;
         self.recent_bytes += bytes(&append);
         self.recent.push_back((index, append));
-        while self.recent_bytes > RECENT_RECORDS_BYTES_MAX
+        while self.recent_bytes > self.sizes.recent_records_bytes
             && let Some((_, oldest)) = self.recent.pop_front()
         {
             self.recent_bytes -= bytes(&oldest);
@@ -230,7 +236,8 @@ impl Replica {
         }
         while self.ledger.may_propose() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
-            while commands.len() < ENTRY_COMMANDS_MAX && bytes < ENTRY_BYTES_TARGET {
+            let Sizes { entry_commands, entry_bytes, .. } = self.config.sizes;
+            while commands.len() < entry_commands && bytes < entry_bytes {
                 let Some(draft) = self.ledger.dequeue() else { break };
                 // Given up meanwhile: nothing was done, and nothing will be.
                 if self.waiting.get(draft.wait).is_none() {
@@ -260,6 +267,9 @@ impl Replica {
             }
             if commands.is_empty() {
                 continue;
+            }
+            if commands.len() >= entry_commands || bytes >= entry_bytes {
+                marks::reached(Mark::EntryFull);
             }
             let entry = Entry { commands }.to_bytes().expect("each command was checked against its bounds");
             self.ledger.next_ticket += 1;
@@ -382,7 +392,7 @@ impl Replica {
         if self.observe(turn, &stamp).is_err() {
             self.counters.stamps_held += 1;
         }
-        tree::store(&mut self.buffer, &region, first, &outcome.nodes);
+        tree::store(&mut self.buffer, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
         if outcome.registry_changed {
             self.ledger.registry_epoch = position.index;
             self.ledger.registry_dirty = true;

@@ -4,10 +4,10 @@
 pub const REQUESTS_WAITING_MAX: usize = 16_384;
 /// The most bytes of values that waiting requests hold; more are refused as `Overloaded`.
 pub const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// The most marks of the clock on their way to the disk that are told apart.
-pub const CLOCK_MARKS_UNDER_WAY_MAX: usize = 64;
 /// The most bytes of batches not yet on disk; beyond it writes are refused as `Overloaded`.
 pub const UNPERSISTED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many rows of the delta log are read at once.
+pub const DELTA_ROWS_PER_READ: usize = 64;
 /// How long a request may take when it does not say, in milliseconds.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 /// The longest a request may ask to wait, in milliseconds.
@@ -26,6 +26,10 @@ pub const INTERVALS_BYTES_TARGET: usize = 256 * 1024;
 pub const INTERVALS_PER_MESSAGE_MAX: usize = 512;
 /// The largest encoded object.
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most objects in one page of a partition.
+pub const PAGE_OBJECTS_MAX: usize = 256;
+/// A pull of a partition without a page for so long is begun again with another peer, in milliseconds.
+pub const PULL_TIMEOUT_MS: u64 = 5_000;
 /// The most bytes of whole objects in one page of a partition; one large object may exceed it alone.
 pub const PAGE_BYTES_TARGET: usize = 256 * 1024;
 /// The most objects that are looked at for one page of a list, those left out by its filter or removed included.
@@ -45,10 +49,20 @@ pub const TRIM_LOGS_MAX: usize = 1024;
 pub const LINK_BATCHES_MAX: usize = 512;
 /// The most partitions' vectors in one message.
 pub const VECTORS_PER_MESSAGE_MAX: usize = 128;
+/// How many partitions one message of hashes names at most, beyond those of its last namespace.
+pub const HASHES_PER_MESSAGE_TARGET: usize = 4096;
+/// How many gaps per peer are remembered between rounds of repair.
+pub const LACKED_MAX: usize = 16 * 1024;
 /// The most bytes of ledger records in one `Tail`; one large record may exceed it alone.
 pub const TAIL_BYTES_TARGET: usize = 256 * 1024;
 /// The most records in one `Tail`.
 pub const TAIL_RECORDS_MAX: usize = 1024;
+/// How many kept checkpoints are looked at for the end of a mirror's `Tail`.
+pub const TAIL_NOTES_MAX: usize = 16;
+/// Of so many levels of a ledger's tree one is stored.
+pub const TREE_LEVELS_STORED: u8 = 8;
+/// How many namespaces one entry of the metadata holds.
+pub const NAMESPACES_PER_ENTRY: usize = 64;
 /// How many bytes of a ledger's tail may be under way to one follower.
 pub const FOLLOW_WINDOW_BYTES: u64 = 1024 * 1024;
 /// How many verified checkpoints are remembered, at about 400 bytes each: the last few of some regions.

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use trine_crdt::NodeId;
 use trine_gossip::link::{Config, Link, Push};
 
-use crate::limits::LINK_BATCHES_MAX;
+use crate::sizes::Sizes;
 
 /// The windows of links that are not at rest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Links {
+    config: Config,
     awake: BTreeMap<NodeId, Link>,
     /// Those in which something changed since they were looked at.
     changed: BTreeSet<NodeId>,
@@ -22,13 +23,22 @@ pub struct Links {
 }
 
 impl Links {
+    /// All links are at rest.
+    pub fn new(sizes: &Sizes) -> Self {
+        let config = Config {
+            batches_max: sizes.link_batches,
+            dirty_max: sizes.link_dirty,
+            ranges_max: sizes.link_batch_ranges,
+            ..Config::default()
+        };
+        Self { config, awake: BTreeMap::new(), changed: BTreeSet::new(), last_batch: 0 }
+    }
+
     /// The window of a link, which may have been at rest; something is about to change in it.
     pub fn wake(&mut self, node: NodeId) -> &mut Link {
         self.changed.insert(node);
-        let last_batch = self.last_batch;
-        self.awake
-            .entry(node)
-            .or_insert_with(|| Link::at_rest(Config { batches_max: LINK_BATCHES_MAX, ..Config::default() }, last_batch))
+        let (config, last_batch) = (self.config, self.last_batch);
+        self.awake.entry(node).or_insert_with(|| Link::at_rest(config, last_batch))
     }
 
     /// The window of a link that is not at rest; something is about to change in it.
@@ -84,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_window_that_was_forgotten_takes_no_late_acknowledgement() {
-        let (mut links, node) = (Links::default(), NodeId(1));
+        let (mut links, node) = (Links::new(&Sizes::default()), NodeId(1));
         let first = send(&mut links, node);
         links.let_rest(node);
         assert_eq!(links.all_awake(), [node], "something is under way");
@@ -100,7 +110,7 @@ mod tests {
 
     #[test]
     fn only_windows_in_which_something_changed_are_looked_at() {
-        let (mut links, one, two) = (Links::default(), NodeId(1), NodeId(2));
+        let (mut links, one, two) = (Links::new(&Sizes::default()), NodeId(1), NodeId(2));
         send(&mut links, one);
         let batch = send(&mut links, two);
         assert_eq!(links.take_changed(), BTreeSet::from([one, two]));

@@ -18,9 +18,9 @@ use trine_placement::rendezvous;
 use crate::config::Config;
 use crate::effect::Persistence::Derived;
 use crate::input::Peer;
-use crate::limits::{FOLLOW_WINDOW_BYTES, TAIL_BYTES_TARGET, TAIL_RECORDS_MAX};
 use crate::message::PeerMessage;
 use crate::replica::Replica;
+use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
 use crate::{rows, tree};
@@ -180,13 +180,16 @@ impl Replica {
         mirror.asked_ns = turn.now.monotonic_ns;
         if let Some(source) = mirror.source {
             let (ledger, from) = (region.clone(), mirror.frontier.size());
-            turn.send(source, PeerMessage::Follow { ledger, from, window_bytes: FOLLOW_WINDOW_BYTES });
+            turn.send(
+                source,
+                PeerMessage::Follow { ledger, from, window_bytes: self.config.sizes.follow_window_bytes },
+            );
         }
     }
 
     /// A peer wants to follow a ledger from here.
     pub(crate) fn take_follow(&mut self, from: NodeId, ledger: RegionId, next: u64, window_bytes: u64) {
-        let window_bytes = window_bytes.min(FOLLOW_WINDOW_BYTES);
+        let window_bytes = window_bytes.min(self.config.sizes.follow_window_bytes);
         if window_bytes == 0 {
             self.mirrors.followers.remove(&(from, ledger));
             return;
@@ -228,7 +231,11 @@ impl Replica {
             .collect();
         for key in due {
             while let Some(follower) = self.mirrors.followers.get(&key) {
-                if follower.next >= self.held_records(&key.1) || follower.in_flight() >= follower.window_bytes {
+                if follower.next >= self.held_records(&key.1) {
+                    break;
+                }
+                if follower.in_flight() >= follower.window_bytes {
+                    marks::reached(Mark::FollowerWaits);
                     break;
                 }
                 let next = follower.next;
@@ -254,13 +261,14 @@ impl Replica {
         let own = *ledger == self.config.region;
         // Where a tail may end: the own region's anywhere, a mirror's where a checkpoint was kept.
         let ends = if own {
-            (from + 1..=self.ledger.size()).take(TAIL_RECORDS_MAX).collect()
+            (from + 1..=self.ledger.size()).take(self.config.sizes.tail_records).collect()
         } else {
             self.kept_notes(turn, ledger, from)?
         };
+        let Sizes { tail_bytes, tail_records, .. } = self.config.sizes;
         let (mut records, mut bytes) = (Vec::new(), 0);
         'ends: for end in ends {
-            let fits = bytes < TAIL_BYTES_TARGET as u64 && end - from <= TAIL_RECORDS_MAX as u64;
+            let fits = bytes < tail_bytes as u64 && end - from <= tail_records as u64;
             if !records.is_empty() && !fits {
                 break;
             }
@@ -278,6 +286,9 @@ impl Replica {
             return Ok(None);
         }
         let end = from + records.len() as u64;
+        if end < self.held_records(ledger) {
+            marks::reached(Mark::TailCut);
+        }
         let note = if own && end == self.ledger.size() {
             self.ledger.note()
         } else if own {
@@ -293,7 +304,7 @@ impl Replica {
     fn kept_notes(&mut self, turn: &Turn<'_>, ledger: &RegionId, from: u64) -> Result<Vec<u64>, StoreError> {
         let first = rows::note(ledger, from + 1);
         let last = rows::note(ledger, u64::MAX);
-        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 16, false)?;
+        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), self.config.sizes.tail_notes, false)?;
         Ok(notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect())
     }
 
@@ -361,11 +372,12 @@ impl Replica {
             return Ok(());
         }
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
-        if self.observe(turn, &latest).is_err() {
+        let observed = mutants::is(Mutant::MirrorStill) || self.observe(turn, &latest).is_ok();
+        if !observed && !mutants::is(Mutant::MirrorAnyDrift) {
             self.counters.stamps_held += 1;
             return Ok(());
         }
-        tree::store(&mut self.buffer, ledger, size, &nodes);
+        tree::store(&mut self.buffer, ledger, size, &nodes, self.config.sizes.tree_levels);
         self.counters.records_mirrored += taken.len() as u64;
         let begins = if mutants::is(Mutant::TailFromWrongIndex) { first } else { size };
         for (index, (bytes, header, record, leaf)) in (begins..).zip(taken) {

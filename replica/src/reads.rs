@@ -244,6 +244,7 @@ impl Replica {
         if let Some(bytes) = self.ledger.recent(index) {
             return Ok(Some(bytes));
         }
+        marks::reached(Mark::RecordReread);
         let damaged = || StoreError::Damaged(format!("the place of record {index}"));
         let (lowest, after) = (rows::own_records(0), rows::own_records(index + 1));
         let found = self.buffer.scan(turn.store, Derived, (&lowest, &after), 1, true)?;
@@ -286,7 +287,9 @@ impl Replica {
             Applied::Record(record) => {
                 Ok(self.appended(turn, (record.index, record.header.stamp, record.leaf), false, with_proof))
             }
-            Applied::Duplicate { index, .. } if self.differs(turn, index, asked.as_deref()) => {
+            Applied::Duplicate { index, .. }
+                if self.differs(turn, index, asked.as_deref()) && !mutants::is(Mutant::KeyForAnother) =>
+            {
                 let what = format!("the idempotency key stands for another append, record {index} of {region}");
                 Err(RequestError::Conflict { what })
             }

@@ -5,6 +5,8 @@
 //! all with each entry.
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::apply::{Change, Lookup, Remembered};
 
@@ -62,8 +64,12 @@ impl Rows<'_> {
             self.buffer.put(Derived, rows::idempotency_numbers(first), None);
             *self.numbered = None;
         }
-        if self.remembered(key)?.is_some_and(|known| known.number == number) {
-            self.buffer.put(Derived, rows::idempotency(key), None);
+        match self.remembered(key)? {
+            Some(known) if known.number == number || mutants::is(Mutant::KeyRowDropped) => {
+                self.buffer.put(Derived, rows::idempotency(key), None);
+            }
+            Some(_) => marks::reached(Mark::KeyRowSpared),
+            None => {}
         }
         Ok(())
     }

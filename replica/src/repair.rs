@@ -17,11 +17,11 @@ use crate::config::Config;
 use crate::delivery::belongs;
 use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
-use crate::limits::{PAGE_BYTES_TARGET, VECTORS_PER_MESSAGE_MAX};
 use crate::message::PeerMessage;
 use crate::objects::Objects;
 use crate::replica::Replica;
 use crate::rows;
+use crate::sizes::Sizes;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
@@ -50,15 +50,9 @@ struct Pull {
     after: Bytes,
 }
 
-/// How many gaps per peer are remembered between rounds.
-const LACKED_MAX: usize = 16 * 1024;
-/// A pull without a page for so long is begun again with another peer.
-const PULL_TIMEOUT_NS: u64 = 5_000_000_000;
 /// A peer whose intervals do not connect is told so at once, but not more often than this: while something in its way
 /// cannot be taken in, each new write of it opens a gap again.
 const GAP_INTERVAL_NS: u64 = 200_000_000;
-/// How many partitions one message of hashes names at most, beyond those of its last namespace.
-const HASHES_TARGET: usize = 4096;
 
 impl Rounds {
     /// No round has been made.
@@ -72,6 +66,17 @@ impl Rounds {
             pulls: BTreeMap::new(),
             gaps: BTreeMap::new(),
         }
+    }
+
+    /// Gives up the pulls of which this is so. What came of them stays; another one begins at the first page.
+    fn give_up_pulls(&mut self, so: impl Fn(&Pull) -> bool) {
+        self.pulls.retain(|_, pull| {
+            let over = so(pull);
+            if over {
+                marks::reached(Mark::PullAbandoned);
+            }
+            !over
+        });
     }
 }
 
@@ -88,7 +93,8 @@ impl Replica {
             }
             self.links.let_rest(node);
         }
-        self.rounds.pulls.retain(|_, pull| now_ns < pull.since_ns + PULL_TIMEOUT_NS);
+        let patience_ns = self.config.sizes.pull_timeout_ms * 1_000_000;
+        self.rounds.give_up_pulls(|pull| now_ns >= pull.since_ns + patience_ns);
         let open = self.rounds.gaps.iter().filter(|(_, (_, partitions))| !partitions.is_empty());
         for node in open.map(|(node, _)| *node).collect::<Vec<_>>() {
             self.ask_for_gaps(turn, node, BTreeSet::new());
@@ -134,7 +140,7 @@ impl Replica {
         *told_ns = now_ns;
         let open: Vec<PartitionId> = std::mem::take(open).into_iter().collect();
         self.buffer.depend_on_all();
-        for chunk in open.chunks(VECTORS_PER_MESSAGE_MAX) {
+        for chunk in open.chunks(self.config.sizes.vectors_per_message) {
             let vectors = chunk.iter().map(|partition| (partition.clone(), self.objects.vector(partition))).collect();
             turn.send(from, PeerMessage::Vector { vectors, reply: false });
         }
@@ -144,7 +150,7 @@ impl Replica {
     pub(crate) fn forget_rounds(&mut self, node: NodeId) {
         self.rounds.lacked.remove(&node);
         self.rounds.gaps.remove(&node);
-        self.rounds.pulls.retain(|_, pull| pull.source != node);
+        self.rounds.give_up_pulls(|pull| pull.source == node);
     }
 
     /// Tells a peer the hashes of all partitions. The list of a namespace is whole within one message.
@@ -153,7 +159,7 @@ impl Replica {
         let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
         for (partition, hash) in self.objects.hashes() {
             let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
-            if begins && hashes.len() >= HASHES_TARGET {
+            if begins && hashes.len() >= self.config.sizes.hashes_per_message {
                 turn.send(node, PeerMessage::Vectors(std::mem::take(&mut hashes)));
             }
             hashes.push((partition.clone(), *hash));
@@ -193,7 +199,10 @@ impl Replica {
             return;
         }
         self.buffer.depend_on_all();
-        for chunk in vectors.chunks(VECTORS_PER_MESSAGE_MAX) {
+        if vectors.len() > self.config.sizes.vectors_per_message {
+            marks::reached(Mark::VectorsChunked);
+        }
+        for chunk in vectors.chunks(self.config.sizes.vectors_per_message) {
             turn.send(from, PeerMessage::Vector { vectors: chunk.to_vec(), reply: true });
         }
     }
@@ -241,7 +250,8 @@ impl Replica {
         round: bool,
     ) {
         let lacked = self.rounds.lacked.entry(from).or_default();
-        if lacked.len() >= LACKED_MAX {
+        if lacked.len() >= self.config.sizes.lacked {
+            marks::reached(Mark::LackedForgotten);
             lacked.clear();
         }
         let before = lacked.insert((partition.clone(), writer), after);
@@ -281,26 +291,33 @@ impl Replica {
         after: &Bytes,
         vector: Option<VersionVector>,
     ) -> Result<(), StoreError> {
+        let vector = vector.filter(|_| !mutants::is(Mutant::PageVectorOfNow));
         let vector = vector.unwrap_or_else(|| self.objects.vector(partition));
         let prefix = rows::object(partition, &[]);
         let from = if after.is_empty() {
             prefix.clone()
+        } else if mutants::is(Mutant::PageSkips) {
+            rows::after_prefix(&rows::object(partition, after))
         } else {
             Bytes::from([rows::object(partition, after).as_ref(), &[0]].concat())
         };
         let end = rows::after_prefix(&prefix);
+        if !after.is_empty() {
+            marks::reached(Mark::PageContinued);
+        }
         let (mut objects, mut bytes, mut next) = (Vec::new(), 0, None);
-        let page = self.buffer.scan(turn.store, Synced, (&from, &end), 256, false)?;
-        let full = page.len() == 256;
+        let Sizes { page_objects, page_bytes, .. } = self.config.sizes;
+        let page = self.buffer.scan(turn.store, Synced, (&from, &end), page_objects, false)?;
+        let full = page.len() == page_objects;
         for (row, value) in page {
             let key = row.slice(prefix.len()..);
             bytes += key.len() + value.len();
             objects.push((key, value));
-            if bytes >= PAGE_BYTES_TARGET {
+            if bytes >= page_bytes {
                 break;
             }
         }
-        if full || bytes >= PAGE_BYTES_TARGET {
+        if full || bytes >= page_bytes {
             next = objects.last().map(|(key, _)| key.clone());
         }
         self.buffer.depend_on_all();
@@ -327,7 +344,13 @@ impl Replica {
         if let Some(pull) = self.rounds.pulls.get(partition)
             && (pull.source != from || objects.first().is_some_and(|(key, _)| *key <= pull.after))
         {
+            if pull.source != from {
+                marks::reached(Mark::PullElsewhere);
+            }
             return Ok(());
+        }
+        if self.rounds.pulls.contains_key(partition) {
+            marks::reached(Mark::PullContinued);
         }
         let in_place = objects.windows(2).all(|pair| pair[0].0 < pair[1].0)
             && objects.iter().all(|(key, _)| belongs(key, partition, slots))
@@ -354,6 +377,9 @@ impl Replica {
             let bytes = stored.object.to_bytes();
             self.objects.write(&mut self.buffer, partition, key, stored.bytes.as_ref(), bytes.into());
         }
+        if mutants::is(Mutant::PageCountsEarly) {
+            self.count_page(turn, partition, vector)?;
+        }
         if let Some(after) = next {
             let pull = Pull { source: from, since_ns: turn.now.monotonic_ns, after: after.clone() };
             self.rounds.pulls.insert(partition.clone(), pull);
@@ -363,6 +389,16 @@ impl Replica {
         }
         self.rounds.pulls.remove(partition);
         marks::reached(Mark::PartitionPulled);
+        self.count_page(turn, partition, vector)
+    }
+
+    /// All that a page's sender held when its first page left is held here, too.
+    fn count_page(
+        &mut self,
+        turn: &mut Turn<'_>,
+        partition: &PartitionId,
+        vector: &VersionVector,
+    ) -> Result<(), StoreError> {
         for (writer, seq) in &vector.dots {
             if *seq > self.objects.held(partition, *writer) {
                 self.objects.skip(&mut self.buffer, turn, partition, *writer, *seq)?;

@@ -16,7 +16,7 @@ use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand};
-use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX, UNPERSISTED_BYTES_MAX};
+use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
 use crate::message::PeerMessage;
 use crate::replica::Replica;
 use crate::store::StoreError;
@@ -67,7 +67,8 @@ impl Replica {
     }
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
-        let checked = self.check(&asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes()));
+        let checked =
+            self.check(&asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.config.sizes));
         if let Err(error) = checked {
             self.answer(turn, asked.origin, Err(error));
             return;
@@ -131,7 +132,8 @@ impl Replica {
             marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
         }
-        if asked.request.writes() && self.buffer.in_flight_bytes() > UNPERSISTED_BYTES_MAX {
+        if asked.request.writes() && self.buffer.in_flight_bytes() > self.config.sizes.unpersisted_bytes {
+            marks::reached(Mark::DiskBehind);
             return Err(RequestError::Overloaded { retry_after: Duration::from_millis(100) });
         }
         if let Some(key) = key_of(&asked.request)
@@ -370,6 +372,9 @@ impl Replica {
         }
         for wait in expired {
             marks::reached(Mark::RequestExpired);
+            if mutants::is(Mutant::Unanswered) {
+                continue;
+            }
             let error = match &wait.cause {
                 _ if mutants::is(Mutant::TimeoutRefuses) => {
                     RequestError::Unavailable { what: "no answer in time".to_owned() }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
+use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::tree::{Hash, TreeNode, node_hash, root_at};
 
 use crate::buffer::Buffer;
@@ -17,16 +19,16 @@ use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
 
-/// Of so many levels one is stored.
-const STORED_LEVELS: u8 = 8;
-
 /// Writes the nodes that became complete with leaves that came together, the first of them at index `first`.
-pub(crate) fn store(buffer: &mut Buffer, ledger: &RegionId, first: u64, nodes: &[TreeNode]) {
+pub(crate) fn store(buffer: &mut Buffer, ledger: &RegionId, first: u64, nodes: &[TreeNode], levels: u8) {
     let mut leaves = Vec::with_capacity(32 * nodes.len());
     for node in nodes {
         if node.level == 0 {
             leaves.extend_from_slice(&node.hash);
-        } else if node.level % STORED_LEVELS == 0 {
+        } else if node.level % levels == 0 && !(node.level > levels && mutants::is(Mutant::LevelUnstored)) {
+            if node.level > levels {
+                marks::reached(Mark::TreeLevelStored);
+            }
             let row = rows::tree(ledger, node.level, node.index);
             buffer.put(Derived, row, Some(Bytes::copy_from_slice(&node.hash)));
         }
@@ -41,18 +43,23 @@ struct Reader<'a> {
     buffer: &'a mut Buffer,
     store: &'a dyn Store,
     ledger: &'a RegionId,
+    /// Of so many levels one is stored.
+    levels: u8,
     /// Runs of stored nodes, by level and first index.
     read: BTreeMap<(u8, u64), Vec<Hash>>,
 }
 
 impl Reader<'_> {
     fn node(&mut self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
-        let above = level % STORED_LEVELS;
+        let above = level % self.levels;
         let (base, first, count) = (level - above, index << above, 1_u64 << above);
-        // A run of 256 is what proofs come back to; the last one of a ledger is shorter.
-        let run = first >> STORED_LEVELS << STORED_LEVELS;
+        if base > self.levels {
+            marks::reached(Mark::TreeLevelRead);
+        }
+        // A run (of 256) is what proofs come back to; the last one of a ledger is shorter.
+        let run = first >> self.levels << self.levels;
         if let std::collections::btree_map::Entry::Vacant(vacant) = self.read.entry((base, run)) {
-            let to = run + (1 << STORED_LEVELS);
+            let to = run + (1 << self.levels);
             let hashes = if base == 0 {
                 leaves(self.buffer, self.store, self.ledger, run, to)?
             } else {
@@ -110,7 +117,8 @@ impl Replica {
         ledger: &RegionId,
         call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
     ) -> Result<T, StoreError> {
-        let reader = Reader { buffer: &mut self.buffer, store: turn.store, ledger, read: BTreeMap::new() };
+        let (buffer, levels) = (&mut self.buffer, self.config.sizes.tree_levels);
+        let reader = Reader { buffer, store: turn.store, ledger, levels, read: BTreeMap::new() };
         let (reader, failed) = (RefCell::new(reader), RefCell::new(None));
         let read = |level: u8, index: u64| -> Option<Hash> {
             reader.borrow_mut().node(level, index).unwrap_or_else(|error| {

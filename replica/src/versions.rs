@@ -11,13 +11,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::record::RecordHeader;
 use trine_ledger::tree::Hash;
 
 use crate::buffer::Buffer;
 use crate::effect::Persistence::Derived;
-use crate::limits::LATEST_KEPT_MAX;
 use crate::replica::Replica;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -46,13 +47,19 @@ pub(crate) struct Latest {
 }
 
 /// The latest versions of recently asked keys, under the prefix of their rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LatestKept {
+    kept_max: usize,
     young: BTreeMap<Bytes, Latest>,
     old: BTreeMap<Bytes, Latest>,
 }
 
 impl LatestKept {
+    /// None yet, and room for so many.
+    pub(crate) fn new(kept_max: usize) -> Self {
+        Self { kept_max, young: BTreeMap::new(), old: BTreeMap::new() }
+    }
+
     fn get(&mut self, prefix: &Bytes) -> Option<Latest> {
         if let Some(latest) = self.young.get(prefix) {
             return Some(latest.clone());
@@ -63,7 +70,10 @@ impl LatestKept {
     }
 
     fn insert(&mut self, prefix: Bytes, latest: Latest) {
-        if self.young.len() >= LATEST_KEPT_MAX / 2 {
+        if self.young.len() >= self.kept_max / 2 {
+            if !self.old.is_empty() {
+                marks::reached(Mark::LatestForgotten);
+            }
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(prefix, latest);
@@ -72,6 +82,7 @@ impl LatestKept {
     fn get_mut(&mut self, prefix: &[u8]) -> Option<&mut Latest> {
         match self.young.get_mut(prefix) {
             Some(latest) => Some(latest),
+            None if mutants::is(Mutant::LatestStale) => None,
             None => self.old.get_mut(prefix),
         }
     }

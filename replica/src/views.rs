@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::registry::{NodeRecord, Registry};
 use trine_protocol::reply::{
@@ -159,7 +160,7 @@ impl Replica {
     }
 
     fn status_view(&mut self) -> StatusView {
-        let (ready, writes) = (self.ready(), self.writes());
+        let (ready, writes, own) = (self.ready(), self.writes(), self.config.node);
         let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         let ledgers: BTreeMap<RegionId, LedgerHead> =
             regions.into_iter().map(|region| (region.clone(), self.ledger_head(&region))).collect();
@@ -169,7 +170,8 @@ impl Replica {
             .into_iter()
             .map(|namespace| {
                 let (count, digest) = self.objects.digest(&namespace);
-                (namespace, ObjectsView { count, digest: digest.0 })
+                let digest = if mutants::is(Mutant::StatusSumless) { [0; 32] } else { digest.0 };
+                (namespace, ObjectsView { count, digest })
             })
             .collect();
         StatusView {
@@ -179,7 +181,7 @@ impl Replica {
             reason: writes.err(),
             edits: self.edits().err(),
             appends: self.appends().err(),
-            leader: self.leadership.leader,
+            leader: self.leadership.leader.map(|leader| if mutants::is(Mutant::StatusLeads) { own } else { leader }),
             term: self.leadership.term,
             ledgers,
             objects,

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_protocol::reply::Answer;
@@ -16,7 +17,7 @@ use trine_protocol::request::Options;
 use trine_protocol::{Edit, Request, RequestError, Role};
 
 use crate::input::RequestId;
-use crate::limits::{REQUESTS_WAITING_MAX, WAITING_BYTES_MAX};
+use crate::sizes::Sizes;
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,11 +197,12 @@ impl Waiting {
     ///
     /// # Errors
     /// `Overloaded`.
-    pub fn room(&self, queued: usize) -> Result<(), RequestError> {
-        let room = self.waits.len() < REQUESTS_WAITING_MAX && self.bytes + queued < WAITING_BYTES_MAX;
+    pub fn room(&self, queued: usize, sizes: &Sizes) -> Result<(), RequestError> {
+        let room = self.waits.len() < sizes.requests_waiting && self.bytes + queued < sizes.waiting_bytes;
         if room || mutants::is(Mutant::WaitingWithoutEnd) {
             return Ok(());
         }
+        marks::reached(Mark::RequestsFull);
         Err(RequestError::Overloaded { retry_after: std::time::Duration::from_millis(100) })
     }
 
@@ -285,7 +287,9 @@ impl Waiting {
         let mut done = Vec::new();
         for number in self.range(key(0), key(upto)) {
             let Some(Wait { cause: Cause::Majority { have, .. }, .. }) = self.waits.get_mut(&number) else { continue };
-            have.insert(node);
+            if !have.insert(node) && mutants::is(Mutant::HaveTwice) {
+                have.insert(NodeId(!node.0));
+            }
             if have.len() >= needed {
                 done.extend(self.take(number));
             }

@@ -1,7 +1,8 @@
 //! No stamp lies further in the future than the clocks of the cluster and the allowed drift explain.
 //!
 //! Statement: an edit that a node acknowledged has a stamp no later than the true time of the acknowledgement, plus how
-//! far that node's own wall was ever ahead, plus the allowed drift, plus what the clock's mark adds at each start.
+//! far that node's own wall was ever ahead, plus the allowed drift, plus what the clock's mark adds at each start. So has
+//! a record, of whose region any node may have led.
 //!
 //! Source: a store that believed stamps of ten years ahead, so that values could not be overwritten any more (Garage's
 //! registers under scrambled clocks); the bound is that of Kulkarni et al., "Logical physical clocks", 2014.
@@ -25,18 +26,26 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     let Some(start_ns) = evidence.wall_ns else { return Vec::new() };
     let walls: BTreeMap<&str, &Wall> = evidence.walls.iter().map(|wall| (wall.node.as_str(), wall)).collect();
     let mut found = Vec::new();
-    for call in evidence.history.calls().iter().filter(|call| call.edit().is_some()) {
+    let most = |wall: &Wall| wall.ahead_ns + CLOCK_DRIFT_MS_MAX * 1_000_000 + wall.starts * CLOCK_MARK_AHEAD_NS;
+    for call in evidence.history.calls().iter() {
         let (Some(seen), Some(at_ns)) = (call.ok(), call.returned_ns) else { continue };
-        let Some(wall) = call.node.as_deref().and_then(|node| walls.get(node)) else { continue };
-        let ahead_ns = wall.ahead_ns + CLOCK_DRIFT_MS_MAX * 1_000_000 + wall.starts * CLOCK_MARK_AHEAD_NS;
-        if seen.stamp.time > ntp_of_ns(start_ns + at_ns + ahead_ns) {
-            let what = format!(
-                "{} stamped call {} {}, more than {} ms ahead of the true time",
-                wall.node,
-                call.id,
-                seen.stamp,
-                ahead_ns / 1_000_000
-            );
+        let (who, stamp, ahead_ns) = match &seen.record {
+            Some(record) => {
+                let leads =
+                    |wall: &&Wall| wall.node.rsplit_once('-').is_some_and(|(region, _)| region == record.region);
+                let Some(ahead_ns) = evidence.walls.iter().filter(leads).map(most).max() else { continue };
+                (record.region.as_str(), record.stamp, ahead_ns)
+            }
+            None if call.edit().is_some() => {
+                let Some(wall) = call.node.as_deref().and_then(|node| walls.get(node)) else { continue };
+                (wall.node.as_str(), seen.stamp, most(wall))
+            }
+            None => continue,
+        };
+        if stamp.time > ntp_of_ns(start_ns + at_ns + ahead_ns) {
+            let ahead_ms = ahead_ns / 1_000_000;
+            let what =
+                format!("{who} stamped call {} {stamp}, more than {ahead_ms} ms ahead of the true time", call.id);
             found.push(CHECK.violated(what));
         }
     }
@@ -73,6 +82,18 @@ mod tests {
     fn stamps_from_further_ahead_are_found() {
         story(1_301_000_000, 0).rejected(&CHECK, 1);
         story(8 * SECOND_NS, 6 * SECOND_NS).rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_record_may_be_as_far_ahead_as_whoever_is_furthest_in_its_region() {
+        for (ahead_ns, count) in [(6 * SECOND_NS, 0), (8 * SECOND_NS, 1)] {
+            let mut story = story(0, 0);
+            let walls = [("us-east-1-b", 6 * SECOND_NS), ("eu-west-1-a", 60 * SECOND_NS)];
+            let wall = |(node, ahead_ns): (&str, u64)| Wall { node: node.to_owned(), ahead_ns, starts: 1 };
+            story.evidence.walls.extend(walls.map(wall));
+            story.append("k", "v").during(SECOND_NS - 5, SECOND_NS).at(0, ntp_of_ns(101 * SECOND_NS + ahead_ns));
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

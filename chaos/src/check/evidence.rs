@@ -37,6 +37,10 @@ pub struct Evidence {
     pub wall_ns: Option<u64>,
     /// How far nodes' wall clocks were ahead of the true time; empty: not known.
     pub walls: Vec<Wall>,
+    /// What nodes said of themselves.
+    pub said: Vec<Said>,
+    /// When nodes' processes ran; empty: not known.
+    pub uptimes: Vec<Uptime>,
 }
 
 /// What one node held in the end.
@@ -160,6 +164,53 @@ pub struct Wall {
     pub ahead_ns: u64,
     /// How often the node was started.
     pub starts: u64,
+}
+
+/// A node's status, as it told it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Said {
+    /// The node.
+    pub node: String,
+    /// When, in nanoseconds of the run.
+    pub at_ns: u64,
+    /// Whether everything was healed by then, and nothing changed any longer.
+    pub at_rest: bool,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Why it takes no writes.
+    pub reason: Option<String>,
+    /// Who leads its region.
+    pub leader: Option<String>,
+    /// Whom it is connected to.
+    pub connected: Vec<String>,
+    /// The ledgers, by region.
+    pub ledgers: BTreeMap<String, SaidLedger>,
+    /// The objects summed up, by namespace; none where there are no objects.
+    pub objects: BTreeMap<String, Sum>,
+}
+
+/// A ledger as a node says that it holds it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaidLedger {
+    /// How many records.
+    pub size: u64,
+    /// Their root.
+    #[serde(with = "crate::history::hex")]
+    pub root: [u8; 32],
+}
+
+/// When a node's process ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uptime {
+    /// The node.
+    pub node: String,
+    /// When it began, in nanoseconds of the run.
+    pub from_ns: u64,
+    /// When it ended; none: it runs.
+    pub until_ns: Option<u64>,
 }
 
 /// Something that a node did of itself.

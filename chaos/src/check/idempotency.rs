@@ -1,10 +1,11 @@
-//! All attempts under one request id have one effect.
+//! All attempts at one append under one request id have one effect.
 //!
 //! Statement: in each region's ledger, the attempts at one append have at most one record, and each acknowledgement
 //! tells that one; over all regions there are no more records of a value than attempts at it.
 //!
 //! Source: FoundationDB's `commit_unknown_result`, whose blind retry is the classic double effect. The idempotency table
-//! is a region's, so that an attempt in another region is another append.
+//! is a region's, so that an attempt in another region is another append; and a key is forgotten after its time, so that
+//! the same key with another value is another append, too.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +19,14 @@ pub const CHECK: Check =
 fn run(evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut attempts: BTreeMap<(&str, &str), Vec<&Call>> = BTreeMap::new();
-    let mut told: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut told: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
     for call in evidence.history.calls() {
         let Action::Append { value, .. } = &call.action else { continue };
         attempts.entry((&call.key, value)).or_default().push(call);
         let (Some(id), Some(record)) = (&call.request_id, call.ok().and_then(|seen| seen.record.as_ref())) else {
             continue;
         };
-        let first = *told.entry((&record.region, id)).or_insert(record.index);
+        let first = *told.entry((&record.region, id, value)).or_insert(record.index);
         if first != record.index {
             let (region, index) = (&record.region, record.index);
             found.push(CHECK.violated(format!("request {id} is records {first} and {index} of {region}")));

@@ -4,6 +4,7 @@
 //! done to them. Each is a file with its statement, where the idea comes from, and the check, and is itself tested with
 //! histories that it must accept and histories that it must reject.
 
+pub mod answers;
 pub mod clocks;
 pub mod convergence;
 pub mod counters;
@@ -24,6 +25,7 @@ pub mod registers;
 pub mod resurrection;
 pub mod sessions;
 pub mod sets;
+pub mod status;
 
 mod backwards;
 mod sight;
@@ -35,7 +37,8 @@ mod zones;
 use serde::Serialize;
 
 pub use evidence::{
-    ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Sum, Wall,
+    ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Said, SaidLedger,
+    Sum, Uptime, Wall,
 };
 
 /// The most violations that one checker reports of one run.
@@ -62,7 +65,7 @@ pub struct Violation {
 }
 
 /// All checkers.
-pub const ALL: [Check; 18] = [
+pub const ALL: [Check; 20] = [
     intact::CHECK,
     convergence::CHECK,
     one_ledger::CHECK,
@@ -81,6 +84,8 @@ pub const ALL: [Check; 18] = [
     clocks::CHECK,
     drift::CHECK,
     liveness::CHECK,
+    answers::CHECK,
+    status::CHECK,
 ];
 
 impl Check {

@@ -14,7 +14,7 @@ use crate::history::{Action, Call, Edit, History, Known, Shown, Version, View};
 /// What has to be known of a whole history to say what a read may leave out.
 #[derive(Debug, Default)]
 pub struct Sight<'a> {
-    /// By key and value: the stamp of an acknowledged write.
+    /// By key and value: the stamp of an acknowledged write of it, as an element, a register's value or a record.
     stamps: BTreeMap<(&'a str, &'a str), Timestamp>,
     /// By key and value: what an acknowledged edit told its session.
     told: BTreeMap<(&'a str, &'a str), &'a Known>,
@@ -22,6 +22,8 @@ pub struct Sight<'a> {
     writes: BTreeMap<(&'a str, &'a str), &'a Call>,
     /// Elements whose removal was or may have been done.
     removed: BTreeSet<(&'a str, &'a str)>,
+    /// Counters from which somebody takes away.
+    sinking: BTreeSet<&'a str>,
     /// By key: what may have replaced or removed more than an element.
     sweeps: BTreeMap<&'a str, Vec<&'a Call>>,
 }
@@ -46,9 +48,16 @@ impl<'a> Sight<'a> {
             if let (Some(value), Some(seen)) = (value, call.ok()) {
                 sight.told.insert((&call.key, value), &seen.session);
             }
+            let written = match &call.action {
+                Action::Append { value, .. } | Action::Edit(Edit::Put(value)) => Some(value),
+                _ => value,
+            };
+            if let (Some(value), Some(stamp)) = (written, call.stamp()) {
+                sight.stamps.insert((&call.key, value), stamp);
+            }
             match (&call.action, call.stamp()) {
-                (Action::Edit(Edit::Set(value)) | Action::Append { value, .. }, Some(stamp)) => {
-                    sight.stamps.insert((&call.key, value), stamp);
+                (Action::Edit(Edit::Increment(..0)), _) => {
+                    sight.sinking.insert(&call.key);
                 }
                 (Action::Edit(Edit::Remove(element)), _) => {
                     sight.removed.insert((&call.key, element));
@@ -67,10 +76,16 @@ impl<'a> Sight<'a> {
         sight
     }
 
-    /// The stamp of an acknowledged write of this value: to a register, or as a record.
+    /// The stamp of an acknowledged write of this value.
     #[must_use]
     pub fn stamp(&self, key: &str, value: &str) -> Option<Timestamp> {
         self.stamps.get(&(key, value)).copied()
+    }
+
+    /// Whether a counter may have become less: somebody deletes it, or counts down.
+    #[must_use]
+    pub fn may_sink(&self, key: &str) -> bool {
+        self.sinking.contains(key) || self.deletions(key).next().is_some()
     }
 
     /// Whether a call was sent with what the write of this element or register's value had told: a read names to its
@@ -200,6 +215,21 @@ pub fn views(shown: &Shown) -> &[View] {
 /// The elements of a set.
 pub fn elements(views: &[View]) -> impl Iterator<Item = &String> {
     views.iter().filter_map(|view| if let View::Set(elements) = view { Some(elements) } else { None }).flatten()
+}
+
+/// Every value that a read showed: elements, values of registers, and those of fields.
+#[must_use]
+pub fn values(views: &[View]) -> Vec<&String> {
+    let mut found = Vec::new();
+    for view in views {
+        match view {
+            View::Counter(_) => {}
+            View::Register(value) => found.push(value),
+            View::MultiValue(elements) | View::Set(elements) => found.extend(elements),
+            View::Map(fields) => fields.values().for_each(|views| found.extend(values(views))),
+        }
+    }
+    found
 }
 
 /// Whether a set has an element.

@@ -33,6 +33,9 @@ pub struct Mutants {
     /// Make what caught each defect small, and write it into this directory as a case
     #[arg(long)]
     shrink: Option<PathBuf>,
+    /// Run nothing: list the defects that the simulator cannot see, with the package and the tests that show them
+    #[arg(long)]
+    elsewhere: bool,
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -53,8 +56,14 @@ impl Mutants {
             if !self.names.is_empty() && !self.names.iter().any(|wanted| wanted == name) {
                 continue;
             }
-            if let Some(program) = shown_elsewhere(*mutant).filter(|_| self.names.is_empty()) {
-                table.add_row([*name, "elsewhere", program, "", ""]);
+            if self.elsewhere {
+                if let Some((package, test)) = shown_elsewhere(*mutant) {
+                    println!("{name}\t{package}\t{test}");
+                }
+                continue;
+            }
+            if let Some((package, test)) = shown_elsewhere(*mutant).filter(|_| self.names.is_empty()) {
+                table.add_row([*name, "elsewhere", &format!("{package}, {test}"), "", ""]);
                 continue;
             }
             mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
@@ -81,6 +90,9 @@ impl Mutants {
                 write_case(directory, scenario.plan(catch.seed), catch.seed, Some((*name).to_owned()))?;
             }
             table.add_row([*name, &scenario.name, &seen, &seeds, &reached]);
+        }
+        if self.elsewhere {
+            return Ok(ExitCode::SUCCESS);
         }
         println!("{table}");
         println!("{survivors} of them were seen by nobody");

@@ -11,7 +11,8 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 62] = [
+const KEPT: [(&str, &str); 75] = [
+    kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),
     kept!("clock-drift"),
@@ -23,8 +24,10 @@ const KEPT: [(&str, &str); 62] = [
     kept!("disk-fails"),
     kept!("disk-full"),
     kept!("disk-lost"),
+    kept!("disk-lost-under-writes"),
     kept!("disk-restored"),
     kept!("disk-restored-on-bad-links"),
+    kept!("disk-restored-under-writes"),
     kept!("disk-slow"),
     kept!("disordered-tails"),
     kept!("duplication"),
@@ -35,6 +38,7 @@ const KEPT: [(&str, &str); 62] = [
     kept!("full-windows"),
     kept!("jitter"),
     kept!("join"),
+    kept!("keys-used-again"),
     kept!("kill-all"),
     kept!("kill-leader"),
     kept!("kill-majority"),
@@ -45,7 +49,10 @@ const KEPT: [(&str, &str); 62] = [
     kept!("ledger-only"),
     kept!("loss"),
     kept!("lost-proposals"),
+    kept!("majority-of-five"),
+    kept!("marks-and-power-loss"),
     kept!("membership-and-split"),
+    kept!("pair-restored"),
     kept!("pause"),
     kept!("pause-leader"),
     kept!("power-loss-all"),
@@ -56,10 +63,15 @@ const KEPT: [(&str, &str); 62] = [
     kept!("reordering"),
     kept!("replace"),
     kept!("sessions-on-the-move"),
+    kept!("short-memory"),
     kept!("skew-and-split"),
+    kept!("slow-clocks"),
     kept!("slow-disk-and-pause"),
     kept!("slow-disk-and-power-loss"),
     kept!("slow-links"),
+    kept!("slow-region"),
+    kept!("small-pages"),
+    kept!("small-queues"),
     kept!("split-and-kill"),
     kept!("split-and-power-loss"),
     kept!("split-clients"),
@@ -72,6 +84,7 @@ const KEPT: [(&str, &str); 62] = [
     kept!("split-node-one-way"),
     kept!("split-one-way"),
     kept!("split-partial"),
+    kept!("torn-and-gone"),
     kept!("torn-write"),
     kept!("two-splits"),
 ];

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use trine_ledger::state::Idempotency;
+use trine_replica::Sizes;
+
 use crate::chance::Chance;
 use crate::plan::{ArenaKind, Fault, Inject, Nodes, Plan, Spot, Target, Topology, Way, Which};
 use crate::units::Offset;
@@ -31,10 +34,69 @@ impl Plan {
             gossip: chance.happens(0.5),
             delta_rows_max: chance.happens(0.4).then(|| 2 + chance.below(4)),
             segment_bytes: Some(4 * 1024),
+            sizes: Sizes::default(),
         };
+        plan.draw_sizes(seed);
         plan.draw_trouble(&mut chance);
         plan.draw_failures(&mut chance);
         plan
+    }
+
+    /// Sizes so small that what lies behind them is reached, some at a time; from chance of their own, so that a seed's
+    /// faults stay what they were.
+    fn draw_sizes(&mut self, seed: u64) {
+        let chance = &mut Chance::new(seed ^ 0x7369_7a65_7300);
+        let sizes = &mut self.nodes.sizes;
+        let mut few = |share: f64, least: u64, more: u64| {
+            chance.happens(share).then(|| usize::try_from(least + chance.below(more)).unwrap_or(1))
+        };
+        fn set(size: &mut usize, drawn: Option<usize>) {
+            *size = drawn.unwrap_or(*size);
+        }
+        self.workload.partitions = few(0.5, 1, 4).and_then(|count| u32::try_from(count).ok());
+        set(&mut sizes.page_objects, few(0.4, 1, 4));
+        set(&mut sizes.page_bytes, few(0.2, 100, 1_000));
+        set(&mut sizes.tail_records, few(0.4, 1, 8));
+        set(&mut sizes.tail_bytes, few(0.2, 200, 2_000));
+        set(&mut sizes.tail_notes, few(0.2, 1, 3));
+        set(&mut sizes.recent_records_bytes, few(0.4, 0, 2_000));
+        set(&mut sizes.latest_kept, few(0.4, 2, 6));
+        set(&mut sizes.opened_notes, few(0.3, 1, 3));
+        set(&mut sizes.requests_waiting, few(0.1, 3, 8));
+        set(&mut sizes.unpersisted_bytes, few(0.1, 2_000, 4_000));
+        set(&mut sizes.entry_commands, few(0.3, 1, 3));
+        set(&mut sizes.entry_commands_min, few(0.3, 1, 2));
+        set(&mut sizes.proposals_in_flight, few(0.3, 1, 2));
+        set(&mut sizes.intervals_per_message, few(0.2, 1, 3));
+        set(&mut sizes.intervals_bytes, few(0.2, 100, 1_000));
+        set(&mut sizes.delta_rows_per_read, few(0.3, 1, 4));
+        set(&mut sizes.vectors_per_message, few(0.3, 1, 3));
+        set(&mut sizes.lacked, few(0.2, 1, 8));
+        set(&mut sizes.link_dirty, few(0.2, 1, 4));
+        set(&mut sizes.link_batch_ranges, few(0.2, 1, 3));
+        set(&mut sizes.link_batches, few(0.2, 1, 3));
+        set(&mut sizes.trim_rows, few(0.3, 1, 8));
+        set(&mut sizes.trim_logs, few(0.3, 4, 16));
+        set(&mut sizes.metadata_repair_bytes, few(0.3, 100, 1_000));
+        set(&mut sizes.metadata_answer_bytes, few(0.2, 200, 2_000));
+        set(&mut sizes.rumor_bytes, few(0.2, 100, 1_000));
+        if let Some(bytes) = few(0.2, 500, 3_000) {
+            sizes.follow_window_bytes = bytes as u64;
+        }
+        if let Some(levels) = few(0.5, 1, 3) {
+            sizes.tree_levels = u8::try_from(levels).unwrap_or(1);
+        }
+        if let Some(stride) = few(0.3, 1, 8) {
+            sizes.trim_stride = stride as u64;
+        }
+        if let Some(ms) = few(0.2, 100, 900) {
+            sizes.pull_timeout_ms = ms as u64;
+        }
+        // A call's attempts lie within its own time-out and the walls' differences: well below the window.
+        if few(0.3, 1, 1).is_some() {
+            sizes.idempotency = Idempotency { window_ms: 5_500, forget_max: 1, ..sizes.idempotency };
+            self.workload.reuse_after = Some(Duration::from_millis(6_000));
+        }
     }
 
     /// Trouble that is there all the time: messages, proposals, clocks.

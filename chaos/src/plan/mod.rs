@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use trine_replica::Sizes;
 
 use crate::units::{maybe_time, time};
 use crate::workload::Workload;
@@ -115,11 +116,14 @@ pub struct Nodes {
     /// How many bytes of records a sealed segment has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment_bytes: Option<u64>,
+    /// What bounds their cores; only the simulator's nodes have other bounds than the usual ones.
+    #[serde(skip_serializing_if = "Sizes::is_usual")]
+    pub sizes: Sizes,
 }
 
 impl Default for Nodes {
     fn default() -> Self {
-        Self { gossip: true, delta_rows_max: None, segment_bytes: None }
+        Self { gossip: true, delta_rows_max: None, segment_bytes: None, sizes: Sizes::default() }
     }
 }
 
@@ -225,6 +229,12 @@ impl Plan {
         if self.duration.is_zero() || self.arenas.is_empty() || self.topology.regions == 0 || self.topology.nodes == 0 {
             return sense("a plan needs a duration, an arena, a region and a node".to_owned());
         }
+        if let Err(name) = self.nodes.sizes.check() {
+            return sense(format!("nodes do not go on with `{name}` as small or as large as this"));
+        }
+        if !self.nodes.sizes.is_usual() && self.arenas != [ArenaKind::Simulated] {
+            return sense("only nodes of the simulator have other sizes than the usual ones".to_owned());
+        }
         for check in &self.checks {
             if !crate::check::ALL.iter().any(|known| known.name == check) {
                 let names = crate::check::ALL.map(|known| known.name).join(", ");
@@ -294,6 +304,8 @@ mod tests {
             ("go on.", "go on", "full stop"),
             ("duration = ", "checks = [\"luck\"]\nduration = ", "no checker `luck`"),
             ("duration = ", "luck = 1\nduration = ", "unknown field `luck`"),
+            ("[[faults]]", "[nodes.sizes]\npage_objects = 2\n[[faults]]", "only nodes of the simulator"),
+            ("[[faults]]", "[nodes.sizes]\npage_objects = 0\n[[faults]]", "do not go on with `page_objects`"),
         ] {
             let text = SMALL.replacen(from, to, 1);
             assert_ne!(text, SMALL, "{from}");

@@ -157,6 +157,7 @@ pub fn operate(world: &mut World) {
         world.schedule(wait, Event::Operation);
     }
     let client = world.chance.below(usual as u64) as usize;
+    world.clients.clients[client].now_ns = world.now_ns;
     let next = world.clients.clients[client].next(&mut world.chance);
     ask(world, client, next);
 }
@@ -182,6 +183,7 @@ pub fn go_on(world: &mut World, client: usize, after: u64) {
     if world.clients.last[client] != after || world.now_ns >= world.end_ns() {
         return;
     }
+    world.clients.clients[client].now_ns = world.now_ns;
     let next = world.clients.clients[client].next(&mut world.chance);
     ask(world, client, next);
     let last = world.clients.last[client];

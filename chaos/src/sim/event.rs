@@ -39,6 +39,8 @@ pub enum Event {
     Elect { region: usize },
     /// A client begins an operation.
     Operation,
+    /// All nodes are asked for their status.
+    Look,
     /// A client whose call was answered or given up begins its next.
     NextCall { client: usize, after: u64 },
     /// A client's request arrives.
@@ -76,6 +78,7 @@ impl Event {
             | Self::Request { node, .. } => Some(*node),
             Self::Elect { .. }
             | Self::Operation
+            | Self::Look
             | Self::NextCall { .. }
             | Self::Leave { .. }
             | Self::Renew { .. }

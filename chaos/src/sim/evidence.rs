@@ -77,6 +77,8 @@ pub fn gather(world: &World) -> Evidence {
         events: world.events.clone(),
         wall_ns: Some(WALL_START_NS),
         walls: world.nodes.iter().map(wall).collect(),
+        said: world.said.clone(),
+        uptimes: world.uptimes.clone(),
     }
 }
 
@@ -210,7 +212,7 @@ fn holds_whole(world: &World, node: usize, region: usize) -> bool {
 }
 
 fn model(world: &World, region: usize) -> Model {
-    replay(&world.regions[region], &world.logs[region].borrow())
+    replay(&world.regions[region], &world.logs[region].borrow(), world.plan.nodes.sizes.idempotency)
 }
 
 fn objects(rows: &Rows) -> std::collections::btree_map::Range<'_, Bytes, Bytes> {

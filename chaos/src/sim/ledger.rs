@@ -6,7 +6,7 @@ use bytes::Bytes;
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::apply::{Applied, Change, Lookup, Remembered};
 use trine_ledger::entry::{Command, Entry as LogEntry};
-use trine_ledger::state::LedgerState;
+use trine_ledger::state::{Idempotency, LedgerState};
 use trine_ledger::tree::{Frontier, Hash};
 use trine_replica::input::Payload;
 
@@ -71,10 +71,10 @@ impl Lookup for Maps {
     }
 }
 
-/// Applies a region's whole log.
+/// Applies a region's whole log, with what bounds its table of idempotency keys.
 #[must_use]
-pub fn replay(region: &RegionId, log: &Sequencer) -> Model {
-    let mut state = LedgerState::new(region.clone());
+pub fn replay(region: &RegionId, log: &Sequencer, idempotency: Idempotency) -> Model {
+    let mut state = LedgerState::new(region.clone()).bounded(idempotency);
     let (mut maps, mut model, mut frontier) = (Maps::default(), Model::default(), Frontier::default());
     model.roots.push(frontier.root());
     for committed in log.from(0, usize::MAX) {

@@ -21,6 +21,7 @@ pub mod node;
 pub mod resident;
 pub mod sequencer;
 pub mod shrink;
+pub mod status;
 pub mod sweep;
 pub mod trace;
 pub mod world;
@@ -147,9 +148,13 @@ impl Started {
 
 fn judged(mut world: World, started: Started) -> Ran {
     world.schedule(START_NS, Event::Operation);
+    world.schedule(START_NS, Event::Look);
     world.run_until(world.end_ns(), clients::operate);
     heal(&mut world);
     let mut simulated = simulated(&world, &started);
+    // Whether nodes keep what all have is seen first: who has just been started may not be ready yet.
+    let trimmed = world.converged_ns.is_some().then(|| wait_for_trim(&mut world));
+    world.last_look();
     let evidence = evidence::gather(&world);
     let mut found = judge(&evidence, &world.plan.checks);
     if world.converged_ns.is_none()
@@ -158,11 +163,10 @@ fn judged(mut world: World, started: Started) -> Ran {
         found.push(crate::check::convergence::CHECK.violated(what));
     }
     found.extend(world.unfinished().into_iter().map(|what| Violation { check: "membership", what }));
-    if world.converged_ns.is_some() {
-        match wait_for_trim(&mut world) {
-            Ok(what) => found.extend(what.map(|what| Violation { check: "trim", what })),
-            Err(left_out) => simulated.left_out.push(left_out),
-        }
+    match trimmed {
+        Some(Ok(what)) => found.extend(what.map(|what| Violation { check: "trim", what })),
+        Some(Err(left_out)) => simulated.left_out.push(left_out),
+        None => {}
     }
     for node in &world.nodes {
         world.trace.contents(&node.disk.synced);

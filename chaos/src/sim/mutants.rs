@@ -18,39 +18,53 @@ pub fn plan(mutant: Mutant) -> Option<&'static str> {
         Mutant::ConditionIgnored => Some("ledger-only"),
         Mutant::ProposeAgainAfterUnknown => Some("lost-proposals"),
         Mutant::SpeakBeforePersisting => Some("slow-disk-and-power-loss"),
+        Mutant::HaveUnsynced => Some("acknowledged-and-gone"),
+        Mutant::PageVectorOfNow
+        | Mutant::PageSkips
+        | Mutant::PageCountsEarly
+        | Mutant::LevelUnstored
+        | Mutant::LatestStale => Some("small-pages"),
+        Mutant::KeyRowDropped | Mutant::KeyForAnother => Some("short-memory"),
+        Mutant::MirrorStill => Some("slow-clocks"),
+        Mutant::HaveTwice => Some("majority-of-five"),
+        Mutant::Unanswered => Some("kill-majority"),
         _ => None,
     }
 }
 
 /// What shows a defect that the simulator cannot see, because it lies below the core, in the daemon's files and
-/// sockets, or because only a stranger would make it show. None: the simulator.
+/// sockets, or because only a stranger would make it show: a package, and what its tests' names begin with. None: the
+/// simulator.
 #[must_use]
-pub fn shown_elsewhere(mutant: Mutant) -> Option<&'static str> {
+pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
     match mutant {
-        Mutant::StoreAnswersBeforeSync => Some("trine-chaos, test power"),
-        Mutant::FloorIgnored | Mutant::RowChecksumIgnored => Some("trine-node, test store"),
+        Mutant::StoreAnswersBeforeSync => Some(("trine-chaos", "power")),
+        Mutant::FloorIgnored | Mutant::RowChecksumIgnored => Some(("trine-node", "store")),
         Mutant::LogAnswersBeforeSync
         | Mutant::SyncErrorIgnored
         | Mutant::ShortLogAccepted
         | Mutant::VoteBeforeSync
         | Mutant::DirectoryUnsynced
         | Mutant::DamageCutOff
-        | Mutant::FullDiskBelieved => Some("trine-node, tests raft_log"),
+        | Mutant::FullDiskBelieved => Some(("trine-node", "raft_log")),
         Mutant::ApplyBeforeDurable | Mutant::PrefixNotKept | Mutant::MembershipForgotten => {
-            Some("trine-node, test raft_sim")
+            Some(("trine-node", "raft_sim"))
         }
-        Mutant::FullLeaderStays => Some("trine-node, test bad_disk"),
-        Mutant::BellSilent => Some("trine-node, test driver"),
-        Mutant::VotersWithoutMajority => Some("trine-placement, test voters"),
-        Mutant::ClockWraps => Some("trine-crdt, test clock"),
-        Mutant::LengthBelieved => Some("trine-crdt, test codec"),
-        Mutant::CountAllocated => Some("trine-crdt, test formats"),
-        Mutant::SegmentByFraming => Some("trine-ledger, test apply"),
-        Mutant::LeafAsNode | Mutant::ProofOfAnyLength | Mutant::AnyPastExtended => Some("trine-ledger, test tree"),
-        Mutant::WindowWithoutEnd | Mutant::SentTwice => Some("trine-gossip, test link"),
-        Mutant::ForkIgnored => Some("trine-replica, test forks"),
-        Mutant::WaitingWithoutEnd => Some("trine-replica, test answers"),
-        Mutant::SenselessIntervals | Mutant::MessageHalts => Some("trine-replica, test deltas"),
+        Mutant::FullLeaderStays => Some(("trine-node", "bad_disk")),
+        Mutant::BellSilent => Some(("trine-node", "driver")),
+        Mutant::VotersWithoutMajority => Some(("trine-placement", "voters")),
+        Mutant::ClockWraps => Some(("trine-crdt", "clock")),
+        Mutant::LengthBelieved => Some(("trine-crdt", "codec")),
+        Mutant::CountAllocated => Some(("trine-crdt", "formats")),
+        Mutant::SegmentByFraming => Some(("trine-ledger", "apply")),
+        Mutant::LeafAsNode | Mutant::ProofOfAnyLength | Mutant::AnyPastExtended => Some(("trine-ledger", "tree")),
+        Mutant::WindowWithoutEnd | Mutant::SentTwice => Some(("trine-gossip", "link")),
+        Mutant::ForkIgnored => Some(("trine-replica", "forks")),
+        Mutant::WaitingWithoutEnd => Some(("trine-replica", "answers")),
+        Mutant::HeadEpochBelieved => Some(("trine-replica", "forks")),
+        Mutant::MarkEarly => Some(("trine-replica", "clock")),
+        Mutant::MirrorAnyDrift => Some(("trine-replica", "mirrors")),
+        Mutant::SenselessIntervals | Mutant::MessageHalts => Some(("trine-replica", "deltas")),
         _ => None,
     }
 }

@@ -163,6 +163,9 @@ impl World {
                     self.schedule(wait, Event::Barrier { node, life, ticket });
                 }
                 Effect::Reply { request, answer } => {
+                    if self.told(node, request, &answer) {
+                        continue;
+                    }
                     self.read_clock(node, request, &answer);
                     let cut = self.clients.home(request).is_some_and(|home| self.faults.mute_to_clients(home, node));
                     if !cut {
@@ -200,6 +203,7 @@ impl World {
         self.tell(node, Did::Halt, &reason);
         self.nodes[node].halted = Some(reason);
         self.nodes[node].replica = None;
+        self.ended(node);
     }
 
     /// What a node did of itself.
@@ -235,6 +239,7 @@ impl World {
         if self.nodes[node].replica.take().is_none() {
             return;
         }
+        self.ended(node);
         self.trace.mark(self.now_ns, node, 0xdead);
         let state = &mut self.nodes[node];
         state.asleep = None;
@@ -271,6 +276,7 @@ impl World {
         config.raft = format!("{name}:0");
         config.log_key = Some(log_seed(region));
         config.gossip = self.plan.nodes.gossip;
+        config.sizes = self.plan.nodes.sizes;
         config.segment_bytes = self.plan.nodes.segment_bytes.unwrap_or(config.segment_bytes);
         config.delta_rows_max = self.plan.nodes.delta_rows_max.unwrap_or(config.delta_rows_max);
         let mut out = Outbox::default();
@@ -288,6 +294,7 @@ impl World {
         state.synced_at_ns = self.now_ns;
         state.tick_at_ns = 0;
         let life = state.life;
+        self.runs(node);
         self.carry_out(node, out);
         if self.faults.disk_is_full(node) {
             self.input(node, life, Input::Disk { writable: false });

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use trine_replica::Sizes;
+
 use crate::plan::Plan;
 use crate::sim::case::Case;
 use crate::workload::{Moves, Workload};
@@ -68,6 +70,7 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
     add(&|plan| plan.workload.moves = Moves::Stay);
     add(&|plan| plan.nodes.gossip = false);
     add(&|plan| plan.nodes.segment_bytes = None);
+    add(&|plan| plan.nodes.sizes = Sizes::default());
     add(&|plan| plan.nodes.delta_rows_max = None);
     for kinds in KINDS {
         add(&|plan| kinds(&mut plan.workload));

@@ -16,7 +16,7 @@ use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
 use trine_replica::Input;
 
 use crate::chance::Chance;
-use crate::check::{ClockMark, Happened, NodeEvent};
+use crate::check::{ClockMark, Happened, NodeEvent, Said, Uptime};
 use crate::plan::{Plan, Topology};
 use crate::report::simulated::Traffic;
 use crate::sim::clients::{self, Clients};
@@ -54,6 +54,10 @@ pub struct World {
     pub clocks: Vec<ClockMark>,
     /// What nodes did of themselves.
     pub events: Vec<NodeEvent>,
+    /// What nodes said of themselves.
+    pub said: Vec<Said>,
+    /// When their processes ran.
+    pub uptimes: Vec<Uptime>,
     /// When everything was healed.
     pub healed_ns: Option<u64>,
     /// When all nodes were first seen to hold the same after that.
@@ -107,6 +111,8 @@ impl World {
             left_out: BTreeSet::new(),
             clocks: Vec::new(),
             events: Vec::new(),
+            said: Vec::new(),
+            uptimes: Vec::new(),
             healed_ns: None,
             converged_ns: None,
             now_ns: 0,
@@ -257,6 +263,7 @@ impl World {
             Event::FaultOver { occurrence } => self.end_fault(occurrence),
             Event::Flap { occurrence } => self.flap(occurrence),
             Event::NextCall { client, after } => clients::go_on(self, client, after),
+            Event::Look => self.look(),
             Event::Operation => {}
         }
     }

@@ -5,7 +5,9 @@
 //! know the fate of.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use trine_crdt::{NamespaceId, PartitionId};
 use trine_protocol::{Consistency, Durability};
 
 use crate::chance::Chance;
@@ -20,6 +22,10 @@ const ELEMENTS_MAX: usize = 32;
 const APPENDS_MAX: usize = 8;
 /// The fields of a map.
 const FIELDS: u64 = 3;
+/// What the keys of objects begin with.
+const KINDS: [&str; 5] = ["set", "counter", "register", "multi", "map"];
+/// How many partitions the objects' namespace has.
+pub const SLOTS: u32 = 256;
 
 /// A client's state.
 #[derive(Debug, Clone)]
@@ -30,13 +36,26 @@ pub struct Client {
     pub home: String,
     /// The node that it talks to.
     pub node: String,
+    /// What its clock says, in nanoseconds of the run; whoever keeps it at 0 lets no idempotency key grow old.
+    pub now_ns: u64,
     workload: Workload,
     topology: Topology,
     asked: u64,
     elements: BTreeMap<String, VecDeque<String>>,
     latest: BTreeMap<(String, String), u64>,
-    appends: VecDeque<Next>,
+    /// What it appended.
+    appends: VecDeque<Made>,
+    /// The keys of its objects, where they are chosen for the partitions they fall into.
+    names: Arc<BTreeMap<String, String>>,
     registry: Registry,
+}
+
+/// An append that a client asked for.
+#[derive(Debug, Clone)]
+struct Made {
+    next: Next,
+    /// When it was told that it is done.
+    done_ns: Option<u64>,
 }
 
 /// What a client asks next.
@@ -69,12 +88,14 @@ impl Client {
             number,
             home,
             node: node.to_owned(),
+            now_ns: 0,
             workload: workload.clone(),
             topology,
             asked: 0,
             elements: BTreeMap::new(),
             latest: BTreeMap::new(),
             appends: VecDeque::new(),
+            names: Arc::new(names(workload)),
             registry: Registry::default(),
         }
     }
@@ -86,7 +107,11 @@ impl Client {
         for region in topology.region_names() {
             let nodes = topology.nodes_of(&region);
             for place in 0..workload.clients_per_region {
-                clients.push(Self::new(clients.len(), &nodes[place % nodes.len()], workload, topology));
+                let mut client = Self::new(clients.len(), &nodes[place % nodes.len()], workload, topology);
+                if let Some(first) = clients.first() {
+                    client.names = Arc::clone(&first.names);
+                }
+                clients.push(client);
             }
         }
         clients
@@ -104,23 +129,52 @@ impl Client {
             return self.ask(region, (key, action), None, chance);
         }
         let kind = self.workload.mix.draw(chance);
+        let value = format!("v{}-{}", self.number, self.asked);
         if matches!(kind, Kind::Append | Kind::Publish)
             && chance.happens(self.workload.repeat_share)
-            && let Some(again) = self.appends.iter().find(|append| append.region == region)
+            && let Some(again) = self.again(&region, &value)
         {
-            return Next { node: self.node.clone(), ..again.clone() };
+            return again;
         }
-        let value = format!("v{}-{}", self.number, self.asked);
         let few = chance.below(self.workload.keys as u64);
         let asked = self.draw(kind, &region, &value, few, chance);
         let next = self.ask(region, asked, Some(value), chance);
         if next.request_id.is_some() {
-            self.appends.push_back(next.clone());
+            self.appends.push_back(Made { next: next.clone(), done_ns: None });
             if self.appends.len() > APPENDS_MAX {
                 self.appends.pop_front();
             }
         }
         next
+    }
+
+    /// An append that it made before in this region: the same again, or, where that was told to be done long enough ago,
+    /// its idempotency key for another value. Where keys are used again only what was told to be done is repeated: nobody
+    /// knows how old the others will be when they come into the log.
+    fn again(&mut self, region: &str, value: &str) -> Option<Next> {
+        let Some(after) = self.workload.reuse_after else {
+            let made = self.appends.iter().find(|made| made.next.region == region)?;
+            return Some(Next { node: self.node.clone(), ..made.next.clone() });
+        };
+        let age = |made: &Made| made.done_ns.map(|done_ns| u128::from(self.now_ns.saturating_sub(done_ns)));
+        let is_fresh = |made: &Made| age(made).is_some_and(|age| age * 4 <= after.as_nanos());
+        // A release's key and value belong together.
+        let is_old = |made: &Made| age(made).is_some_and(|age| age >= after.as_nanos()) && !made.next.key.contains('/');
+        let place =
+            self.appends.iter().position(|made| made.next.region == region && (is_fresh(made) || is_old(made)))?;
+        let fresh = is_fresh(&self.appends[place]);
+        let made = &mut self.appends[place];
+        if !fresh && let Action::Append { value: former, only_after } = &mut made.next.action {
+            (made.done_ns, *only_after) = (None, None);
+            value.clone_into(former);
+        }
+        Some(Next { node: self.node.clone(), ..made.next.clone() })
+    }
+
+    /// The key of an object.
+    fn object(&self, name: &str, number: u64) -> String {
+        let plain = format!("{name}-{number}");
+        self.names.get(&plain).cloned().unwrap_or(plain)
     }
 
     /// How it asks. What a workload does not name draws nothing, so that its seeds stay what they were.
@@ -171,7 +225,8 @@ impl Client {
 
     fn draw(&mut self, kind: Kind, region: &str, value: &str, few: u64, chance: &mut Chance) -> (String, Action) {
         let value = value.to_owned();
-        let edit = |name: &str, edit| (format!("{name}-{few}"), Action::Edit(edit));
+        let edit = |name: &str, edit| (self.object(name, few), Action::Edit(edit));
+        let read = |name: &str| (self.object(name, few), Action::Read);
         let field = |chance: &mut Chance| format!("field-{}", chance.below(FIELDS));
         // Keys that all regions append to, and keys that only one does: only these are registers to a regional read.
         let ledger = |chance: &mut Chance| {
@@ -190,22 +245,22 @@ impl Client {
             Kind::Versions => (ledger(chance), Action::Versions),
             Kind::SetAdd => edit("set", Edit::Add(value)),
             Kind::SetRemove => {
-                let known = self.elements.get(&format!("set-{few}"));
+                let known = self.elements.get(&self.object("set", few));
                 let place = chance.below(known.map_or(0, VecDeque::len) as u64);
                 let element = known.and_then(|known| known.get(usize::try_from(place).unwrap_or_default()).cloned());
                 // Knowing none, it adds one.
                 edit("set", element.map_or(Edit::Add(value), Edit::Remove))
             }
-            Kind::SetRead => (format!("set-{few}"), Action::Read),
+            Kind::SetRead => read("set"),
             Kind::CounterAdd => edit("counter", Edit::Increment(i64::try_from(1 + chance.below(5)).unwrap_or(1))),
-            Kind::CounterRead => (format!("counter-{few}"), Action::Read),
+            Kind::CounterRead => read("counter"),
             Kind::RegisterSet => edit("register", Edit::Set(value)),
-            Kind::RegisterRead => (format!("register-{few}"), Action::Read),
+            Kind::RegisterRead => read("register"),
             Kind::MultiPut => edit("multi", Edit::Put(value)),
-            Kind::MultiRead => (format!("multi-{few}"), Action::Read),
+            Kind::MultiRead => read("multi"),
             Kind::MapAdd => edit("map", Edit::Field(field(chance), Box::new(Edit::Add(value)))),
             Kind::MapRemove => edit("map", Edit::RemoveField(field(chance))),
-            Kind::MapRead => (format!("map-{few}"), Action::Read),
+            Kind::MapRead => read("map"),
             Kind::Publish => self.registry.publish(few, value),
             Kind::Find => Registry::find(few),
             Kind::Delete => {
@@ -221,6 +276,10 @@ impl Client {
     pub fn told(&mut self, call: &Call) {
         let Some(seen) = call.ok() else { return };
         self.registry.told(call);
+        let same = |made: &&mut Made| made.next.request_id == call.request_id && made.next.action == call.action;
+        if let Some(made) = self.appends.iter_mut().find(same) {
+            made.done_ns = made.done_ns.or(call.returned_ns);
+        }
         match (&call.action, &seen.shown) {
             (Action::Edit(Edit::Add(element)), _) => self.remember(&call.key, element),
             (Action::Edit(Edit::Remove(element)), _) => {
@@ -258,6 +317,26 @@ impl Client {
     }
 }
 
+/// The keys that objects of a workload have in place of their plain ones: of all that begin like it the first that falls
+/// into one of the partitions asked for. Each other one begins with the whole key of the one before it.
+fn names(workload: &Workload) -> BTreeMap<String, String> {
+    let Some(partitions) = workload.partitions else { return BTreeMap::new() };
+    let objects = NamespaceId::default_objects();
+    let falls = |key: &String| PartitionId::of_key(objects.clone(), key.as_bytes(), SLOTS).slot < partitions;
+    let mut names = BTreeMap::new();
+    for name in KINDS {
+        let mut before = String::new();
+        for number in 0..workload.keys {
+            let plain = format!("{name}-{number}");
+            let begins = if number % 2 == 1 { &before } else { &plain };
+            let key = (0..u32::MAX).map(|suffix| format!("{begins}.{suffix}")).find(falls);
+            before = key.unwrap_or_else(|| plain.clone());
+            names.insert(plain, before.clone());
+        }
+    }
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -289,6 +368,48 @@ mod tests {
             .collect();
         let repeats = values.len() - values.iter().collect::<BTreeSet<_>>().len();
         assert!((1..30).contains(&repeats), "only appends are repeated, on purpose: {repeats}");
+    }
+
+    #[test]
+    fn objects_lie_in_as_many_partitions_as_they_are_to() {
+        let workload = Workload { partitions: Some(2), ..Workload::default() };
+        let all = ask(&mut client(&workload), 5, 500);
+        let objects = all.iter().filter(|next| matches!(next.action, Action::Edit(_) | Action::Read));
+        let slot = |next: &Next| PartitionId::of_key(NamespaceId::default_objects(), next.key.as_bytes(), SLOTS).slot;
+        assert_eq!(objects.map(slot).collect::<BTreeSet<u32>>(), BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn an_old_idempotency_key_is_used_again_for_another_value_and_nothing_old_is_repeated() {
+        let reuse_after = Some(std::time::Duration::from_nanos(40));
+        let workload = Workload { repeat_share: 0.5, reuse_after, ..Workload::default() };
+        let (mut client, mut chance) = (client(&workload), Chance::new(5));
+        let mut made: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        let (mut again, mut anew) = (0, 0);
+        for now_ns in 0..2_000 {
+            client.now_ns = now_ns;
+            let next = client.next(&mut chance);
+            let (Action::Append { value, .. }, Some(id)) = (next.action.clone(), next.request_id.clone()) else {
+                continue;
+            };
+            let mut story = crate::check::story::Story::default();
+            let is_it = |call: &mut Call| call.request_id = next.request_id.clone();
+            story.call(&next.key, next.action.clone()).during(now_ns, now_ns).but(is_it).at(0, 0);
+            client.told(&story.told().history.calls()[0]);
+            match made.get(&id) {
+                Some((at, former)) if *former == value => {
+                    assert!(now_ns - at <= 10, "{id} is repeated after {} ns", now_ns - at);
+                    again += 1;
+                }
+                Some((at, _)) => {
+                    assert!(now_ns - at >= 40, "{id} is used again after {} ns", now_ns - at);
+                    anew += 1;
+                    made.insert(id, (now_ns, value));
+                }
+                None => drop(made.insert(id, (now_ns, value))),
+            }
+        }
+        assert!(again > 20 && anew > 20, "{again} and {anew}");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! clients_per_region = 4
 //! rate_per_s = 100            # over all clients, whether answers come or not; 0: each asks when it was answered
 //! keys = 4                    # of each kind
+//! partitions = 2              # all objects lie in so many partitions; without it wherever their keys fall
+//! reuse_after = "2s"          # an idempotency key as old as this is used again, for another append
 //! moves = "nodes"             # sessions move between the nodes of a region ("regions": anywhere; "stay": not at all)
 //! move_share = 0.2            # of calls, before which the session moves
 //! [workload.mix]              # in what proportion; what is not named is not asked, without a mix everything is
@@ -25,7 +27,11 @@ pub mod probe;
 pub mod registry;
 pub mod request;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::units::maybe_time;
 
 pub use client::{Client, Next};
 pub use mix::{Kind, Mix};
@@ -43,6 +49,14 @@ pub struct Workload {
     pub rate_per_s: u64,
     /// How many keys of each kind.
     pub keys: usize,
+    /// Into how many partitions all objects fall; none: wherever their keys do. In a partition of its own no object
+    /// ever meets another, nor a page of them its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    /// How old an append is when its idempotency key is used again, for another append; none: never. It must be more
+    /// than the nodes remember a key for; and only what is a quarter as old is repeated.
+    #[serde(with = "maybe_time", skip_serializing_if = "Option::is_none")]
+    pub reuse_after: Option<Duration>,
     /// How sessions move.
     pub moves: Moves,
     /// Before which share of calls they do.
@@ -85,6 +99,8 @@ impl Default for Workload {
             clients_per_region: 4,
             rate_per_s: 0,
             keys: 4,
+            partitions: None,
+            reuse_after: None,
             moves: Moves::default(),
             move_share: 0.2,
             local_share: 0.5,
@@ -120,6 +136,9 @@ impl Workload {
         }
         if !(1..=CLIENTS_MAX).contains(&self.clients_per_region) || self.keys == 0 {
             return Err(format!("workload: 1 to {CLIENTS_MAX} clients in a region, and at least one key"));
+        }
+        if self.partitions.is_some_and(|partitions| !(1..=client::SLOTS).contains(&partitions)) {
+            return Err(format!("workload: objects fall into 1 to {} partitions", client::SLOTS));
         }
         if self.mix.total() == 0 {
             return Err("workload: the mix names nothing".to_owned());

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use trine_crdt::marks::{self, Mark};
 
 use crate::digest::Digest;
 use crate::entry::{Entry, Version};
-use crate::limits::{ENTRY_OVERHEAD_BYTES, REPAIR_ANSWER_BYTES_MAX, REPAIR_PAYLOAD_BYTES_MAX};
-use crate::repair::{RepairMessage, scatter};
+use crate::limits::ENTRY_OVERHEAD_BYTES;
+use crate::repair::{Config, RepairMessage, scatter};
 use crate::versioned::Versioned;
 
 /// The answer to a root that differs: every bucket's digest.
@@ -22,27 +23,27 @@ pub(super) fn to_root(root: Digest, state: &Versioned) -> Vec<RepairMessage> {
 }
 
 /// The answer to buckets: summaries of those that differ, in chunks.
-pub(super) fn to_buckets(theirs: &[(u8, Digest)], state: &Versioned, turn: u64) -> Vec<RepairMessage> {
+pub(super) fn to_buckets(theirs: &[(u8, Digest)], state: &Versioned, turn: u64, config: &Config) -> Vec<RepairMessage> {
     let theirs: BTreeMap<u8, Digest> = theirs.iter().copied().collect();
     let mut chunks = Vec::new();
     for (bucket, digest) in theirs {
         if state.digests().get(usize::from(bucket)).is_some_and(|own| *own != digest) {
-            summarise(bucket, state, &mut chunks);
+            summarise(bucket, state, config, &mut chunks);
         }
     }
     rotate(&mut chunks, turn);
-    let mut budget = Budget::default();
+    let mut budget = Budget::of(config);
     chunks.into_iter().take_while(|(bytes, _)| budget.take(*bytes)).map(|(_, summary)| summary).collect()
 }
 
 /// The answer to a summary: what its sender lacks, and the keys to ask for that are lacking here.
 pub(super) fn to_summary(
     bucket: u8,
-    after: &[u8],
-    upto: &[u8],
+    (after, upto): (&[u8], &[u8]),
     versions: &[(Bytes, Version, u64)],
     state: &Versioned,
     turn: u64,
+    config: &Config,
 ) -> (Vec<RepairMessage>, Vec<Bytes>) {
     let theirs: BTreeMap<&Bytes, (Version, u64)> =
         versions.iter().map(|(key, version, tie)| (key, (*version, *tie))).collect();
@@ -60,13 +61,13 @@ pub(super) fn to_summary(
         }
     }
     want.extend(theirs.keys().filter(|key| !held.contains(**key)).map(|key| (*key).clone()));
-    (entries(give, state, turn), want)
+    (entries(give, state, turn, config), want)
 }
 
 /// The answer to a request: the entries, as far as they are held.
-pub(super) fn to_want(keys: &[Bytes], state: &Versioned, turn: u64) -> Vec<RepairMessage> {
+pub(super) fn to_want(keys: &[Bytes], state: &Versioned, turn: u64, config: &Config) -> Vec<RepairMessage> {
     let keys: BTreeSet<&Bytes> = keys.iter().collect();
-    entries(keys.into_iter().cloned().collect(), state, turn)
+    entries(keys.into_iter().cloned().collect(), state, turn, config)
 }
 
 /// Part of a digest, to tell two values of one version apart.
@@ -74,9 +75,9 @@ fn short(digest: Digest) -> u64 {
     u64::from_be_bytes(*digest.0.first_chunk().expect("a digest has 16 bytes"))
 }
 
-fn entries(mut keys: Vec<Bytes>, state: &Versioned, turn: u64) -> Vec<RepairMessage> {
+fn entries(mut keys: Vec<Bytes>, state: &Versioned, turn: u64, config: &Config) -> Vec<RepairMessage> {
     rotate(&mut keys, turn);
-    let mut budget = Budget::default();
+    let mut budget = Budget::of(config);
     let mut answer = Vec::new();
     let mut chunk: Vec<Entry> = Vec::new();
     let mut chunk_bytes = 0;
@@ -85,7 +86,8 @@ fn entries(mut keys: Vec<Bytes>, state: &Versioned, turn: u64) -> Vec<RepairMess
         if !budget.take(cost) {
             break;
         }
-        if chunk_bytes + cost > REPAIR_PAYLOAD_BYTES_MAX {
+        if chunk_bytes + cost > config.payload_bytes_max && !chunk.is_empty() {
+            marks::reached(Mark::MetadataChunked);
             answer.push(RepairMessage::Entries(std::mem::take(&mut chunk)));
             chunk_bytes = 0;
         }
@@ -99,13 +101,14 @@ fn entries(mut keys: Vec<Bytes>, state: &Versioned, turn: u64) -> Vec<RepairMess
 }
 
 /// A bucket's summary in chunks, each with what it costs.
-fn summarise(bucket: u8, state: &Versioned, chunks: &mut Vec<(usize, RepairMessage)>) {
+fn summarise(bucket: u8, state: &Versioned, config: &Config, chunks: &mut Vec<(usize, RepairMessage)>) {
     let mut after = Bytes::new();
     let mut versions: Vec<(Bytes, Version, u64)> = Vec::new();
     let mut bytes = ENTRY_OVERHEAD_BYTES;
     for (key, value, digest) in state.bucket(bucket, &[]) {
         let cost = key.len() + ENTRY_OVERHEAD_BYTES;
-        if bytes + cost > REPAIR_PAYLOAD_BYTES_MAX {
+        if bytes + cost > config.payload_bytes_max && !versions.is_empty() {
+            marks::reached(Mark::SummaryChunked);
             let upto = versions.last().map(|(key, ..)| key.clone()).expect("a full chunk has keys");
             let versions = std::mem::take(&mut versions);
             chunks.push((bytes, RepairMessage::Summary { bucket, after: after.clone(), upto: upto.clone(), versions }));
@@ -127,21 +130,24 @@ fn rotate<T>(list: &mut [T], turn: u64) {
     }
 }
 
-/// How much one message may call forth.
+/// How much one message may call forth: the first piece in any case, or what is larger would never cross.
 struct Budget {
     bytes: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { bytes: REPAIR_ANSWER_BYTES_MAX }
-    }
+    fresh: bool,
 }
 
 impl Budget {
+    fn of(config: &Config) -> Self {
+        Self { bytes: config.answer_bytes_max, fresh: true }
+    }
+
     fn take(&mut self, bytes: usize) -> bool {
         let left = self.bytes.checked_sub(bytes);
-        self.bytes = left.unwrap_or(0);
-        left.is_some()
+        let takes = left.is_some() || std::mem::take(&mut self.fresh);
+        (self.bytes, self.fresh) = (left.unwrap_or(0), false);
+        if !takes {
+            marks::reached(Mark::AnswerCut);
+        }
+        takes
     }
 }

@@ -180,6 +180,7 @@ fn everything_arrives_whatever_is_lost() {
         batch_bytes_max: 6 * DELTA_BYTES,
         timeout_ns: 50 * MS,
         dirty_max: 12,
+        ranges_max: 7,
     };
     for seed in 0..300 {
         let mut chance = Chance::new(seed);

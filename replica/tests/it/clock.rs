@@ -3,6 +3,7 @@
 use trine_crdt::Timestamp;
 use trine_protocol::Durability;
 use trine_protocol::request::{Options, Request};
+use trine_replica::{Persistence, Store, rows};
 
 use crate::world::{MS, World, append, appended, durable, increment};
 
@@ -105,4 +106,30 @@ fn a_leader_with_a_wild_wall_does_not_drag_its_region_along() {
     let after = world.ask(1, Options::default(), append("key", "last", None));
     world.run();
     assert_eq!(appended(world.answered(1, after)).0, 2);
+}
+
+/// Marks that were on their way to a slow disk were joined when they were many: an edit was acknowledged whose mark had
+/// been on disk, and the next read told the time before it.
+#[test]
+fn a_node_tells_all_that_it_acknowledged_and_nothing_that_it_would_forget_however_many_marks_are_under_way() {
+    let mut world = World::new(&[1]);
+    world.pass(2_000);
+    world.nodes[0].slow_disk = true;
+    let mut edits = Vec::new();
+    for _ in 0..100 {
+        world.pass(350);
+        edits.push(world.increment(0, "visits", Durability::Local));
+    }
+    let told = |world: &World, id| world.answer(0, id).map(|answer| answer.as_ref().expect("done").timestamp.time);
+    let mut acknowledged = 0;
+    while let Some(left) = world.nodes[0].unsynced.len().checked_sub(1) {
+        world.sync_but(0, left);
+        acknowledged = edits.iter().filter_map(|id| told(&world, *id)).max().unwrap_or(acknowledged);
+        let status = world.ask(0, Options::default(), Request::Status);
+        let status = told(&world, status).expect("it waits for nothing");
+        let mark = world.nodes[0].disk.get(Persistence::Synced, rows::CLOCK).expect("a disk").expect("a mark");
+        let mark = u64::from_be_bytes(mark.as_ref().try_into().expect("eight bytes"));
+        assert!((acknowledged..=mark).contains(&status), "{acknowledged:x}, {status:x} and {mark:x}, {left} left");
+    }
+    assert!(acknowledged > 0 && edits.iter().all(|id| told(&world, *id).is_some()));
 }

@@ -160,3 +160,23 @@ fn a_region_keeps_evidence_against_itself_and_goes_on() {
     assert_eq!(seen(&mut world, 0, 0).ledger_size, 6);
     assert_eq!(seen(&mut world, 1, 0).ledger_size, 6, "others were shown nothing false");
 }
+
+#[test]
+fn a_head_under_an_epoch_that_is_not_its_size_is_refused() {
+    let mut world = World::new(&[1, 1]);
+    appends(&mut world, 5);
+    world.pass(1_500);
+    let origin = origin(&world.genesis.cluster, &region(0));
+    let root = world.nodes[0].core.head(&region(0)).expect("its own ledger").1;
+    let note = Checkpoint { origin, size: 5, root }.sign(&SigningKey::from_bytes(&log_seed(0)));
+    let refused = world.nodes[1].core.counters().messages_refused;
+    // True words under the numbers of later ones would stand in their way.
+    for epoch in [4, 6, 1_000, u64::MAX] {
+        tell(&mut world, 0, 1, "head/us-east-1", epoch, note.clone());
+    }
+    // The epoch below its size is no news to a node that has the true one.
+    assert_eq!(world.nodes[1].core.counters().messages_refused, refused + 3);
+    appends(&mut world, 2);
+    world.pass(1_500);
+    assert_eq!(seen(&mut world, 1, 0).checkpoint_size, 7);
+}

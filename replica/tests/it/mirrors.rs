@@ -4,10 +4,10 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use trine_ledger::checkpoint::{Checkpoint, origin};
 use trine_protocol::request::Options;
-use trine_protocol::{Reply, Request};
+use trine_protocol::{Durability, Reply, Request};
 use trine_replica::PeerMessage;
 
-use crate::world::{World, append, appended, region};
+use crate::world::{MS, World, append, appended, region};
 
 fn held(world: &mut World, node: usize) -> u64 {
     let id = world.ask(node, Options::default(), Request::Status);
@@ -128,4 +128,21 @@ fn a_mirror_of_a_mirror_gets_the_same_in_bounded_pieces() {
     world.settle();
     let sizes: Vec<u64> = (1..=late).map(|node| held(&mut world, node)).collect();
     assert!(sizes.iter().filter(|size| **size == 30).count() >= 2, "{sizes:?}");
+}
+
+#[test]
+fn a_mirrored_record_moves_the_clock_of_whoever_took_it_in() {
+    let mut world = World::new(&[1, 1]);
+    world.nodes[0].wall_ahead_ns = 600 * MS;
+    let id = world.ask(0, Options::default(), append("key", "value", None));
+    world.run();
+    let get = Request::LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false };
+    let read = world.ask(1, Options::default(), get);
+    let Ok(answer) = world.answered(1, read) else { panic!("read in another region") };
+    let Reply::Record(record) = &answer.reply else { panic!("a record") };
+    let shown = record.timestamp;
+    let edit = world.increment(1, "visits", Durability::Local);
+    let stamp = world.answered(1, edit).as_ref().expect("written").timestamp;
+    assert!(stamp.time > shown.time, "{stamp} is not behind {shown}, which the node had shown");
+    appended(world.answered(0, id));
 }

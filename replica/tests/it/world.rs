@@ -34,7 +34,7 @@ pub struct Node {
     pub config: Config,
     /// Whether synced batches wait for [`World::sync`].
     pub slow_disk: bool,
-    unsynced: VecDeque<Batch>,
+    pub unsynced: VecDeque<Batch>,
     pub sent: VecDeque<(NodeId, PeerMessage)>,
     pub proposed: VecDeque<(u64, Bytes)>,
     pub answers: BTreeMap<u64, Answered>,
@@ -267,7 +267,14 @@ impl World {
 
     /// Puts what waits for the disk onto it.
     pub fn sync(&mut self, place: usize) {
-        while let Some(batch) = self.nodes[place].unsynced.pop_front() {
+        self.sync_but(place, 0);
+    }
+
+    /// The same, but for the last so many batches.
+    pub fn sync_but(&mut self, place: usize, left: usize) {
+        while self.nodes[place].unsynced.len() > left
+            && let Some(batch) = self.nodes[place].unsynced.pop_front()
+        {
             let id = batch.id;
             self.nodes[place].disk.write(batch);
             self.input(place, Input::Persisted(id));

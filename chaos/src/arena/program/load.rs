@@ -164,6 +164,7 @@ impl Worker {
 
     /// Begins the client's next call.
     fn ask(&mut self, open: &mut JoinSet<Call>) {
+        self.client.now_ns = self.recorder.now_ns();
         let next = self.client.next(&mut self.chance);
         let Some(connection) = self.connections.get(&next.node).cloned() else { return };
         let (recorder, session, number) = (self.recorder.clone(), self.session.clone(), self.client.number);

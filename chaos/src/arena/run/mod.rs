@@ -137,6 +137,8 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         events,
         wall_ns,
         walls: arena.cluster().walls(),
+        said: Vec::new(),
+        uptimes: Vec::new(),
     };
     Ok(Ran { evidence, lags })
 }
