@@ -59,6 +59,27 @@ impl Timestamp {
         let (seconds, fraction) = (self.time >> 32, self.time & 0xffff_ffff);
         seconds * 1_000_000_000 + ((fraction * 1_000_000_000) >> 32)
     }
+
+    /// The time that this stamp names, to the second, for people: `2026-01-31 23:59:59 UTC`.
+    #[must_use]
+    pub fn utc(&self) -> String {
+        let seconds = self.time >> 32;
+        let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+        let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let mut year = 1970;
+        while days >= 365 + u64::from(leap(year)) {
+            days -= 365 + u64::from(leap(year));
+            year += 1;
+        }
+        let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        let mut month = 0;
+        while days >= lengths[month] {
+            days -= lengths[month];
+            month += 1;
+        }
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{year}-{:02}-{:02} {hour:02}:{minute:02}:{second:02} UTC", month + 1, days + 1)
+    }
 }
 
 impl From<Timestamp> for serde_bytes::ByteArray<24> {

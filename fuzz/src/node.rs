@@ -123,7 +123,7 @@ impl Store for Rows {
         let entry = usize::try_from(index).ok().and_then(|index| self.log.get(index));
         Ok(entry.and_then(|entry| match &entry.payload {
             Payload::Entry(bytes) => Some(bytes.clone()),
-            Payload::Blank | Payload::Membership(_) => None,
+            Payload::Blank | Payload::Membership { .. } => None,
         }))
     }
 }
@@ -284,7 +284,7 @@ impl Node {
                 Effect::Reply { answer, .. } => {
                     self.damaged |= matches!(answer, Err(RequestError::Damaged { .. }));
                 }
-                Effect::Halt { reason } => self.halted = Some(reason),
+                Effect::Halt { reason } | Effect::Leave { reason } => self.halted = Some(reason),
                 Effect::Send { message, .. } => {
                     let bytes = trine_crdt::codec::encode(&message);
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");

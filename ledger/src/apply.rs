@@ -31,7 +31,7 @@ use crate::LogPosition;
 use crate::entry::{AppendCommand, Command, Condition, Entry, NamespaceKind};
 pub use crate::outcome::{Applied, AppliedRecord, Change, Outcome, Refusal, Remembered};
 use crate::record::{RecordError, RecordHeader, digest, verify};
-use crate::registry::NamespaceRecord;
+use crate::registry::{NamespaceRecord, Recovery};
 use crate::state::LedgerState;
 use crate::tree::{Hash, leaf_hash};
 
@@ -182,6 +182,13 @@ impl Run<'_> {
             }
             Command::Retire { node, .. } => self.remove(*node, true),
             Command::Replace { node, .. } => self.remove(*node, false),
+            Command::Recover { stamp, node, survivor } => {
+                let (stamp, node, survivor, records) = (*stamp, *node, *survivor, self.state.size());
+                let recovery = Recovery { index, stamp, node, survivor, records };
+                self.state.registry.recover(&recovery)?;
+                self.outcome.registry_changed = true;
+                Ok(Applied::Recovered(recovery))
+            }
             Command::CreateNamespace { stamp, name, kind, slots } => {
                 let id = NamespaceRecord::id_of(&self.state.region, index);
                 let namespace = NamespaceRecord { id, name: name.clone(), kind: *kind, slots: *slots, stamp: *stamp };

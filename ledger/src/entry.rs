@@ -12,6 +12,7 @@
 //!   3 retire     stamp │ node        4 replace  stamp │ node
 //!   5 namespace  stamp │ name │ kind u8 │ slots u32
 //!   6 seal       stamp
+//!   7 recover    stamp │ node u64 │ survivor u64
 //! ```
 
 use bytes::Bytes;
@@ -68,6 +69,16 @@ pub enum Command {
     Seal {
         /// When.
         stamp: Timestamp,
+    },
+    /// The region's majority was lost for ever, and an operator made a region of one node of what a disk still held:
+    /// all nodes of before are retired. What only the lost disks held is gone.
+    Recover {
+        /// When.
+        stamp: Timestamp,
+        /// The disk's new id.
+        node: NodeId,
+        /// The node whose disk it was.
+        survivor: NodeId,
     },
 }
 
@@ -147,6 +158,7 @@ impl Command {
             Self::Retire { stamp, .. }
             | Self::Replace { stamp, .. }
             | Self::CreateNamespace { stamp, .. }
+            | Self::Recover { stamp, .. }
             | Self::Seal { stamp } => Ok(*stamp),
         }
     }
@@ -162,7 +174,7 @@ impl Command {
             }
             Self::Register(record) => record.bytes_max() + 1,
             Self::CreateNamespace { name, .. } => name.len() + 64,
-            Self::Retire { .. } | Self::Replace { .. } | Self::Seal { .. } => 64,
+            Self::Retire { .. } | Self::Replace { .. } | Self::Seal { .. } | Self::Recover { .. } => 64,
         }
     }
 
@@ -209,6 +221,11 @@ impl Command {
                 out.extend_from_slice(&slots.to_be_bytes());
             }
             Self::Seal { stamp } => head(out, 6, stamp),
+            Self::Recover { stamp, node, survivor } => {
+                head(out, 7, stamp);
+                out.extend_from_slice(&node.0.to_be_bytes());
+                out.extend_from_slice(&survivor.0.to_be_bytes());
+            }
         }
         Ok(())
     }
@@ -221,7 +238,7 @@ impl Command {
         if kind == 2 {
             return Ok(Self::Register(NodeRecord::read(reader)?));
         }
-        if !(3..=6).contains(&kind) {
+        if !(3..=7).contains(&kind) {
             return Err(FormError::Malformed { field: "command" });
         }
         let stamp = Timestamp::from_bytes(&reader.array("stamp")?);
@@ -237,7 +254,11 @@ impl Command {
                 }
                 Ok(Self::CreateNamespace { stamp, name, kind, slots })
             }
-            _ => Ok(Self::Seal { stamp }),
+            6 => Ok(Self::Seal { stamp }),
+            _ => {
+                let (node, survivor) = (NodeId(reader.u64("node")?), NodeId(reader.u64("survivor")?));
+                Ok(Self::Recover { stamp, node, survivor })
+            }
         }
     }
 }

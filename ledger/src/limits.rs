@@ -30,6 +30,8 @@ pub const ADDRESSES_MAX: usize = 16;
 pub const ROSTER_NODES_MAX: usize = 128;
 /// The most nodes that one region ever retires; their ids never return.
 pub const RETIRED_NODES_MAX: usize = 65_536;
+/// The most recoveries of a lost majority that a region remembers; the oldest is forgotten first.
+pub const RECOVERIES_MAX: usize = 64;
 /// The most namespaces that one region creates.
 pub const NAMESPACES_MAX: usize = 4096;
 /// The most slots of a namespace.

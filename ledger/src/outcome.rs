@@ -77,6 +77,8 @@ pub enum Applied {
         /// The roster's epoch.
         epoch: u64,
     },
+    /// A lost majority is written off.
+    Recovered(crate::registry::Recovery),
     /// A namespace exists.
     Namespace(NamespaceRecord),
     /// A segment is sealed.

@@ -14,7 +14,8 @@ use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 use crate::entry::NamespaceKind;
 use crate::form::{FormError, Reader, bounded, put_count, put_short};
 use crate::limits::{
-    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RETIRED_NODES_MAX, ROSTER_NODES_MAX, SLOTS_MAX,
+    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, NAMESPACES_MAX, RECOVERIES_MAX, RETIRED_NODES_MAX,
+    ROSTER_NODES_MAX, SLOTS_MAX,
 };
 use crate::outcome::Refusal;
 use crate::record::{put_namespace, read_namespace};
@@ -57,6 +58,21 @@ pub struct NamespaceRecord {
     pub stamp: Timestamp,
 }
 
+/// That a lost majority was written off: after it the region is what one disk held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// The log index.
+    pub index: u64,
+    /// When.
+    pub stamp: Timestamp,
+    /// The id that the disk got.
+    pub node: NodeId,
+    /// The node whose disk it was.
+    pub survivor: NodeId,
+    /// How many records it held; others, if there were any, are gone.
+    pub records: u64,
+}
+
 /// A region's roster and namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registry {
@@ -70,6 +86,8 @@ pub struct Registry {
     pub closed_names: BTreeMap<String, NodeId>,
     /// The namespaces, those of the genesis included.
     pub namespaces: BTreeMap<NamespaceId, NamespaceRecord>,
+    /// When lost majorities were written off, the oldest first.
+    pub recoveries: Vec<Recovery>,
 }
 
 impl Default for Registry {
@@ -82,7 +100,7 @@ impl Default for Registry {
             genesis(NamespaceId::default_objects(), "objects", NamespaceKind::Objects, 256),
         ]);
         let (roster, retired, closed_names) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { epoch: 0, roster, retired, closed_names, namespaces }
+        Self { epoch: 0, roster, retired, closed_names, namespaces, recoveries: Vec::new() }
     }
 }
 
@@ -148,6 +166,25 @@ impl Registry {
         Ok(())
     }
 
+    /// Writes a lost majority off: nobody of before returns, and every name on the roster is free again.
+    pub(crate) fn recover(&mut self, recovery: &Recovery) -> Result<(), Refusal> {
+        let gone: BTreeSet<NodeId> = self.roster.keys().copied().chain([recovery.survivor]).collect();
+        if gone.contains(&recovery.node) || self.retired.contains(&recovery.node) {
+            return Err(Refusal::NodeRetired { node: recovery.node });
+        }
+        if self.retired.len() + gone.len() > RETIRED_NODES_MAX {
+            return Err(Refusal::Full);
+        }
+        self.roster.clear();
+        self.retired.extend(gone);
+        if self.recoveries.len() >= RECOVERIES_MAX {
+            self.recoveries.remove(0);
+        }
+        self.recoveries.push(recovery.clone());
+        self.epoch = recovery.index;
+        Ok(())
+    }
+
     pub(crate) fn create(&mut self, namespace: NamespaceRecord) -> Result<(), Refusal> {
         if let Some(known) = self.namespaces.values().find(|known| known.name == namespace.name) {
             return Err(Refusal::NamespaceExists { id: known.id.clone() });
@@ -195,6 +232,11 @@ impl Registry {
             out.extend_from_slice(&namespace.slots.to_be_bytes());
             out.extend_from_slice(&namespace.stamp.to_bytes());
         }
+        put_count(&mut out, self.recoveries.len());
+        for Recovery { index, stamp, node, survivor, records } in &self.recoveries {
+            out.extend_from_slice(&stamp.to_bytes());
+            [*index, node.0, survivor.0, *records].iter().for_each(|part| out.extend_from_slice(&part.to_be_bytes()));
+        }
         Ok(out.into())
     }
 
@@ -239,8 +281,15 @@ impl Registry {
             let stamp = Timestamp::from_bytes(&reader.array("namespaces")?);
             namespaces.insert(id.clone(), NamespaceRecord { id, name, kind, slots, stamp });
         }
+        let mut recoveries = Vec::new();
+        for _ in 0..reader.count("recoveries", RECOVERIES_MAX)? {
+            let stamp = Timestamp::from_bytes(&reader.array("recoveries")?);
+            let index = reader.u64("recoveries")?;
+            let (node, survivor) = (NodeId(reader.u64("recoveries")?), NodeId(reader.u64("recoveries")?));
+            recoveries.push(Recovery { index, stamp, node, survivor, records: reader.u64("recoveries")? });
+        }
         reader.end()?;
-        Ok(Self { epoch, roster, retired, closed_names, namespaces })
+        Ok(Self { epoch, roster, retired, closed_names, namespaces, recoveries })
     }
 }
 

@@ -21,6 +21,8 @@ pub mod up;
 
 pub mod raft;
 
+pub mod recover;
+
 pub mod net;
 
 pub mod http;

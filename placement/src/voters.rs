@@ -9,6 +9,8 @@
 //! - Who is added comes before who is taken away, so that a replacement never thins out the copies.
 //! - A node that is silent but on the roster stays a voter unless a spare takes its place: who is away comes back.
 //! - The leader goes last, and only when the roster no longer names it or there are too many.
+//! - Whoever leaves is made a learner first, so that it hears by the log itself that its vote counts no more, and is let
+//!   go when it has stopped: a voter that stopped before would be missed by the very change that lets it go.
 //!
 //! How many vote: all of up to three nodes, three of four, five of five or more (below the bound the caller sets).
 //! An even number tolerates no more losses than the odd one below it and waits for one more disk. Two are the
@@ -50,7 +52,7 @@ pub enum MembershipStep {
     Promote(NodeId),
     /// Make a voter a learner.
     Demote(NodeId),
-    /// Let it go entirely.
+    /// Let a learner go entirely.
     Remove(NodeId),
 }
 
@@ -80,6 +82,53 @@ pub fn plan(
     view.retire_learner().or_else(|| view.welcome()).or_else(|| view.shed()).or_else(|| view.promote())
 }
 
+/// Where the steps lead when the nodes of `answering` go on answering and catch up, and nobody else does. It takes for
+/// granted that whoever has left stops.
+#[must_use]
+pub fn settled(
+    membership: &Membership,
+    roster: &BTreeSet<NodeId>,
+    answering: &BTreeSet<NodeId>,
+    voters_max: usize,
+) -> Membership {
+    let mut now = membership.clone();
+    let sound = Health { reachable: true, caught_up: true };
+    // Each node is welcomed, promoted, demoted and let go once at most.
+    for _ in 0..4 * (now.voters.len() + now.learners.len() + roster.len()) {
+        let left = |node: &NodeId| now.learners.contains(node) && !roster.contains(node);
+        let health = answering.iter().filter(|node| !left(node)).map(|node| (*node, sound)).collect();
+        let mut able = now.voters.intersection(answering);
+        let leader = able.clone().find(|node| roster.contains(node)).or_else(|| able.next());
+        let Some(step) = leader.and_then(|leader| plan(*leader, &now, roster, &health, voters_max)) else { break };
+        now.take(step);
+    }
+    now
+}
+
+impl Membership {
+    /// Takes a step.
+    pub fn take(&mut self, step: MembershipStep) {
+        match step {
+            MembershipStep::AddLearner(node) => drop(self.learners.insert(node)),
+            MembershipStep::Promote(node) => {
+                self.learners.remove(&node);
+                self.voters.insert(node);
+            }
+            MembershipStep::Demote(node) => {
+                self.voters.remove(&node);
+                self.learners.insert(node);
+            }
+            MembershipStep::Remove(node) => drop(self.learners.remove(&node)),
+        }
+    }
+}
+
+/// Whether more than half of these voters answer.
+#[must_use]
+pub fn majority(voters: &BTreeSet<NodeId>, answering: &BTreeSet<NodeId>) -> bool {
+    voters.intersection(answering).count() > voters.len() / 2
+}
+
 struct View<'a> {
     leader: NodeId,
     membership: &'a Membership,
@@ -98,8 +147,11 @@ impl View<'_> {
         reachable > voters.len() / 2 || mutants::is(Mutant::VotersWithoutMajority)
     }
 
+    /// Lets a learner go that the roster does not name, once it is silent: until then it may not have heard that it
+    /// has left.
     fn retire_learner(&self) -> Option<MembershipStep> {
-        self.membership.learners.difference(self.roster).next().copied().map(MembershipStep::Remove)
+        let mut gone = self.membership.learners.difference(self.roster).filter(|node| !self.health(**node).reachable);
+        gone.next().copied().map(MembershipStep::Remove)
     }
 
     fn welcome(&self) -> Option<MembershipStep> {
@@ -127,7 +179,7 @@ impl View<'_> {
         if rest.is_empty() || !self.can_decide(&rest) {
             return None;
         }
-        Some(if off_roster { MembershipStep::Remove(node) } else { MembershipStep::Demote(node) })
+        Some(MembershipStep::Demote(node))
     }
 
     /// Whether a learner will take a leaving voter's place, now or once it caught up.

@@ -33,6 +33,16 @@ pub enum RequestError {
         /// Which one.
         what: String,
     },
+    /// The change would leave a region that commits nothing more with the nodes that answer now; nothing was done.
+    #[error("refused: {what}")]
+    Standstill {
+        /// Which region, who is missing, and what to do.
+        what: String,
+        /// How many votes count then.
+        voters: u32,
+        /// How many of those answer now.
+        answering: u32,
+    },
     /// A value is larger than the limit.
     #[error("{what} has {bytes} bytes; at most {limit} are allowed")]
     TooLarge {
@@ -98,6 +108,7 @@ impl RequestError {
             Self::NotFound { .. } => "not_found",
             Self::Forbidden { .. } => "forbidden",
             Self::Conflict { .. } => "conflict",
+            Self::Standstill { .. } => "standstill",
             Self::TooLarge { .. } => "too_large",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Overloaded { .. } => "overloaded",

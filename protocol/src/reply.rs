@@ -128,6 +128,22 @@ pub struct RegionView {
     pub checkpoint_size: u64,
     /// Evidence that its log key signed two histories, when this node has met such.
     pub fork: Option<ForkView>,
+    /// When lost majorities of it were written off, the oldest first.
+    pub recoveries: Vec<RecoveryView>,
+}
+
+/// That a region's majority was lost, and an operator went on with what one disk held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryView {
+    /// When.
+    pub stamp: Timestamp,
+    /// The id that the disk got.
+    pub node: NodeId,
+    /// The node whose disk it was.
+    pub survivor: NodeId,
+    /// How many records it held.
+    pub records: u64,
 }
 
 /// Two signed checkpoints of one ledger that cannot both be true.
@@ -178,6 +194,10 @@ pub struct NodeView {
     pub health: Health,
     /// What it is in its region's Raft group.
     pub raft: RaftRole,
+    /// When its present incarnation was registered; none: not yet.
+    pub since: Option<Timestamp>,
+    /// For how many milliseconds this node has not heard of it; none: it is linked, or was never heard.
+    pub silent_ms: Option<u64>,
 }
 
 /// The state of one ledger on a node.
@@ -289,7 +309,7 @@ pub enum Reply {
     Status(Box<StatusView>),
     /// To `ManifestShow`.
     Segments(Vec<SegmentView>),
-    /// Done; to `NodeRemove` and `NodeReplace`.
+    /// Done; to `NodeRemove`, `NodeReplace` and `NodeReadmit`.
     Done,
 }
 

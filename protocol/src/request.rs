@@ -187,11 +187,20 @@ pub enum Request {
     NodeRemove {
         /// The node.
         node: NodeId,
+        /// Also when those that would be left could not go on with the nodes that answer now: it leaves once they can.
+        force: bool,
     },
     /// Lets a new node take a lost one's place under its name.
     NodeReplace {
         /// The lost node.
         node: NodeId,
+        /// Also when it answers, and as with `NodeRemove`.
+        force: bool,
+    },
+    /// Opens the name of a node that was removed for a new node.
+    NodeReadmit {
+        /// The name.
+        name: String,
     },
 }
 
@@ -216,6 +225,7 @@ impl Request {
                 | Self::NamespaceCreate { .. }
                 | Self::NodeRemove { .. }
                 | Self::NodeReplace { .. }
+                | Self::NodeReadmit { .. }
         )
     }
 
@@ -223,7 +233,10 @@ impl Request {
     #[must_use]
     pub fn role(&self) -> Role {
         match self {
-            Self::NamespaceCreate { .. } | Self::NodeRemove { .. } | Self::NodeReplace { .. } => Role::Admin,
+            Self::NamespaceCreate { .. }
+            | Self::NodeRemove { .. }
+            | Self::NodeReplace { .. }
+            | Self::NodeReadmit { .. } => Role::Admin,
             request if request.writes() => Role::Writer,
             _ => Role::Reader,
         }

@@ -48,7 +48,12 @@ pub enum Effect {
     Peers(Vec<PeerAddress>),
     /// This region's roster; the leader's driver makes Raft membership follow it.
     Roster(Roster),
-    /// This node may not go on (its identity was retired, its disk is older than what it acknowledged): stop.
+    /// This node was taken off its region's roster and its vote is not missed any more: stop.
+    Leave {
+        /// What happened, for the log and the operator.
+        reason: String,
+    },
+    /// This node may not go on (its disk is older than what it acknowledged): stop.
     Halt {
         /// Why, for the log and the operator.
         reason: String,

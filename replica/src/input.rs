@@ -1,5 +1,6 @@
 //! What can happen to a node.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,6 +57,9 @@ pub enum Input {
     Committed(Vec<CommittedEntry>),
     /// Who leads the region's Raft group.
     Leadership(Leadership),
+    /// Who votes in the region's Raft group, and who of it answers; said whenever that changes, before a `Leadership`
+    /// that depends on it.
+    Voters(Voters),
     /// What became of a proposal.
     Proposed {
         /// The core's name for it.
@@ -104,8 +108,13 @@ pub enum Payload {
     Blank,
     /// An encoded `trine_ledger::Entry`.
     Entry(Bytes),
-    /// Raft membership in the driver's encoding; the core keeps it as the region's latest.
-    Membership(Bytes),
+    /// Raft membership; the core keeps it as the region's latest.
+    Membership {
+        /// In the driver's encoding.
+        bytes: Bytes,
+        /// Whose votes count; while membership changes, those of either side.
+        voters: BTreeSet<NodeId>,
+    },
 }
 
 /// The state of the region's Raft group.
@@ -117,6 +126,19 @@ pub struct Leadership {
     pub term: u64,
     /// This node leads, and every entry of earlier terms in its log was handed over as `Committed`.
     pub serving: bool,
+}
+
+/// The members of the region's Raft group as its leader sees them; on other nodes nobody is known to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Voters {
+    /// The term in which this was so.
+    pub term: u64,
+    /// The sets of which each needs a majority: one, or two while membership changes.
+    pub sets: Vec<BTreeSet<NodeId>>,
+    /// Who gets the log only.
+    pub learners: BTreeSet<NodeId>,
+    /// Members that the leader heard of a short while ago, itself included.
+    pub answering: BTreeSet<NodeId>,
 }
 
 /// What became of a proposal.

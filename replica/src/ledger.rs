@@ -4,7 +4,7 @@
 //! It stamps as it proposes, so that stamps rise along the log. Every node applies what the log commits, with the
 //! pure applier of `trine_ledger`, and the leader answers whoever waits for a command, known by its stamp.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -75,7 +75,7 @@ impl Draft {
     fn bytes(&self) -> usize {
         let body = match &self.command {
             DraftCommand::Append(append) => append.body.value.len() + append.body.key.len(),
-            DraftCommand::Other(command) => command.bytes_max(),
+            DraftCommand::Other(command) | DraftCommand::Removal { command, .. } => command.bytes_max(),
         };
         body + 512
     }
@@ -86,6 +86,13 @@ impl Draft {
 pub enum DraftCommand {
     /// A record.
     Append(Box<AppendDraft>),
+    /// A change of the roster, to be judged when it is proposed.
+    Removal {
+        /// The command, made of its stamp.
+        command: Command,
+        /// Whether it may leave a region that has to wait for others.
+        force: bool,
+    },
     /// Anything else: the command, made of its stamp.
     Other(Command),
 }
@@ -302,6 +309,9 @@ impl Replica {
         let mut append = match draft {
             DraftCommand::Append(append) => append,
             DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
+            DraftCommand::Removal { command, force } => {
+                return Ok(self.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+            }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
             let mut input = stamp.to_bytes().to_vec();
@@ -330,6 +340,9 @@ impl Replica {
             _ => marks::reached(Mark::ProposalUnknown),
         }
         for stamp in stamps {
+            if outcome == ProposeOutcome::Refused {
+                self.standing.removal_refused(&stamp);
+            }
             let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
             let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
             else {
@@ -373,7 +386,7 @@ impl Replica {
         let entry = match &payload {
             // Bytes that are no entry are the same bytes on every node: all pass over them alike.
             Payload::Entry(bytes) => Entry::from_bytes(bytes).unwrap_or_default(),
-            Payload::Blank | Payload::Membership(_) => Entry::default(),
+            Payload::Blank | Payload::Membership { .. } => Entry::default(),
         };
         if entry.commands.is_empty() {
             return self.ledger.state.pass::<StoreError>(position).map_err(from_apply);
@@ -388,6 +401,7 @@ impl Replica {
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
         let stamp = self.ledger.state.stamp();
+        self.standing.removals_applied(stamp);
         self.ledger.stamped = self.ledger.stamped.max(stamp.time);
         if self.observe(turn, &stamp).is_err() {
             self.counters.stamps_held += 1;
@@ -423,7 +437,7 @@ impl Replica {
     }
 
     /// Ends a run of applied entries: the state's row, and whoever waits for it.
-    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, voters_changed: bool) -> Result<(), StoreError> {
         self.buffer.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
         if std::mem::take(&mut self.ledger.registry_dirty) || self.ledger.registry_epoch == 0 {
             let bytes = self.ledger.state.registry().to_bytes().expect("what was applied is within its bounds");
@@ -431,6 +445,9 @@ impl Replica {
             self.buffer.put(Derived, rows::REGISTRY, Some(row.into()));
             self.publish_registry(turn);
             self.roster_changed(turn);
+        } else if voters_changed {
+            let own = BTreeSet::from([self.config.region.clone()]);
+            self.rosters_changed(turn, &own);
         }
         let region = self.config.region.clone();
         self.wake_ledger(turn, &region);
@@ -472,6 +489,7 @@ fn stamped(command: Command, at: Timestamp) -> Command {
         Command::Replace { node, .. } => Command::Replace { stamp: at, node },
         Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
         Command::Seal { .. } => Command::Seal { stamp: at },
+        Command::Recover { node, survivor, .. } => Command::Recover { stamp: at, node, survivor },
         Command::Append(append) => Command::Append(append),
     }
 }

@@ -40,6 +40,7 @@ mod requests;
 mod rosters;
 pub mod rows;
 pub mod sizes;
+mod standing;
 pub mod store;
 mod tree;
 mod turn;

@@ -12,6 +12,10 @@ pub const DELTA_ROWS_PER_READ: usize = 64;
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 /// The longest a request may ask to wait, in milliseconds.
 pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
+/// How long a node waits for a name that another one has and answers under, in milliseconds, before it gives way.
+pub const NAME_HELD_MS_MAX: u64 = 10_000;
+/// Of so many nodes that are not linked any more it is remembered since when.
+pub const SILENT_NODES_MAX: usize = 4096;
 /// The most commands in one log entry.
 pub const ENTRY_COMMANDS_MAX: usize = 512;
 /// While an entry is under way, the next one waits for so many commands.

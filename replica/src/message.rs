@@ -108,6 +108,15 @@ pub enum PeerMessage {
     },
     /// Asks the leader to put this node (name, disk, incarnation, addresses) on the roster.
     Register(Registration),
+    /// A node that asked to be registered is not, for now.
+    NotAdmitted {
+        /// Which node asked.
+        node: trine_crdt::NodeId,
+        /// Why it is not registered.
+        reason: NotAdmitted,
+    },
+    /// The receiver is a voter of its region no more, as its neighbour's log has it: when it was retired, it may stop.
+    LetGo,
 }
 
 /// Deltas of one writer in one partition: everything after `after` up to `upto`, joined per object.
@@ -144,4 +153,22 @@ pub struct Registration {
     pub http: Option<String>,
     /// Its incarnation.
     pub writer: WriterId,
+}
+
+/// Why a node is not put on its region's roster, and what it waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotAdmitted {
+    /// Its name is closed since the node that had it was removed.
+    NameClosed {
+        /// The removed node.
+        node: trine_crdt::NodeId,
+    },
+    /// Its name is another node's, and that one answers.
+    NameHeld {
+        /// The node that has the name.
+        node: trine_crdt::NodeId,
+        /// When that one was registered.
+        since: trine_crdt::Timestamp,
+    },
 }

@@ -56,6 +56,8 @@ impl Replica {
             }
             PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
+            PeerMessage::NotAdmitted { node, reason } => self.take_not_admitted(turn, from, node, reason),
+            PeerMessage::LetGo => self.take_let_go(turn, from),
         }
         Ok(())
     }

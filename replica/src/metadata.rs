@@ -300,8 +300,7 @@ fn learn(registries: &mut BTreeMap<RegionId, Registry>, entry: &Entry) -> Option
     let told = Registry::from_bytes(&authored::said_in(&entry.value)?).ok()?;
     let known = registries.entry(region.clone()).or_default();
     if whole {
-        let Registry { epoch, roster, retired, closed_names, .. } = told;
-        *known = Registry { epoch, roster, retired, closed_names, namespaces: std::mem::take(&mut known.namespaces) };
+        *known = Registry { namespaces: std::mem::take(&mut known.namespaces), ..told };
     } else {
         known.namespaces.extend(told.namespaces);
     }

@@ -303,7 +303,9 @@ impl Replica {
                 },
             }),
             Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
-            Applied::Registered { .. } | Applied::Removed { .. } | Applied::Sealed(_) => Ok(self.plain(Reply::Done)),
+            Applied::Registered { .. } | Applied::Removed { .. } | Applied::Recovered(_) | Applied::Sealed(_) => {
+                Ok(self.plain(Reply::Done))
+            }
             Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
         };
         self.answer(turn, origin, answer);

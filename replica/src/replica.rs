@@ -24,6 +24,7 @@ use crate::opened_notes::OpenedNotes;
 use crate::repair::Rounds;
 use crate::rosters::Rosters;
 use crate::rows;
+use crate::standing::Standing;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
 use crate::waiting::Waiting;
@@ -55,6 +56,7 @@ pub struct Replica {
     pub(crate) rounds: Rounds,
     pub(crate) rosters: Rosters,
     pub(crate) leadership: Leadership,
+    pub(crate) standing: Standing,
     /// Incarnations that this disk has written under, this one included.
     pub(crate) own_writers: BTreeSet<WriterId>,
     /// This incarnation stands in the region's roster.
@@ -132,6 +134,7 @@ impl Replica {
             rounds: Rounds::new(&config),
             rosters: Rosters::default(),
             leadership: Leadership::default(),
+            standing: Standing::open(store.get(Derived, rows::VOTERS)?.as_ref()),
             own_writers,
             registered: false,
             writable: true,
@@ -185,6 +188,10 @@ impl Replica {
                 Ok(())
             }
             Input::Committed(entries) => self.committed(&mut turn, entries),
+            Input::Voters(told) => {
+                self.voters_changed(told);
+                Ok(())
+            }
             Input::Leadership(leadership) => {
                 self.leadership_changed(&mut turn, leadership);
                 Ok(())
@@ -248,9 +255,19 @@ impl Replica {
     /// # Errors
     /// The reason.
     pub fn ready(&self) -> Result<(), String> {
+        if self.leaving() {
+            return Err(
+                "this node was removed from its region's roster: it votes until the others can do without it, \
+                        and then stops"
+                    .to_owned(),
+            );
+        }
         if !self.registered {
             let leader = if self.leadership.leader.is_none() { ": the region has no leader" } else { "" };
-            return Err(format!("its incarnation is not yet registered in the region's ledger{leader}"));
+            return Err(match &self.standing.not_admitted {
+                Some((reason, _)) => self.waits_for(reason),
+                None => format!("its incarnation is not yet registered in the region's ledger{leader}"),
+            });
         }
         Ok(())
     }
@@ -378,13 +395,17 @@ impl Replica {
     }
 
     fn committed(&mut self, turn: &mut Turn<'_>, entries: Vec<crate::input::CommittedEntry>) -> Result<(), StoreError> {
+        let mut voters_changed = false;
         for committed in entries {
-            if let Payload::Membership(bytes) = &committed.payload {
+            if let Payload::Membership { bytes, voters } = &committed.payload {
                 self.buffer.put(Derived, rows::MEMBERSHIP, Some(bytes.clone()));
+                self.standing.voters.clone_from(voters);
+                self.buffer.put(Derived, rows::VOTERS, Some(self.standing.voters_row()));
+                voters_changed = true;
             }
             self.apply(turn, committed)?;
         }
-        self.applied(turn)
+        self.applied(turn, voters_changed)
     }
 
     /// Whether it is time to ask (again) to be registered.

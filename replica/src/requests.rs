@@ -128,6 +128,10 @@ impl Replica {
                 return Err(RequestError::Invalid { what });
             }
         }
+        // What the log decides it goes on handing on; an edit of its own nobody may come to know.
+        if matches!(asked.request, Request::ObjectEdit { .. }) && self.leaving() {
+            return Err(RequestError::Unavailable { what: self.ready().err().unwrap_or_default() });
+        }
         if asked.request.writes() && !self.writable {
             marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
@@ -158,7 +162,8 @@ impl Replica {
             Request::Append { .. }
             | Request::NamespaceCreate { .. }
             | Request::NodeRemove { .. }
-            | Request::NodeReplace { .. } => self.serve_at_leader(number, asked),
+            | Request::NodeReplace { .. }
+            | Request::NodeReadmit { .. } => self.serve_at_leader(number, asked),
             _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
         };
         match served {
@@ -178,7 +183,7 @@ impl Replica {
             | Request::LedgerRange { .. }
             | Request::Checkpoint { .. }
             | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
-            _ => Ok(Served::Now(self.view(asked))),
+            _ => Ok(Served::Now(self.view(asked, turn.now.monotonic_ns))),
         }
     }
 
@@ -188,6 +193,10 @@ impl Replica {
             // Who does not belong yet hears of no leader, but others of the region do.
             let neighbour = || if self.registered { None } else { self.region_peers().first().copied() };
             return self.hand_on(self.leadership.leader.or_else(neighbour), &asked);
+        }
+        // A leader that has just begun waits until it knows who answers.
+        if removes(&asked.request) && self.standing.told_in(self.leadership.term).is_none() {
+            return Served::Waits(Cause::Route(asked));
         }
         let draft = match self.draft(&asked.request) {
             Ok(command) => command,
@@ -242,8 +251,15 @@ impl Replica {
                 }
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
             }
-            Request::NodeRemove { node } => Command::Retire { stamp, node: self.known_node(*node)? },
-            Request::NodeReplace { node } => Command::Replace { stamp, node: self.known_node(*node)? },
+            Request::NodeRemove { node, force } => {
+                let command = Command::Retire { stamp, node: self.known_node(*node)? };
+                return Ok(DraftCommand::Removal { command, force: *force });
+            }
+            Request::NodeReplace { node, force } => {
+                let command = Command::Replace { stamp, node: self.lost_node(*node, *force)? };
+                return Ok(DraftCommand::Removal { command, force: *force });
+            }
+            Request::NodeReadmit { name } => Command::Replace { stamp, node: self.closed_name(name)? },
             _ => return Err(RequestError::Unsupported { what: "this request at the leader".to_owned() }),
         }))
     }
@@ -254,8 +270,41 @@ impl Replica {
         if registry.roster.contains_key(&node) || closed {
             return Ok(node);
         }
+        if registry.retired.contains(&node) {
+            let what = format!("node {node} on the roster (it has left, and another one may have its name by now)");
+            return Err(RequestError::NotFound { what });
+        }
         let what = format!("node {node} on the roster of {} (ask a node of its own region)", self.config.region);
         Err(RequestError::NotFound { what })
+    }
+
+    /// A node that may be given up: it is silent, unless that is to be looked past.
+    fn lost_node(&self, node: NodeId, force: bool) -> Result<NodeId, RequestError> {
+        let node = self.known_node(node)?;
+        match self.rostered(node) {
+            Some(record) if self.answers(node) && !force => {
+                let what = format!(
+                    "{} answers; it has been registered since {}. A replacement is for a node that is lost: to take \
+                     this one away, remove it; with --force it is given up all the same",
+                    self.call(node),
+                    record.stamp.utc()
+                );
+                Err(RequestError::Conflict { what })
+            }
+            _ => Ok(node),
+        }
+    }
+
+    /// The node that was removed under a name.
+    fn closed_name(&self, name: &str) -> Result<NodeId, RequestError> {
+        let registry = self.ledger.state.registry();
+        registry.closed_names.get(name).copied().ok_or_else(|| match registry.named(name) {
+            Some(record) => {
+                let what = format!("the name {name} is not closed: it is that of the node {}", record.node);
+                RequestError::Conflict { what }
+            }
+            None => RequestError::NotFound { what: format!("a removed node named {name} in {}", self.config.region) },
+        })
     }
 
     fn draft_append(&self, request: &Request) -> Result<DraftCommand, RequestError> {
@@ -383,6 +432,9 @@ impl Replica {
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,
                 Cause::Fresh { .. } => RequestError::Stale { as_of: self.latest().to_string() },
+                Cause::Route(asked) if changes_roster(&asked.request) && self.leadership.leader.is_none() => {
+                    RequestError::Unavailable { what: self.nobody_leads() }
+                }
                 _ => RequestError::Unavailable { what: self.appends().err().unwrap_or("no answer in time".to_owned()) },
             };
             self.answer(turn, wait.origin, Err(error));
@@ -480,6 +532,14 @@ fn ledger_kind(kind: NamespaceKind) -> LedgerKind {
         NamespaceKind::Ledger => LedgerKind::Ledger,
         NamespaceKind::Objects => LedgerKind::Objects,
     }
+}
+
+fn removes(request: &Request) -> bool {
+    matches!(request, Request::NodeRemove { .. } | Request::NodeReplace { .. })
+}
+
+fn changes_roster(request: &Request) -> bool {
+    removes(request) || matches!(request, Request::NodeReadmit { .. })
 }
 
 fn key_of(request: &Request) -> Option<&str> {

@@ -20,6 +20,7 @@
 //! derived  a                                   own ledger: state after the last applied entry
 //!          b                                   own region's registry, after the log index of its last change
 //!          e                                   own region: latest Raft membership
+//!          u                                   own region: the voters of that membership, u64 each
 //!          i index                             own records from an index on that one entry brought: log index u64, then
 //!                                              the number of each one's command, u32
 //!          x hash                              idempotency: row number, record index, stamp, leaf
@@ -45,6 +46,8 @@ pub const LEDGER_STATE: &[u8] = b"a";
 pub const REGISTRY: &[u8] = b"b";
 /// The latest Raft membership of the own region.
 pub const MEMBERSHIP: &[u8] = b"e";
+/// The voters of the latest Raft membership of the own region, of the sets of both sides while it changes.
+pub const VOTERS: &[u8] = b"u";
 
 /// An incarnation that this disk has written under.
 #[must_use]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
-use trine_ledger::registry::{NodeRecord, Registry};
+use trine_ledger::registry::{NodeRecord, Recovery, Registry};
 use trine_protocol::reply::{
-    Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RegionView, SegmentView, StatusView,
+    Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
+    StatusView,
 };
 use trine_protocol::{Reply, Request, RequestError};
 
@@ -16,7 +17,7 @@ use crate::waiting::Asked;
 
 impl Replica {
     /// Answers what is known here without asking anyone.
-    pub(crate) fn view(&mut self, asked: &Asked) -> Result<Answer, RequestError> {
+    pub(crate) fn view(&mut self, asked: &Asked, now_ns: u64) -> Result<Answer, RequestError> {
         let reply = match &asked.request {
             Request::NamespaceList => {
                 Reply::Namespaces(self.namespaces().values().map(|known| namespace_view(known)).collect())
@@ -43,8 +44,8 @@ impl Replica {
                 return Err(RequestError::NotFound { what: "the genesis document at this node".to_owned() });
             }
             Request::Genesis => Reply::Genesis(self.config.genesis_document.clone()),
-            Request::NodeList => Reply::Nodes(self.node_views()),
-            Request::Status => Reply::Status(Box::new(self.status_view())),
+            Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
+            Request::Status => Reply::Status(Box::new(self.status_view(now_ns))),
             Request::ManifestShow { region: Some(region) } if self.config.genesis.region(region).is_none() => {
                 return Err(RequestError::NotFound { what: format!("region {region}") });
             }
@@ -73,6 +74,8 @@ impl Replica {
             (all, up) if up < all => Health::Degraded,
             _ => Health::Healthy,
         };
+        let recoveries = self.registry(region).map(|known| &known.recoveries[..]).unwrap_or_default();
+        let recoveries = recoveries.iter().map(recovery_view).collect();
         let head = self.ledger_head(region);
         let signed = if *region == self.config.region {
             self.ledger.note().map_or(0, |_| self.ledger.size())
@@ -92,6 +95,7 @@ impl Replica {
                 second: evidence.second.clone(),
                 quarantined: self.quarantined(region),
             }),
+            recoveries,
         }
     }
 
@@ -104,22 +108,22 @@ impl Replica {
         LedgerHead { size, root }
     }
 
-    fn node_views(&self) -> Vec<NodeView> {
+    fn node_views(&self, now_ns: u64) -> Vec<NodeView> {
         let regions = self.config.genesis.regions.iter();
         let rosters = regions.filter_map(|region| Some((&region.id, self.registry(&region.id)?)));
         let mut views: Vec<NodeView> = rosters
             .flat_map(|(region, registry)| registry.roster.values().map(move |record| (region, record)))
-            .map(|(region, record)| self.node_view(region, record))
+            .map(|(region, record)| self.node_view(region, record, now_ns))
             .collect();
         // Before it is registered, a node knows of itself at least.
         if !views.iter().any(|view| view.id == self.config.node) {
-            views.push(self.own_view());
+            views.push(self.own_view(now_ns));
         }
         views.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
         views
     }
 
-    fn node_view(&self, region: &RegionId, record: &NodeRecord) -> NodeView {
+    fn node_view(&self, region: &RegionId, record: &NodeRecord, now_ns: u64) -> NodeView {
         let here = record.node == self.config.node;
         let up = here || self.peers.contains_key(&record.node);
         let raft = if *region == self.config.region && self.leadership.leader == Some(record.node) {
@@ -139,12 +143,19 @@ impl Replica {
             writer: Some(record.writer),
             health: if up { Health::Healthy } else { Health::Unreachable },
             raft,
+            since: Some(record.stamp),
+            silent_ms: self.silent_ms(record.node, now_ns),
         }
     }
 
-    fn own_view(&self) -> NodeView {
+    fn silent_ms(&self, node: NodeId, now_ns: u64) -> Option<u64> {
+        let since_ns = self.standing.silent_since_ns.get(&node)?;
+        Some(now_ns.saturating_sub(*since_ns) / 1_000_000)
+    }
+
+    fn own_view(&self, now_ns: u64) -> NodeView {
         if let Some(record) = self.rostered(self.config.node) {
-            return self.node_view(&self.config.region, record);
+            return self.node_view(&self.config.region, record, now_ns);
         }
         NodeView {
             id: self.config.node,
@@ -156,10 +167,12 @@ impl Replica {
             writer: None,
             health: Health::Healthy,
             raft: RaftRole::Unknown,
+            since: None,
+            silent_ms: None,
         }
     }
 
-    fn status_view(&mut self) -> StatusView {
+    fn status_view(&mut self, now_ns: u64) -> StatusView {
         let (ready, writes, own) = (self.ready(), self.writes(), self.config.node);
         let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         let ledgers: BTreeMap<RegionId, LedgerHead> =
@@ -176,7 +189,7 @@ impl Replica {
             .collect();
         StatusView {
             cluster: self.config.genesis.cluster.clone(),
-            node: self.own_view(),
+            node: self.own_view(now_ns),
             ready: ready.is_ok(),
             reason: writes.err(),
             edits: self.edits().err(),
@@ -205,4 +218,9 @@ impl Replica {
             })
             .collect()
     }
+}
+
+fn recovery_view(recovery: &Recovery) -> RecoveryView {
+    let Recovery { index: _, stamp, node, survivor, records } = *recovery;
+    RecoveryView { stamp, node, survivor, records }
 }

@@ -25,6 +25,7 @@ pub mod registers;
 pub mod resurrection;
 pub mod sessions;
 pub mod sets;
+pub mod standstill;
 pub mod status;
 
 mod backwards;
@@ -65,7 +66,7 @@ pub struct Violation {
 }
 
 /// All checkers.
-pub const ALL: [Check; 20] = [
+pub const ALL: [Check; 21] = [
     intact::CHECK,
     convergence::CHECK,
     one_ledger::CHECK,
@@ -86,6 +87,7 @@ pub const ALL: [Check; 20] = [
     liveness::CHECK,
     answers::CHECK,
     status::CHECK,
+    standstill::CHECK,
 ];
 
 impl Check {

@@ -37,6 +37,8 @@ pub enum Event {
     Barrier { node: usize, life: u64, ticket: u64 },
     /// A region chooses a leader.
     Elect { region: usize },
+    /// A region's leader looks who answers, and lets its voters follow the roster.
+    Follow { region: usize },
     /// A client begins an operation.
     Operation,
     /// All nodes are asked for their status.
@@ -77,6 +79,7 @@ impl Event {
             | Self::Barrier { node, .. }
             | Self::Request { node, .. } => Some(*node),
             Self::Elect { .. }
+            | Self::Follow { .. }
             | Self::Operation
             | Self::Look
             | Self::NextCall { .. }

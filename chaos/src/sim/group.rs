@@ -1,6 +1,6 @@
 //! A region's Raft group as its nodes meet it: who leads, what is committed, who hears of it and when.
 //!
-//! A node takes part while it reaches a majority of its region's nodes in both directions. A leader that does not is
+//! A node takes part while it reaches a majority of its region's voters (`voters`) in both directions. A leader that does not is
 //! replaced after a while and goes on believing that it leads until it hears of the other: what it proposes meanwhile is
 //! never committed, and what it asks a majority stays without an answer.
 
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Lets the nodes of a region hear of their log, each in its time.
-    fn announce(&mut self, region: usize) {
+    pub(super) fn announce(&mut self, region: usize) {
         for place in 0..self.members[region].len() {
             let node = self.members[region][place];
             let slow = if self.chance.happens(0.05) { 100 * MS } else { 4 * MS };
@@ -73,7 +73,9 @@ impl World {
         let (region, delivered) = (state.region, state.delivered);
         let log = Rc::clone(&self.logs[region]);
         let leader = log.borrow().leader;
+        let member = self.groups[region].has(self.nodes[node].id);
         let in_touch = match leader {
+            _ if !member => false,
             Some(leader) => leader == node || self.reaches(node, leader),
             None => self.takes_part(node),
         };
@@ -105,7 +107,7 @@ impl World {
         let able: Vec<usize> = self.members[region]
             .iter()
             .copied()
-            .filter(|node| self.can_lead(*node) && self.takes_part(*node))
+            .filter(|node| self.votes(*node) && self.can_lead(*node) && self.takes_part(*node))
             .collect();
         if able.is_empty() {
             self.logs[region].borrow_mut().leader = None;
@@ -150,14 +152,11 @@ impl World {
         self.nodes[node].awake() && !self.faults.disk_is_full(node)
     }
 
-    /// Whether a node reaches a majority of its region, itself included.
-    pub(super) fn takes_part(&self, node: usize) -> bool {
-        let members = &self.members[self.nodes[node].region];
-        let reached = members.iter().filter(|other| **other == node || self.reaches(node, **other)).count();
-        reached * 2 > members.len() && self.nodes[node].awake()
+    fn votes(&self, node: usize) -> bool {
+        self.groups[self.nodes[node].region].membership.voters.contains(&self.nodes[node].id)
     }
 
-    fn reaches(&self, a: usize, b: usize) -> bool {
+    pub(super) fn reaches(&self, a: usize, b: usize) -> bool {
         self.nodes[b].awake() && !self.faults.is_cut(a, b) && !self.faults.is_cut(b, a)
     }
 }

@@ -272,7 +272,7 @@ impl World {
             id: OPERATOR,
             role: Role::Admin,
             options: Options::default(),
-            request: Request::NodeRemove { node: state.id },
+            request: Request::NodeRemove { node: state.id, force: false },
         };
         let near =
             self.members[state.region].iter().copied().find(|other| *other != node && self.nodes[*other].awake());

@@ -24,6 +24,7 @@ pub mod shrink;
 pub mod status;
 pub mod sweep;
 pub mod trace;
+pub mod voters;
 pub mod world;
 
 use std::collections::BTreeSet;
@@ -251,7 +252,7 @@ fn heal(world: &mut World) {
     }
     let often = world.nodes.len() <= NODES_LOOKED_AT_OFTEN;
     let look_ns = if often { LOOK_EVERY_MS * MS } else { 10 * LOOK_EVERY_MS * MS };
-    while evidence::converged(world).is_err() {
+    while evidence::converged(world).is_err() || !world.unfinished().is_empty() {
         if world.now_ns >= due(bounds.converge_within) {
             return;
         }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
-use trine_replica::input::Leadership;
+use trine_replica::effect::Roster;
+use trine_replica::input::{Leadership, Voters};
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
 use crate::chance::Chance;
@@ -57,6 +58,9 @@ pub struct Node {
     pub(super) delivered: u64,
     pub(super) synced_at_ns: u64,
     pub(super) told: Leadership,
+    pub(super) told_voters: Option<Voters>,
+    /// Its region's roster, as its core told it last.
+    pub(super) roster: Option<Roster>,
     pub(super) tick_at_ns: u64,
     /// Whether its clock was read since it was started.
     clock_read: bool,
@@ -83,6 +87,8 @@ impl Node {
             delivered: 0,
             synced_at_ns: 0,
             told: Leadership::default(),
+            told_voters: None,
+            roster: None,
             tick_at_ns: 0,
             clock_read: false,
         }
@@ -172,8 +178,9 @@ impl World {
                         clients::answered(self, request, answer);
                     }
                 }
-                Effect::Peers(_) | Effect::Roster(_) => {}
-                Effect::Halt { reason } => {
+                Effect::Roster(roster) => self.nodes[node].roster = Some(roster),
+                Effect::Peers(_) => {}
+                Effect::Halt { reason } | Effect::Leave { reason } => {
                     self.halt(node, reason);
                     return;
                 }
@@ -291,6 +298,7 @@ impl World {
         let applied = state.replica.as_ref().and_then(Replica::last_applied);
         state.delivered = applied.map_or(0, |position| position.index + 1);
         state.told = Leadership::default();
+        (state.told_voters, state.roster) = (None, None);
         state.synced_at_ns = self.now_ns;
         state.tick_at_ns = 0;
         let life = state.life;

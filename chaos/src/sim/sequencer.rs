@@ -3,6 +3,8 @@
 //! Raft itself is judged elsewhere, on the real thing. Here it is the log that it promises to be, with the trouble
 //! that it passes on: nobody leads for a while, a proposal is refused, or is committed and its proposer never hears.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use trine_crdt::NodeId;
 use trine_ledger::LogPosition;
@@ -25,7 +27,8 @@ impl Sequencer {
     #[must_use]
     pub fn new() -> Self {
         let mut sequencer = Self::default();
-        sequencer.push(NodeId(0), Payload::Membership(Bytes::from_static(b"initial")));
+        let bytes = Bytes::from_static(b"initial");
+        sequencer.push(NodeId(0), Payload::Membership { bytes, voters: BTreeSet::new() });
         sequencer
     }
 

@@ -28,6 +28,7 @@ impl Trace {
             Input::Persisted(batch) => 1_000_000 + batch,
             Input::Committed(entries) => 20_000 + entries.len() as u64,
             Input::Leadership(_) => 4,
+            Input::Voters(_) => 7,
             Input::Proposed { ticket, .. } => 2_000_000 + ticket,
             Input::ReadIndex { .. } => 5,
             Input::Disk { .. } => 6,
@@ -52,6 +53,7 @@ impl Trace {
             Effect::Peers(peers) => 5_000 + peers.len() as u64,
             Effect::Roster(roster) => 6_000 + roster.nodes.len() as u64,
             Effect::Halt { .. } => 8,
+            Effect::Leave { .. } => 9,
         };
         self.fold(kind);
     }
@@ -102,5 +104,7 @@ fn message_kind(message: &PeerMessage) -> u64 {
         PeerMessage::Forward { number, .. } => 11 + (number << 8),
         PeerMessage::Forwarded { number, .. } => 12 + (number << 8),
         PeerMessage::Register(_) => 13,
+        PeerMessage::NotAdmitted { .. } => 14,
+        PeerMessage::LetGo => 15,
     }
 }

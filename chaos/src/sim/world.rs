@@ -26,6 +26,7 @@ use crate::sim::links::Pairs;
 use crate::sim::node::Node;
 use crate::sim::sequencer::Sequencer;
 use crate::sim::trace::Trace;
+use crate::sim::voters::Group;
 
 /// A simulated millisecond.
 pub(super) const MS: u64 = 1_000_000;
@@ -76,8 +77,10 @@ pub struct World {
     pub between: Traffic,
     pub(super) pairs: Pairs,
     pub(super) genesis: Arc<Genesis>,
-    /// The nodes of each region's Raft group.
+    /// The nodes of each region that were not taken out.
     pub(super) members: Vec<Vec<usize>>,
+    /// The regions' Raft memberships.
+    pub(super) groups: Vec<Group>,
     pub(super) by_id: BTreeMap<NodeId, usize>,
     /// Until when the line between two regions is busy, where it is narrow.
     pub(super) busy_until_ns: BTreeMap<(usize, usize), u64>,
@@ -105,6 +108,7 @@ impl World {
             plan,
             nodes: Vec::new(),
             members: vec![Vec::new(); regions.len()],
+            groups: Vec::new(),
             regions,
             logs,
             happened: Vec::new(),
@@ -137,6 +141,9 @@ impl World {
         }
         world.book_faults();
         for region in 0..world.regions.len() {
+            let founders: Vec<NodeId> = world.members[region].iter().map(|node| world.nodes[*node].id).collect();
+            world.groups.push(Group::founded(&founders));
+            world.schedule(100 * MS + region as u64 * MS, Event::Follow { region });
             let at = 100 * MS + world.chance.below(500 * MS);
             world.logs[region].borrow_mut().voting = true;
             world.schedule(at, Event::Elect { region });
@@ -256,6 +263,7 @@ impl World {
             Event::Barrier { node, life, ticket } => self.barrier(node, life, ticket),
             Event::Request { node, life, request } => self.input(node, life, *request),
             Event::Elect { region } => self.elect(region),
+            Event::Follow { region } => self.follow(region),
             Event::Start { node } => self.start(node),
             Event::Leave { node } => self.leave(node),
             Event::Renew { node } => self.renew(node),

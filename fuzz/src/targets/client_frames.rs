@@ -86,7 +86,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("object-edit", Request::ObjectEdit { namespace: objects, key, edit }),
         ("genesis", Request::Genesis),
         ("status", Request::Status),
-        ("remove", Request::NodeRemove { node: NodeId(7) }),
+        ("remove", Request::NodeRemove { node: NodeId(7), force: false }),
     ]
 }
 

@@ -120,7 +120,7 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
         }
         Request::Consistency { region, .. } => assert_eq!(name(3), Some(region.as_str())),
         Request::Checkpoint { region } => assert_eq!(name(1), Some(region.as_str())),
-        Request::NodeRemove { node } | Request::NodeReplace { node } => {
+        Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } => {
             assert_eq!(name(3).map(str::to_ascii_lowercase), Some(node.to_string()));
         }
         _ => {}
@@ -284,6 +284,8 @@ fn node_view() -> NodeView {
         writer: Some(writer(1)),
         health: Health::Healthy,
         raft: RaftRole::Leader,
+        since: None,
+        silent_ms: None,
     }
 }
 

@@ -5,7 +5,7 @@ use trine_crdt::VersionVector;
 use trine_gossip::RepairMessage;
 use trine_protocol::Role;
 use trine_replica::PeerMessage;
-use trine_replica::message::{Interval, Registration};
+use trine_replica::message::{Interval, NotAdmitted, Registration};
 
 use super::client_frames::{answers, options, requests};
 use super::object::objects;
@@ -88,6 +88,12 @@ fn samples() -> Vec<Sample> {
         ),
         ("followed", PeerMessage::Followed { ledger: region(), from: u64::MAX }),
         ("register", PeerMessage::Register(registration)),
+        ("let-go", PeerMessage::LetGo),
+        ("name-closed", not_admitted(NotAdmitted::NameClosed { node: trine_crdt::NodeId(7) })),
+        ("name-held", {
+            let since = trine_crdt::Timestamp { time: 7 << 32, ..trine_crdt::Timestamp::ZERO };
+            not_admitted(NotAdmitted::NameHeld { node: trine_crdt::NodeId(7), since })
+        }),
     ];
     for (name, request) in requests() {
         let (role, options) = (Role::Admin, options());
@@ -110,4 +116,8 @@ fn samples() -> Vec<Sample> {
     samples.extend(Sample::broken("intervals", &trine_crdt::codec::encode(&numbered[1].1)));
     samples.extend(cbor::hostile());
     samples
+}
+
+fn not_admitted(reason: NotAdmitted) -> PeerMessage {
+    PeerMessage::NotAdmitted { node: trine_crdt::NodeId(8), reason }
 }

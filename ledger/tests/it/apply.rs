@@ -2,6 +2,7 @@
 
 use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::limits::{IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
+use trine_ledger::registry::Recovery;
 use trine_ledger::{
     AppendCommand, Applied, ApplyError, Change, Command, Condition, Entry, LedgerState, NamespaceKind, OpenSegment,
     Outcome, Refusal,
@@ -227,6 +228,33 @@ fn a_removed_node_stays_out_until_it_is_replaced() {
     let replaced = only(ledger.apply(vec![Command::Replace { stamp: at(7), node: NodeId(2) }]));
     assert_eq!(replaced, Applied::Removed { node: NodeId(2), replaceable: true, epoch: 6 });
     assert_eq!(ledger.state.registry().retired.len(), 2);
+}
+
+#[test]
+fn a_majority_that_is_written_off_never_returns_and_the_ledger_says_so() {
+    let mut ledger = Ledger::new();
+    for (number, name) in [(1, "us-east-1-a"), (2, "us-east-1-b"), (3, "us-east-1-c")] {
+        ledger.apply(vec![Command::Register(node(at(number), number, name, number as u8))]);
+    }
+    ledger.apply(vec![put(at(4), "orders/7", "paid")]);
+    let recover = |stamp, node| Command::Recover { stamp, node: NodeId(node), survivor: NodeId(2) };
+    let done = Recovery { index: 4, stamp: at(5), node: NodeId(9), survivor: NodeId(2), records: 1 };
+    assert_eq!(only(ledger.apply(vec![recover(at(5), 9)])), Applied::Recovered(done.clone()));
+    ledger.restart();
+    assert_eq!((ledger.state.registry().roster.len(), ledger.state.registry().epoch), (0, 4));
+    assert_eq!(ledger.state.registry().recoveries, [done]);
+    for number in 1..=3 {
+        let back = only(ledger.apply(vec![Command::Register(node(at(5 + number), number, "us-east-1-x", 7))]));
+        assert_eq!(back, Applied::Refused(Refusal::NodeRetired { node: NodeId(number) }));
+    }
+    // The names are free.
+    let joined = only(ledger.apply(vec![Command::Register(node(at(9), 9, "us-east-1-b", 8))]));
+    assert!(matches!(joined, Applied::Registered { displaced: None, .. }), "{joined:?}");
+    // An id that was retired, or that is written off with the others, goes on nowhere.
+    for node in [1, 2, 9] {
+        let refused = only(ledger.apply(vec![recover(at(20 + node), node)]));
+        assert_eq!(refused, Applied::Refused(Refusal::NodeRetired { node: NodeId(node) }));
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn every_command() -> Entry {
             Command::Replace { stamp: at(7), node: NodeId(3) },
             Command::CreateNamespace { stamp: at(8), name: "audit".into(), kind: NamespaceKind::Ledger, slots: 1 },
             Command::Seal { stamp: at(9) },
+            Command::Recover { stamp: at(10), node: NodeId(4), survivor: NodeId(5) },
         ],
     }
 }
@@ -37,7 +38,7 @@ fn the_bytes_stay_what_they_were() {
 #[test]
 fn every_command_says_when() {
     let stamps = every_command().commands.iter().map(Command::stamp).collect::<Result<Vec<_>, _>>();
-    assert_eq!(stamps, Ok((1..=9).map(at).collect()));
+    assert_eq!(stamps, Ok((1..=10).map(at).collect()));
 }
 
 #[test]
@@ -83,6 +84,11 @@ fn commands() -> impl Strategy<Value = Command> {
             .prop_map(|(stamp, id, name, writer)| Command::Register(node(stamp, id, &name, writer))),
         (stamp.clone(), any::<u64>()).prop_map(|(stamp, node)| Command::Retire { stamp, node: NodeId(node) }),
         (stamp.clone(), any::<u64>()).prop_map(|(stamp, node)| Command::Replace { stamp, node: NodeId(node) }),
+        (stamp.clone(), any::<(u64, u64)>()).prop_map(|(stamp, (node, survivor))| Command::Recover {
+            stamp,
+            node: NodeId(node),
+            survivor: NodeId(survivor)
+        }),
         stamp.prop_map(|stamp| Command::Seal { stamp }),
     ]
 }

@@ -8,7 +8,9 @@ use trine_crdt::RegionId;
 use trine_protocol::{Consistency, Durability};
 
 use super::session_file::Afterwards;
-use super::{bench, choice, completion, config, ledger, manifest, namespace, nodes, object, region, status, tls};
+use super::{
+    bench, choice, completion, config, ledger, manifest, namespace, nodes, object, recover, region, status, tls,
+};
 use crate::config::Layers;
 use crate::config::units::parse_duration;
 use crate::up::choice::DATA_DEFAULT;
@@ -128,6 +130,9 @@ pub enum Command {
     /// A node's configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// When a majority of a region's nodes is lost for ever; on stopped nodes
+    #[command(subcommand)]
+    Recover(recover::RecoverCommand),
     /// How fast a running cluster is
     #[command(subcommand)]
     Bench(bench::BenchCommand),

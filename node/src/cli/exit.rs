@@ -8,6 +8,7 @@ use trine_crdt::RegionId;
 use trine_protocol::RequestError;
 
 use crate::config::{ConfigError, nearest};
+use crate::daemon::Left;
 use crate::say::Unheard;
 
 /// How a command ended, for programs.
@@ -97,6 +98,7 @@ impl From<anyhow::Error> for Failure {
             // Only what was done is told this way.
             Some(Unheard::Failed(_)) => Exit::DoneUntold,
             None if error.is::<ConfigError>() => Exit::Usage,
+            None if error.is::<Left>() => Exit::Refused,
             None => Exit::Failed,
         };
         Self::new(exit, format!("{error:#}"))
@@ -145,7 +147,7 @@ impl From<RequestError> for Failure {
             RequestError::WrongKind { .. } => {
                 Self::new(Exit::Conflict, what).hint("an object keeps the kind of its first change: use another key")
             }
-            RequestError::TooLarge { .. } => Self::new(Exit::Refused, what),
+            RequestError::TooLarge { .. } | RequestError::Standstill { .. } => Self::new(Exit::Refused, what),
             RequestError::Overloaded { .. } | RequestError::Unavailable { .. } | RequestError::Stale { .. } => {
                 Self::new(Exit::Unhealthy, what).hint("`trine status` shows which nodes serve")
             }

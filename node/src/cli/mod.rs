@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod nodes;
 pub mod object;
 pub mod output;
+pub mod recover;
 pub mod region;
 pub mod session_file;
 pub mod status;
@@ -97,6 +98,7 @@ pub fn execute(globals: &Globals, command: &Command) -> Result<Output, Failure> 
         Command::Tls(command) => return tls::run(globals, command),
         Command::Config(command) => return config::run(command),
         Command::Completion(args) => return Ok(completion::run(args)),
+        Command::Recover(command) => return recover::run(command),
         Command::Version => return Ok(version()),
         Command::Options => return Ok(help::options()),
         Command::Use(args) => return choice::run(globals, args),
@@ -130,6 +132,7 @@ async fn ask(globals: &Globals, command: &Command) -> Result<Output, Failure> {
         | Command::Config(_)
         | Command::Use(_)
         | Command::Options
+        | Command::Recover(_)
         | Command::Version
         | Command::Completion(_) => unreachable!("done without a cluster"),
     }

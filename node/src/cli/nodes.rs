@@ -10,7 +10,7 @@ use super::connect::Connection;
 use super::exit::{Exit, Failure};
 use super::input::confirm;
 use super::output::{Output, pairs, table};
-use crate::model::{Node, Nodes};
+use crate::model::{Node, Nodes, health_name};
 
 /// The nodes of all regions.
 #[derive(Debug, Subcommand)]
@@ -19,10 +19,12 @@ pub enum NodesCommand {
     List,
     /// One node
     Show(NodeArgs),
-    /// Take a node off its region's roster
+    /// Take a node off its region's roster; it stops when the others can do without it
     Remove(ChangeArgs),
-    /// Let a new node take a lost one's place under its name
+    /// Give a lost node up, so that a new one can take its place under its name
     Replace(ChangeArgs),
+    /// Let a new node register under the name of one that was removed
+    Readmit(ReadmitArgs),
 }
 
 /// Which node.
@@ -40,6 +42,18 @@ pub struct ChangeArgs {
     /// Say what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Also when those left could commit nothing with the nodes that answer now: the node is off the roster then, takes
+    /// no more edits, and votes on until enough others answer. Of a replacement also when the node answers: what it
+    /// alone holds is lost
+    #[arg(long)]
+    force: bool,
+}
+
+/// A name to be let in again.
+#[derive(Debug, Args)]
+pub struct ReadmitArgs {
+    /// The name, such as us-east-1-a
+    name: String,
 }
 
 /// Does it.
@@ -59,12 +73,15 @@ pub async fn run(globals: &Globals, command: &NodesCommand) -> Result<Output, Fa
         }
         NodesCommand::Remove(args) => {
             let question = "It stops voting and serving. Remove";
-            change(globals, &connection, args, question, |node| Request::NodeRemove { node }).await
+            let request = |node| Request::NodeRemove { node, force: args.force };
+            change(globals, &connection, args, question, request).await
         }
         NodesCommand::Replace(args) => {
             let question = "Its data is given up; a new node may take its name. Replace";
-            change(globals, &connection, args, question, |node| Request::NodeReplace { node }).await
+            let request = |node| Request::NodeReplace { node, force: args.force };
+            change(globals, &connection, args, question, request).await
         }
+        NodesCommand::Readmit(args) => readmit(globals, &connection, &args.name).await,
     }
 }
 
@@ -73,21 +90,45 @@ async fn change(
     connection: &Connection,
     args: &ChangeArgs,
     question: &str,
-    request: fn(NodeId) -> Request,
+    request: impl Fn(NodeId) -> Request,
 ) -> Result<Output, Failure> {
     // A node that was removed is listed no more, but its name can be given to another by its id.
-    let (id, name) = match (find(connection, &args.node).await, args.node.parse::<NodeId>()) {
-        (Ok(view), _) => (view.id, view.name),
-        (Err(_), Ok(id)) => (id, "a node that is off the roster".to_owned()),
-        (Err(failure), Err(_)) => return Err(failure),
+    let (id, name, state) = match (find(connection, &args.node).await, args.node.parse::<NodeId>()) {
+        (Ok(view), _) => (view.id, view.name.clone(), said_of(&view)),
+        (Err(_), Ok(id)) => (id, "a node that is off the roster".to_owned(), "not listed".to_owned()),
+        (Err(failure), Err(_)) => {
+            return Err(failure.hint(
+                "`trine nodes list` shows names and ids; the name of a node that was removed is opened by `trine nodes \
+                 readmit NAME`",
+            ));
+        }
     };
     let json = serde_json::json!({ "node": id.to_string(), "name": name, "dry_run": args.dry_run });
     if args.dry_run {
-        return Ok(Output::new(&json, format!("would change the roster by {name} ({id})")));
+        return Ok(Output::new(&json, format!("would change the roster by {name} ({id}; {state})")));
     }
-    confirm(globals, &format!("{question} {name} ({id})?"))?;
+    confirm(globals, &format!("{question} {name} ({id}; {state})?"))?;
     connection.plain(request(id)).await?;
     Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]).changed())
+}
+
+async fn readmit(globals: &Globals, connection: &Connection, name: &str) -> Result<Output, Failure> {
+    confirm(globals, &format!("A new node may register under it. Readmit {name}?"))?;
+    connection.plain(Request::NodeReadmit { name: name.to_owned() }).await?;
+    let json = serde_json::json!({ "name": name });
+    let people = format!(
+        "done: start a node of the name {name} with an empty data directory, unless it waits already; `trine nodes list` \
+         shows it when it has joined"
+    );
+    Ok(Output::new(&json, people).ids([name]))
+}
+
+/// What is known of a node, for whoever decides about it.
+fn said_of(view: &NodeView) -> String {
+    let health = health_name(view.health);
+    let since = view.since.map(|since| format!(", registered since {}", since.utc())).unwrap_or_default();
+    let silent = view.silent_ms.map(|ms| format!(", last heard {} s ago", ms / 1000)).unwrap_or_default();
+    format!("{health}{since}{silent}")
 }
 
 /// The nodes, as the cluster lists them.
@@ -107,8 +148,9 @@ async fn find(connection: &Connection, wanted: &str) -> Result<NodeView, Failure
     match (named.next(), named.next()) {
         (Some(node), None) => Ok(node.clone()),
         (Some(_), Some(_)) => {
-            Err(Failure::usage(format!("several nodes are named {wanted}"))
-                .hint("use the id; `trine nodes list` shows it"))
+            let all = nodes.iter().filter(|node| node.name == wanted);
+            let all: Vec<String> = all.map(|node| format!("{} ({})", node.id, said_of(node))).collect();
+            Err(Failure::usage(format!("several nodes are named {wanted}: {}", all.join("; "))).hint("use an id"))
         }
         (None, _) => Err(Failure::new(Exit::NotFound, format!("node {wanted} not found"))
             .hint("`trine nodes list` shows names and ids")),
@@ -141,6 +183,7 @@ fn shown(node: &Node) -> Output {
         ("peer", node.peer.clone()),
         ("addresses", node.addresses.join("\n")),
         ("http", node.http.clone().unwrap_or_else(|| "(not said)".to_owned())),
+        ("since", node.since.clone().unwrap_or_else(|| "(not yet registered)".to_owned())),
     ]);
     Output::new(node, people).ids([&node.id])
 }

@@ -8,7 +8,7 @@ use super::args::Globals;
 use super::connect::Connection;
 use super::exit::Failure;
 use super::output::{Output, short, table};
-use crate::model::{Region, Regions};
+use crate::model::{Recovery, Region, Regions};
 
 /// The regions.
 #[derive(Debug, Subcommand)]
@@ -42,7 +42,13 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
             },
         ]
     });
-    let people = table(&["region", "health", "nodes", "records", "root", "signed", "fork"], rows);
+    let mut people = table(&["region", "health", "nodes", "records", "root", "signed", "fork"], rows);
+    for region in &regions {
+        for Recovery { time, survivor, records, .. } in &region.recoveries {
+            let lost = "a majority of its nodes was written off";
+            people.push_str(&format!("\n{}: {lost} at {time}, when {survivor} held {records} records", region.id));
+        }
+    }
     let ids: Vec<String> = regions.iter().map(|region| region.id.clone()).collect();
     Ok(Output::new(&Regions { regions }, people).ids(ids))
 }

@@ -25,4 +25,4 @@ mod world;
 
 pub use check::check;
 pub(crate) use signals::SUPERVISED;
-pub use start::run;
+pub use start::{Left, run};

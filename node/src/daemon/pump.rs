@@ -6,7 +6,7 @@ use metrics::gauge;
 use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
 use trine_replica::Input;
-use trine_replica::input::{CommittedEntry, Leadership, Payload};
+use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
 
 use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::DriverHandle;
@@ -41,11 +41,26 @@ pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: Driver
     }
 }
 
-/// Hands over who leads, whenever that changes.
-pub(super) async fn leadership(mut watched: watch::Receiver<Leadership>, driver: DriverHandle) {
+/// Hands over who votes and who leads, whenever that changes, in this order.
+pub(super) async fn leadership(
+    mut watched: watch::Receiver<Leadership>,
+    mut voters: watch::Receiver<Voters>,
+    driver: DriverHandle,
+) {
     loop {
+        // Read before the voters are: what is told of them is then not older.
         let now = *watched.borrow_and_update();
-        if driver.deliver(Input::Leadership(now), 0).await.is_err() || watched.changed().await.is_err() {
+        let told = voters.borrow_and_update().clone();
+        if driver.deliver(Input::Voters(told), 0).await.is_err()
+            || driver.deliver(Input::Leadership(now), 0).await.is_err()
+        {
+            return;
+        }
+        let changed = tokio::select! {
+            changed = watched.changed() => changed,
+            changed = voters.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }
@@ -90,6 +105,6 @@ impl Applied for Uptake {
 fn weight(entry: &CommittedEntry) -> usize {
     match &entry.payload {
         Payload::Blank => 0,
-        Payload::Entry(bytes) | Payload::Membership(bytes) => bytes.len(),
+        Payload::Entry(bytes) | Payload::Membership { bytes, .. } => bytes.len(),
     }
 }

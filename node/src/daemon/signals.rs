@@ -9,10 +9,11 @@ use tokio::sync::{Notify, oneshot};
 /// gone without a word.
 pub(crate) const SUPERVISED: &str = "TRINE_SUPERVISED";
 
-/// The first reason not to go on, if there was one.
+/// Why not to go on, if there is a reason.
 #[derive(Default)]
 pub(super) struct End {
     failure: Mutex<Option<String>>,
+    left: Mutex<Option<String>>,
     bell: Notify,
 }
 
@@ -22,6 +23,19 @@ impl End {
         tracing::error!(%reason, "the node may not go on");
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         self.bell.notify_one();
+    }
+
+    /// The node has left its region, and ends in order.
+    pub(super) fn leave(&self, reason: String) {
+        if self.left.lock().unwrap_or_else(PoisonError::into_inner).replace(reason.clone()).is_none() {
+            tracing::warn!(%reason, "the node has left: stopping");
+        }
+        self.bell.notify_one();
+    }
+
+    /// Why it left, when it has.
+    pub(super) fn left(&self) -> Option<String> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why it must end.

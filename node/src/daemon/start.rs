@@ -27,6 +27,11 @@ use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::{Committers, DataDir, Databases, Entries};
 
+/// The node was taken off its region's roster, has left, and stopped in order.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Left(String);
+
 /// Runs one node until it is told to stop or may not go on.
 ///
 /// # Errors
@@ -44,9 +49,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     drop(runtime);
     telemetry::flush();
     ran?;
-    match end.failure() {
-        None => Ok(()),
-        Some(reason) => Err(anyhow::anyhow!(reason)),
+    match (end.failure(), end.left()) {
+        (Some(reason), _) => Err(anyhow::anyhow!(reason)),
+        (None, Some(reason)) => Err(Left(reason).into()),
+        (None, None) => Ok(()),
     }
 }
 
@@ -130,7 +136,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
             runtime.spawn(async move { log.step_down().await });
         }
     })?;
-    tokio::spawn(pump::leadership(group.leadership(), driver.clone()));
+    tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
     tokio::spawn(pump::figures(group.clone()));
     let (stop_http, stopped_http) = tokio::sync::oneshot::channel::<()>();

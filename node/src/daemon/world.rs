@@ -64,6 +64,10 @@ impl World for NodeWorld {
         self.group.reconcile(roster);
     }
 
+    fn leave(&mut self, reason: String) {
+        self.end.leave(reason);
+    }
+
     fn halt(&mut self, reason: String) {
         self.end.fail(reason);
     }

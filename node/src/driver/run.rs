@@ -43,6 +43,7 @@ pub struct Driver<C, W> {
     clock: Clock,
     outbox: Outbox,
     readiness: Readiness,
+    said: Option<Result<(), String>>,
     waiters: BTreeMap<RequestId, Waiter>,
     reported: [BatchId; 2],
     term: u64,
@@ -93,6 +94,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             clock,
             outbox: opening,
             readiness,
+            said: None,
             waiters: BTreeMap::new(),
             reported: [0; 2],
             term: 0,
@@ -109,12 +111,25 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         while !self.halted {
             self.burst();
             self.tick_when_due();
-            self.readiness.set(self.core.ready(), self.core.writes());
+            self.tell_readiness();
             self.sweep();
             if self.halted || !self.sleep().await {
                 return;
             }
         }
+    }
+
+    /// Passes on whether the core serves, and logs when it says something else about that.
+    fn tell_readiness(&mut self) {
+        let ready = self.core.ready();
+        if self.said.as_ref() != Some(&ready) {
+            match &ready {
+                Ok(()) => tracing::info!("the node serves"),
+                Err(reason) => tracing::info!(reason, "the node does not serve"),
+            }
+            self.said = Some(ready.clone());
+        }
+        self.readiness.set(ready, self.core.writes());
     }
 
     /// Waits until there is something to do; false: stop.
@@ -216,6 +231,8 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             }
             Effect::Peers(peers) => self.world.peers(peers),
             Effect::Roster(roster) => self.world.roster(roster),
+            // It goes on until it is stopped: others may need its word until then.
+            Effect::Leave { reason } => self.world.leave(reason),
             Effect::Halt { reason } => {
                 self.halted = true;
                 self.world.halt(reason);
@@ -264,6 +281,7 @@ fn name(input: &Input) -> &'static str {
         Input::Persisted(_) => "persisted",
         Input::Committed(_) => "committed",
         Input::Leadership(_) => "leadership",
+        Input::Voters(_) => "voters",
         Input::Proposed { .. } => "proposed",
         Input::ReadIndex { .. } => "read_index",
         Input::Disk { .. } => "disk",

@@ -77,6 +77,9 @@ pub trait World: Send {
     /// Replaces the list of nodes that the region's Raft membership follows.
     fn roster(&mut self, roster: Roster);
 
+    /// The node has left its region: it is to be stopped in order.
+    fn leave(&mut self, reason: String);
+
     /// The node may not go on.
     fn halt(&mut self, reason: String);
 }

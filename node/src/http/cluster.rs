@@ -56,27 +56,60 @@ pub async fn nodes(ask: Ask) -> Result<Response, Problem> {
     Ok((headers, Json(Nodes { nodes })).into_response())
 }
 
-/// Take a node off its region's roster
-#[utoipa::path(delete, path = "/api/v1/nodes/{node}", tag = "cluster", params(
-    ("node" = String, Path, description = "The node's id: 16 hexadecimal digits"),
+/// Whether to look past what speaks against it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Force {
+    /// `true`: also when those left could commit nothing with the nodes that answer now (it then votes on until they can),
+    /// and, of a replacement, when the node answers
+    #[serde(default)]
+    force: bool,
+}
+
+/// Let another node register under the name of one that was removed
+#[utoipa::path(post, path = "/api/v1/nodes/{node}/readmit", tag = "cluster", params(
+    ("node" = String, Path, description = "The name, such as us-east-1-a"),
 ), responses(
     (status = 204, description = "Done"),
     (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn node_remove(ask: Ask, Names(node): Names<String>) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::NodeRemove { node: node_id(&node)? }).await?;
+pub async fn node_readmit(ask: Ask, Names(name): Names<String>) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::NodeReadmit { name }).await?;
+    Ok((StatusCode::NO_CONTENT, headers).into_response())
+}
+
+/// Take a node off its region's roster
+#[utoipa::path(delete, path = "/api/v1/nodes/{node}", tag = "cluster", params(
+    ("node" = String, Path, description = "The node's id: 16 hexadecimal digits"),
+    Force,
+), responses(
+    (status = 204, description = "Done"),
+    (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn node_remove(
+    ask: Ask,
+    Names(node): Names<String>,
+    Parameters(how): Parameters<Force>,
+) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::NodeRemove { node: node_id(&node)?, force: how.force }).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
 /// Let a new node take a lost one's place under its name
 #[utoipa::path(post, path = "/api/v1/nodes/{node}/replace", tag = "cluster", params(
     ("node" = String, Path, description = "The lost node's id: 16 hexadecimal digits"),
+    Force,
 ), responses(
     (status = 204, description = "Done"),
     (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
 ))]
-pub async fn node_replace(ask: Ask, Names(node): Names<String>) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::NodeReplace { node: node_id(&node)? }).await?;
+pub async fn node_replace(
+    ask: Ask,
+    Names(node): Names<String>,
+    Parameters(how): Parameters<Force>,
+) -> Result<Response, Problem> {
+    let (_, headers) = ask.node(Request::NodeReplace { node: node_id(&node)?, force: how.force }).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 

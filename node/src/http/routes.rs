@@ -29,6 +29,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/nodes", get(cluster::nodes))
         .route("/api/v1/nodes/{node}", delete(cluster::node_remove))
         .route("/api/v1/nodes/{node}/replace", post(cluster::node_replace))
+        .route("/api/v1/nodes/{node}/readmit", post(cluster::node_readmit))
         .route("/api/v1/namespaces", get(cluster::namespaces).post(cluster::namespace_create))
         .route("/api/v1/namespaces/{ns}", get(cluster::namespace))
         .route("/api/v1/manifest", get(cluster::manifest))

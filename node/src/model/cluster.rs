@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trine_protocol::reply::{ForkView, Health, NamespaceView, NodeView, RaftRole, RegionView, SegmentView, StatusView};
+use trine_protocol::reply::{
+    ForkView, Health, NamespaceView, NodeView, RaftRole, RecoveryView, RegionView, SegmentView, StatusView,
+};
 use trine_protocol::request::NamespaceKind;
 use utoipa::ToSchema;
 
@@ -60,6 +62,33 @@ pub struct Region {
     /// Evidence that its key signed two histories, when the answering node has met such.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
+    /// When a majority of it was lost and an operator went on with what one disk held, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovery>,
+}
+
+/// That a region's majority was written off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Recovery {
+    /// When.
+    pub time: String,
+    /// The id that the disk got.
+    pub node: String,
+    /// The node whose disk it was.
+    pub survivor: String,
+    /// How many records it held; what only lost disks held is gone.
+    pub records: u64,
+}
+
+impl From<&RecoveryView> for Recovery {
+    fn from(view: &RecoveryView) -> Self {
+        Self {
+            time: time_of(view.stamp),
+            node: view.node.to_string(),
+            survivor: view.survivor.to_string(),
+            records: view.records,
+        }
+    }
 }
 
 /// Two signed checkpoints of one ledger that cannot both be true. Keep them.
@@ -91,6 +120,7 @@ impl From<&RegionView> for Region {
             ledger_root: hex(&view.ledger_root),
             checkpoint_size: view.checkpoint_size,
             fork: view.fork.as_ref().map(Fork::from),
+            recoveries: view.recoveries.iter().map(Recovery::from).collect(),
         }
     }
 }
@@ -123,6 +153,12 @@ pub struct Node {
     pub health: String,
     /// What it is in its region's Raft group: `leader`, `voter`, `learner` or `unknown`.
     pub raft: String,
+    /// Since when it serves under this id and incarnation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// For how many milliseconds the answering node has not heard of it, when it had before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
 }
 
 impl From<&NodeView> for Node {
@@ -137,6 +173,8 @@ impl From<&NodeView> for Node {
             writer: view.writer.map(|writer| writer.to_string()),
             health: health_name(view.health).to_owned(),
             raft: raft_name(view.raft).to_owned(),
+            since: view.since.map(time_of),
+            silent_ms: view.silent_ms,
         }
     }
 }

@@ -30,7 +30,9 @@ impl Class {
             | PeerMessage::PullPartition { .. }
             | PeerMessage::Follow { .. }
             | PeerMessage::Followed { .. }
-            | PeerMessage::Register(_) => Self::Control,
+            | PeerMessage::Register(_)
+            | PeerMessage::NotAdmitted { .. }
+            | PeerMessage::LetGo => Self::Control,
             PeerMessage::Intervals { .. } | PeerMessage::Forward { .. } | PeerMessage::Forwarded { .. } => Self::Data,
             PeerMessage::PartitionPage { .. } | PeerMessage::Tail { .. } => Self::Bulk,
         }

@@ -2,17 +2,22 @@
 //!
 //! The roster fills while nodes register, so a voter that it does not name is not yet a retired one: only those go that
 //! the ledger retired. It keeps them for ever, so that a leader that has just started knows them too.
+//!
+//! A retired voter is made a learner first, so that it hears by the log that its vote is not missed any more; then it stops,
+//! and only then is it no member. A leader that is to go hands leadership over before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{ChangeMembers, Instant as _, RaftMetrics};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use trine_crdt::NodeId;
 use trine_placement::voters::{self, Health, MembershipStep, VOTERS_MAX};
 use trine_replica::effect::{Roster, RosterNode};
 
-use super::limits::{FOLLOW_CLOSE_BEHIND, FOLLOW_ROUND, FOLLOW_SILENCE, FOLLOW_STEP};
+use super::group::hand_over;
+use super::limits::{FOLLOW_CLOSE_BEHIND, FOLLOW_PARTING, FOLLOW_ROUND, FOLLOW_SILENCE, FOLLOW_STEP};
 use super::net::peer::Network;
 use super::types::{Member, Raft, TypeConfig};
 
@@ -26,6 +31,8 @@ pub struct Follower {
     pub network: Network,
     /// The roster.
     pub roster: watch::Receiver<Roster>,
+    /// Since when nodes that were retired vote no more.
+    pub parting: BTreeMap<NodeId, Instant>,
 }
 
 impl Follower {
@@ -43,12 +50,23 @@ impl Follower {
             if roster.nodes.is_empty() || !metrics.state.is_leader() {
                 continue;
             }
+            self.note_parting(&metrics, &roster);
             let step = self.step(&metrics, &roster);
             match tokio::time::timeout(FOLLOW_STEP, step).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::info!(error, "a change of Raft membership did not happen"),
                 Err(_) => tracing::info!("a change of Raft membership takes long"),
             }
+        }
+    }
+
+    /// Notes since when retired nodes are learners.
+    fn note_parting(&mut self, metrics: &RaftMetrics<TypeConfig>, roster: &Roster) {
+        let learners = metrics.membership_config.membership().learner_ids().map(NodeId);
+        let parting: BTreeSet<NodeId> = learners.filter(|node| roster.retired.contains(node)).collect();
+        self.parting.retain(|node, _| parting.contains(node));
+        for node in parting {
+            self.parting.entry(node).or_insert_with(Instant::now);
         }
     }
 
@@ -70,6 +88,8 @@ impl Follower {
         let mut wanted: BTreeSet<NodeId> = roster.iter().map(|node| node.node).collect();
         wanted.extend(known.keys().map(|node| NodeId(*node)).filter(|node| !retired.contains(node)));
         let mut health = health(metrics, self.node);
+        let overdue = |since: &Instant| since.elapsed() > FOLLOW_PARTING;
+        self.parting.iter().filter(|(_, since)| overdue(since)).for_each(|(node, _)| _ = health.remove(node));
         for new in roster.iter().filter(|on| !known.contains_key(&on.node.0)) {
             let there = self.network.ask_empty(&member(new), FOLLOW_ROUND).await;
             let reachable = there.is_ok_and(|(node, _)| node == new.node.0);
@@ -85,9 +105,16 @@ impl Follower {
                 self.raft.add_learner(node.0, new, false).await.map(drop).map_err(|error| error.to_string())
             }
             MembershipStep::Promote(node) => self.change(ChangeMembers::AddVoterIds(only(node)), true).await,
-            MembershipStep::Demote(node) => self.change(ChangeMembers::RemoveVoters(only(node)), true).await,
-            MembershipStep::Remove(node) if members.voters.contains(&node) => {
-                self.change(ChangeMembers::RemoveVoters(only(node)), false).await
+            MembershipStep::Demote(node) => {
+                if node.0 == self.node
+                    && let Some(heir) = heir(&members, &wanted, &health, node)
+                {
+                    hand_over(&self.raft, self.node, heir.0).await;
+                    if !self.raft.metrics().borrow_watched().state.is_leader() {
+                        return Ok(());
+                    }
+                }
+                self.change(ChangeMembers::RemoveVoters(only(node)), true).await
             }
             MembershipStep::Remove(node) => self.change(ChangeMembers::RemoveNodes(only(node)), false).await,
         }
@@ -96,6 +123,17 @@ impl Follower {
     async fn change(&self, change: ChangeMembers<u64, Member>, retain: bool) -> Result<(), String> {
         self.raft.change_membership(change, retain).await.map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// Who can lead in the place of a voter that goes.
+fn heir(
+    members: &voters::Membership,
+    wanted: &BTreeSet<NodeId>,
+    health: &BTreeMap<NodeId, Health>,
+    going: NodeId,
+) -> Option<NodeId> {
+    let able = |node: &&NodeId| health.get(node).is_some_and(|health| health.reachable && health.caught_up);
+    members.voters.iter().filter(|node| **node != going && wanted.contains(node)).find(able).copied()
 }
 
 fn member(node: &RosterNode) -> Member {

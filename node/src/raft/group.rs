@@ -1,5 +1,6 @@
 //! One region's Raft group, as the driver sees it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use trine_crdt::RegionId;
 use trine_ledger::certificate::{CertificateRole, Claims};
 use trine_replica::effect::Roster;
-use trine_replica::input::{Leadership, ProposeOutcome};
+use trine_replica::input::{Leadership, ProposeOutcome, Voters};
 
 use super::barrier::Barrier;
 use super::config::{GroupConfig, Timing};
@@ -24,7 +25,7 @@ use super::follow::Follower;
 use super::found::Founding;
 use super::heard::Heard;
 use super::leadership;
-use super::limits::HEIR_SILENCE;
+use super::limits::{HAND_OVER_PATIENCE, HEIR_SILENCE};
 use super::log::{LogError, LogReader, LogStore};
 use super::machine::{Applied, Machine};
 use super::net::addresses::Addresses;
@@ -108,6 +109,7 @@ pub struct Group {
     raft: Raft,
     log: LogStore,
     leadership: watch::Receiver<Leadership>,
+    voters: watch::Receiver<Voters>,
     roster: Arc<watch::Sender<Roster>>,
     addresses: Addresses,
     proposer: Proposer,
@@ -156,20 +158,23 @@ impl Group {
         let service = Service { node, raft: raft.clone(), log: log.clone(), heard: heard.clone(), directory };
         tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
+        let (voters_told, voters) = watch::channel(Voters::default());
         let silence = config.timing.election_max * SILENCE;
-        tasks.spawn(leadership::follow(raft.clone(), node, (heard, silence), told));
+        tasks.spawn(leadership::follow(raft.clone(), node, (heard, silence), (told, voters_told)));
         tasks.spawn(ending::watch(raft.clone(), config.fatal.clone()));
         let (proposer, proposing) = Proposer::new(raft.clone(), node);
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());
         tasks.spawn(reading);
         let (roster, rosters) = watch::channel(Roster::default());
-        tasks.spawn(Follower { node, raft: raft.clone(), network: network.clone(), roster: rosters }.run());
+        let (roster_told, parting) = (rosters, BTreeMap::new());
+        let follower = Follower { node, raft: raft.clone(), network: network.clone(), roster: roster_told, parting };
+        tasks.spawn(follower.run());
         let GroupConfig { name, founders, .. } = config;
         tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
 
         let tasks = Arc::new(Mutex::new(tasks));
-        Ok(Self { node, raft, log, leadership, roster: Arc::new(roster), addresses, proposer, barrier, tasks })
+        Ok(Self { node, raft, log, leadership, voters, roster: Arc::new(roster), addresses, proposer, barrier, tasks })
     }
 
     /// Puts an entry into the log. Entries enter in the order in which this function is *called* (not polled).
@@ -190,6 +195,12 @@ impl Group {
     #[must_use]
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.leadership.clone()
+    }
+
+    /// Who votes, and who answers.
+    #[must_use]
+    pub fn voters(&self) -> watch::Receiver<Voters> {
+        self.voters.clone()
     }
 
     /// Tells who is on the roster and who was retired. While this node leads, membership is made to follow, in the background.
@@ -249,7 +260,6 @@ impl Group {
     /// Hands leadership to the follower that has most of the log, when this node has it, and waits a while until it is
     /// gone.
     pub async fn step_down(&self) {
-        const PATIENCE: Duration = Duration::from_secs(1);
         let metrics = self.raft.metrics().borrow_watched().clone();
         if !metrics.state.is_leader() {
             return;
@@ -262,11 +272,15 @@ impl Group {
         // One that is down may hold as much as the others.
         let there = |voter: &u64| heard(voter).is_some_and(|at| at.elapsed() < HEIR_SILENCE);
         let Some(heir) = others.max_by_key(|voter| (there(voter), matched(voter))) else { return };
-        if self.raft.trigger().transfer_leader(heir).await.is_ok() {
-            let mut leadership = self.leadership();
-            let gone = leadership.wait_for(|now| now.leader.is_none_or(|leader| leader.0 != self.node));
-            let _ = tokio::time::timeout(PATIENCE, gone).await;
-        }
+        hand_over(&self.raft, self.node, heir).await;
+    }
+}
+
+/// Hands leadership to a voter, and waits a while until it is gone.
+pub(super) async fn hand_over(raft: &Raft, node: u64, heir: u64) {
+    if raft.trigger().transfer_leader(heir).await.is_ok() {
+        let gone = raft.wait(Some(HAND_OVER_PATIENCE));
+        let _ = gone.metrics(|metrics| metrics.current_leader != Some(node), "leadership is handed over").await;
     }
 }
 

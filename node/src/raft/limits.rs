@@ -19,6 +19,8 @@ pub const LOG_FLOOR_LAG: Duration = Duration::from_secs(1);
 pub const FOLLOW_ROUND: Duration = Duration::from_millis(500);
 /// How long a node may be silent and still counts as reachable.
 pub const FOLLOW_SILENCE: Duration = Duration::from_secs(2);
+/// How long a node that votes no more may take to stop before it is let go without having done so.
+pub const FOLLOW_PARTING: Duration = Duration::from_secs(15);
 /// How far behind the leader's log a learner may be to become a voter, in entries.
 pub const FOLLOW_CLOSE_BEHIND: u64 = 256;
 /// How long a change of membership may take before the next look.
@@ -31,6 +33,8 @@ pub const FOUND_PATIENCE: Duration = Duration::from_secs(1);
 pub const APPLY_ENTRIES_MAX: usize = 512;
 /// Bytes of entries handed to the core at once, about.
 pub const APPLY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How long an heir may take to lead.
+pub const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
 /// Reads waiting for a barrier.
 pub const BARRIER_WAITING_MAX: usize = 4096;
 /// How long a barrier's round may take.

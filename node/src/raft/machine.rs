@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use trine_crdt::NodeId;
 use trine_ledger::LogPosition;
 use trine_replica::input::{CommittedEntry, Payload};
 
@@ -74,7 +75,8 @@ impl<D: Disk, C: Types> Machine<D, C> {
                 EntryPayload::Normal(data) => Payload::Entry(data.0),
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                    Payload::Membership(membership::encode_stored(&self.membership).into())
+                    let voters = self.membership.voter_ids().map(NodeId).collect();
+                    Payload::Membership { bytes: membership::encode_stored(&self.membership).into(), voters }
                 }
             };
             batch.push(CommittedEntry { position, payload });

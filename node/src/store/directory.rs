@@ -119,6 +119,38 @@ impl DataDir {
         belongs(path, cluster, name).map(|_| ())
     }
 
+    /// Opens a directory that is there, whosever it is; which cluster it is of, and the name of its node.
+    ///
+    /// # Errors
+    /// [`DataDirError`], worded for the operator.
+    pub fn found(path: &Path) -> Result<(Self, String, String), DataDirError> {
+        let file = path.join(IDENTITY_FILE);
+        let io_error = |error| DataDirError::Io { path: file.clone(), error };
+        match textfile::read(&file).map_err(io_error)? {
+            Contents::Absent => Err(io_error(io::ErrorKind::NotFound.into())),
+            Contents::Damaged => Err(DataDirError::Damaged { path: file }),
+            Contents::Lines(lines) => {
+                let value = |key: &str| {
+                    let found = lines.iter().find(|(name, _)| name == key);
+                    found.map(|(_, value)| value.clone()).unwrap_or_default()
+                };
+                let (cluster, name) = (value("cluster"), value("name"));
+                Ok((Self::open(path, &cluster, &name)?, cluster, name))
+            }
+        }
+    }
+
+    /// Gives the disk another id, drawn afresh: nobody may take it for the node that it was.
+    ///
+    /// # Errors
+    /// What the system says; the id is the old one then, or the new one.
+    pub fn rename(&self, node: NodeId, cluster: &str, name: &str) -> Result<(), DataDirError> {
+        let file = self.path.join(IDENTITY_FILE);
+        let (format, node) = (FORMAT.to_string(), node.to_string());
+        let lines = [("format", format.as_str()), ("node", &node), ("cluster", cluster), ("name", name)];
+        textfile::replace(&file, &lines).map_err(|error| DataDirError::Io { path: file, error })
+    }
+
     /// The disk's id.
     #[must_use]
     pub fn node(&self) -> NodeId {
@@ -189,7 +221,8 @@ fn admit(
     value("node").parse().map_err(|_| DataDirError::Damaged { path: file.to_owned() })
 }
 
-fn draw_node_id() -> NodeId {
+/// An id for a disk.
+pub(crate) fn draw_node_id() -> NodeId {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the system has a random source");
     // 0 stands for "nobody" in a few places; one draw in 2^64 is moved aside.

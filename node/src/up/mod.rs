@@ -24,7 +24,7 @@ use crate::cli::output;
 use crate::say;
 use cluster::{Cluster, ClusterNode};
 use limits::{READY_INTERVAL, READY_SLOW};
-use processes::{Process, any_end, last_lines, stop_all};
+use processes::{Ended, Process, any_end, last_lines, stop_all};
 
 /// Runs a cluster until it is interrupted; with `--prepare` only writes its files.
 ///
@@ -52,13 +52,26 @@ async fn watch(args: &UpArgs, cluster: &Cluster) -> anyhow::Result<()> {
     for node in &cluster.nodes {
         processes.push(Process::start(node, !args.no_gossip, threads)?);
     }
-    let outcome = tokio::select! {
-        biased;
-        () = interrupts.next() => Ok(false),
-        () = all_ready(cluster) => Ok(true),
-        ended = any_end(&mut processes) => {
-            Err(anyhow::anyhow!("{} ended ({}) before it was ready:\n{}", ended.name, ended.how, last_lines(&ended.log)))
-        }
+    let mut left: Vec<String> = Vec::new();
+    let outcome = loop {
+        let outcome = tokio::select! {
+            biased;
+            () = interrupts.next() => Ok(false),
+            () = all_ready(cluster, &left) => Ok(true),
+            ended = any_end(&mut processes) => {
+                if ended.left {
+                    tell_left(&ended, cluster);
+                    left.push(ended.name);
+                    if left.len() < cluster.nodes.len() {
+                        continue;
+                    }
+                    break Err(anyhow::anyhow!("all nodes have left their regions"));
+                }
+                let lines = last_lines(&ended.log);
+                Err(anyhow::anyhow!("{} ended ({}) before it was ready:\n{lines}", ended.name, ended.how))
+            }
+        };
+        break outcome;
     };
     let outcome = match outcome {
         Ok(true) => {
@@ -105,7 +118,12 @@ async fn until_interrupted(interrupts: &mut Interrupts, processes: &mut Vec<Proc
             biased;
             () = interrupts.next() => return Ok(()),
             ended = any_end(processes) => {
-                say::people(format_args!("{} ended ({}); its log is {}", ended.name, ended.how, ended.log.display()));
+                if ended.left {
+                    say::people(format_args!("{} was removed from its region, has left, and ended", ended.name));
+                } else {
+                    let log = ended.log.display();
+                    say::people(format_args!("{} ended ({}); its log is {log}", ended.name, ended.how));
+                }
                 if processes.is_empty() {
                     bail!("all nodes have ended");
                 }
@@ -114,13 +132,24 @@ async fn until_interrupted(interrupts: &mut Interrupts, processes: &mut Vec<Proc
     }
 }
 
-/// Waits for all nodes, and tells how it goes.
-async fn all_ready(cluster: &Cluster) {
+/// Says that a node was removed from its region, and how it comes back; the others go on.
+fn tell_left(ended: &Ended, cluster: &Cluster) {
+    let node = cluster.nodes.iter().find(|node| node.name == ended.name);
+    let data = node.map(|node| node.directory.join("data").display().to_string()).unwrap_or_default();
+    say::people(format_args!(
+        "{name} was removed from its region and stays out. To let it in again: end this, remove {data}, start this, and say \
+         `trine nodes readmit {name}`",
+        name = ended.name
+    ));
+}
+
+/// Waits for all nodes but those that left, and tells how it goes.
+async fn all_ready(cluster: &Cluster, left: &[String]) {
     let style = ProgressStyle::with_template("{spinner} {pos} of {len} nodes ready {wide_msg}");
     let bar = ProgressBar::new(cluster.nodes.len() as u64).with_style(style.expect("the template is well-formed"));
     let started = Instant::now();
     let mut told = false;
-    let mut missing: Vec<&ClusterNode> = cluster.nodes.iter().collect();
+    let mut missing: Vec<&ClusterNode> = cluster.nodes.iter().filter(|node| !left.contains(&node.name)).collect();
     let mut interval = tokio::time::interval(READY_INTERVAL);
     while !missing.is_empty() {
         interval.tick().await;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::cluster::ClusterNode;
 use super::limits::{LOG_LINES_SHOWN, STOP_MAX};
+use crate::cli::exit::Exit;
 use crate::daemon::SUPERVISED;
 
 /// Where tokio looks up how many threads its runtime has.
@@ -76,6 +77,8 @@ impl Process {
 pub(super) struct Ended {
     pub(super) name: String,
     pub(super) how: String,
+    /// It was taken off its region's roster.
+    pub(super) left: bool,
     pub(super) log: PathBuf,
 }
 
@@ -86,13 +89,15 @@ pub(super) async fn any_end(processes: &mut Vec<Process>) -> Ended {
     }
     let waits = processes.iter_mut().enumerate().map(|(at, process)| {
         Box::pin(async move {
-            let how = process.child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
-            (at, how)
+            let status = process.child.wait().await;
+            let left = status.as_ref().is_ok_and(|status| status.code() == Some(Exit::Refused as i32));
+            let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            (at, how, left)
         })
     });
-    let ((at, how), ..) = futures::future::select_all(waits).await;
+    let ((at, how, left), ..) = futures::future::select_all(waits).await;
     let process = processes.remove(at);
-    Ended { name: process.name, how, log: process.log }
+    Ended { name: process.name, how, left, log: process.log }
 }
 
 /// Ends all, in order if they let themselves, else by force; the names of the latter.

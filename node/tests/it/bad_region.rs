@@ -51,7 +51,12 @@ impl Answer {
 impl Region {
     /// Files of a region, nothing started. Settings are environment variables of all nodes.
     pub fn prepared(directory: &Path, settings: &[(&'static str, &str)]) -> Self {
-        let planned = plan(1, NODES, free_ports(3 * NODES), &[]).unwrap();
+        Self::of(NODES, directory, settings)
+    }
+
+    /// The same with so many nodes.
+    pub fn of(nodes: u16, directory: &Path, settings: &[(&'static str, &str)]) -> Self {
+        let planned = plan(1, nodes, free_ports(3 * nodes), &[]).unwrap();
         let cluster = prepare(directory, &planned).unwrap();
         let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let (logs, processes) = (tempfile::tempdir().unwrap(), planned.iter().map(|_| None).collect());
@@ -60,10 +65,14 @@ impl Region {
 
     /// A region that serves.
     pub fn started(directory: &Path, settings: &[(&'static str, &str)]) -> Self {
-        let mut region = Self::prepared(directory, settings);
-        (0..region.processes.len()).for_each(|at| region.start(at));
-        (0..region.processes.len()).for_each(|at| region.ready(at));
-        region
+        Self::prepared(directory, settings).all_ready()
+    }
+
+    /// Starts all nodes and waits until they serve.
+    pub fn all_ready(mut self) -> Self {
+        (0..self.processes.len()).for_each(|at| self.start(at));
+        (0..self.processes.len()).for_each(|at| self.ready(at));
+        self
     }
 
     /// Takes a node into the care of this; its number. Its files are there already.
@@ -141,6 +150,18 @@ impl Region {
             assert!(Instant::now() < deadline, "node {at} neither serves nor ends:\n{}", self.log(at));
         }
         None
+    }
+
+    /// Waits until a node has ended by itself; its exit code.
+    pub fn ended(&mut self, at: usize) -> Option<i32> {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        loop {
+            if let Some(status) = self.processes[at].as_mut().unwrap().try_wait().unwrap() {
+                self.processes[at] = None;
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "node {at} goes on:\n{}", self.log(at));
+        }
     }
 
     /// Whether a node's process lives.

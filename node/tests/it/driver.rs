@@ -111,6 +111,10 @@ impl World for Notes {
 
     fn roster(&mut self, _roster: Roster) {}
 
+    fn leave(&mut self, reason: String) {
+        let _ = self.0.send(format!("leave: {reason}"));
+    }
+
     fn halt(&mut self, reason: String) {
         let _ = self.0.send(format!("halt: {reason}"));
     }
@@ -201,7 +205,7 @@ async fn a_core_that_never_answers_leaves_a_write_unknown_and_a_read_unavailable
     let options = || Options { timeout: Some(Duration::from_millis(50)), ..Options::default() };
     let read = running.driver.request(Role::Reader, options(), Request::NamespaceList).await.unwrap_err();
     assert_eq!(read, RequestError::Unavailable { what: "no answer within 50ms".to_owned() });
-    let write = Request::NodeRemove { node: NodeId(1) };
+    let write = Request::NodeRemove { node: NodeId(1), force: false };
     assert_eq!(running.driver.request(Role::Admin, options(), write).await.unwrap_err(), RequestError::Unknown);
 }
 

@@ -214,6 +214,7 @@ impl Held {
                 ledger_root: [2; 32],
                 checkpoint_size: 0,
                 fork: None,
+                recoveries: Vec::new(),
             }]),
             Request::NodeList => Reply::Nodes(vec![this_node()]),
             Request::Status => Reply::Status(Box::new(StatusView {
@@ -290,5 +291,7 @@ fn this_node() -> NodeView {
         writer: Some(WriterId([7; 16])),
         health: Health::Healthy,
         raft: RaftRole::Leader,
+        since: None,
+        silent_ms: None,
     }
 }

@@ -114,8 +114,8 @@ async fn the_cluster_shows_itself() {
     let (_, _, Request::NamespaceCreate { kind, .. }) = api.node.last() else { panic!("not created") };
     assert_eq!(kind, NamespaceKind::Ledger);
     assert_eq!(ask(api.address, "DELETE", "/api/v1/nodes/0000000000000005", &[], b"").await.status, 204);
-    assert_eq!(api.node.last().2, Request::NodeRemove { node: NodeId(5) });
+    assert_eq!(api.node.last().2, Request::NodeRemove { node: NodeId(5), force: false });
     assert_eq!(ask(api.address, "POST", "/api/v1/nodes/0000000000000005/replace", &[], b"").await.status, 204);
-    assert_eq!(api.node.last().2, Request::NodeReplace { node: NodeId(5) });
+    assert_eq!(api.node.last().2, Request::NodeReplace { node: NodeId(5), force: false });
     assert_eq!(ask(api.address, "DELETE", "/api/v1/nodes/five", &[], b"").await.problem(), (400, "invalid".into()));
 }

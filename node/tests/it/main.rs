@@ -24,6 +24,8 @@ mod http_doors;
 mod http_ledger;
 mod http_objects;
 mod identity;
+mod leaving;
+mod lost_majority;
 mod membership;
 mod net_admission;
 mod net_client;

@@ -7,7 +7,7 @@ use super::bad_region::{PATIENCE, Region, free_ports};
 use trine_node::up::cluster::ClusterNode;
 
 /// Waits until something holds.
-fn until(region: &Region, what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(region: &Region, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + 2 * PATIENCE;
     while !holds() {
         if Instant::now() > deadline {
@@ -20,21 +20,21 @@ fn until(region: &Region, what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Appends, again and again: while nodes look for a leader, nobody may know what became of one.
-fn append(region: &Region, at: usize, key: &str, value: &str) {
+pub fn append(region: &Region, at: usize, key: &str, value: &str) {
     until(region, "an append", || {
         region.http(at, "PUT", &format!("/api/v1/ledger/default/{key}"), value).status == 201
     });
 }
 
 /// The id of the node of that name, as node `at` lists it.
-fn id(region: &Region, at: usize, name: &str) -> Option<String> {
+pub fn id(region: &Region, at: usize, name: &str) -> Option<String> {
     let listed: serde_json::Value = serde_json::from_str(&region.http(at, "GET", "/api/v1/nodes", "").body).unwrap();
     let mut nodes = listed["nodes"].as_array().unwrap().iter();
     nodes.find(|node| node["name"] == name).map(|node| node["id"].as_str().unwrap().to_owned())
 }
 
 /// Waits until node `at` sees so many voters and learners.
-fn members(region: &Region, at: usize, voters: usize, learners: usize) {
+pub fn members(region: &Region, at: usize, voters: usize, learners: usize) {
     until(region, &format!("{voters} voters and {learners} learners"), || {
         // Of one answer: a newcomer that is promoted between two would be counted in neither.
         let body = region.http(at, "GET", "/metrics", "").body;
@@ -45,20 +45,23 @@ fn members(region: &Region, at: usize, voters: usize, learners: usize) {
 }
 
 /// Runs `trine nodes VERB` as the administrator, asked of a node that stays, and says which id it was about.
-fn nodes(region: &Region, verb: &str, node: &str) -> String {
+pub fn nodes(region: &Region, verb: &str, node: &str) -> String {
     let output = region.trine(&["nodes", verb, node, "--yes", "-q", "--timeout", "30s", "--endpoint", "us-east-1-a"]);
     assert!(output.status.success(), "{verb} {node}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn wipe(region: &Region, at: usize) {
+pub fn wipe(region: &Region, at: usize) {
     std::fs::remove_dir_all(region.data(at)).unwrap();
 }
 
 /// Files of one more node of the region, with these lines in its section `cluster`.
-fn newcomer(region: &mut Region, name: &str, cluster: &str) -> usize {
+pub fn newcomer(region: &mut Region, name: &str, cluster: &str) -> usize {
     let (ports, old) = (free_ports(3), region.node(0).clone());
-    let home = region.directory.join("nodes").join(name);
+    let mut home = region.directory.join("nodes").join(name);
+    if home.exists() {
+        home = region.directory.join("nodes").join(format!("{name}-double"));
+    }
     let bundle = region.ca().issue_node(&old.region, name).unwrap();
     bundle.write(&home).unwrap();
     for file in ["log.key", "genesis.json"] {
@@ -173,7 +176,7 @@ fn a_removed_node_ends_and_stays_out_until_it_is_replaced() {
         region.start(at);
         region.ready(at);
     }
-    assert_eq!(region.tried(2), Some(1), "{}", region.log(2));
+    assert_eq!(region.tried(2), Some(5), "{}", region.log(2));
     wipe(&region, 2);
     region.start(2);
     until(&region, "its answer", || {
@@ -185,7 +188,13 @@ fn a_removed_node_ends_and_stays_out_until_it_is_replaced() {
     assert_eq!(id(&region, 0, "us-east-1-c"), None);
     members(&region, 0, 2, 0);
 
-    assert_eq!(nodes(&region, "replace", &removed), removed);
+    let why = super::bad_region::try_http(&region.node(2).http, "GET", "/readyz", &[], b"").unwrap();
+    assert!(why.detail().contains("trine nodes readmit us-east-1-c"), "{}", why.body);
+    until(&region, "its log", || region.log(2).contains("trine nodes readmit us-east-1-c"));
+    let unknown = region.trine(&["nodes", "replace", "us-east-1-c", "--yes"]);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("readmit"), "{unknown:?}");
+    assert_eq!(nodes(&region, "readmit", "us-east-1-c"), "us-east-1-c");
+    assert_ne!(id(&region, 0, "us-east-1-c"), Some(removed));
     region.ready(2);
     members(&region, 0, 3, 0);
     region.is_well("replaced");
@@ -195,8 +204,20 @@ fn a_removed_node_ends_and_stays_out_until_it_is_replaced() {
 fn a_lost_node_is_replaced_by_a_new_machine_of_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let mut region = Region::started(&directory.path().join("cluster"), &[]);
+    // While it answers nobody gives it up by mistake.
+    let refused = region.trine(&["nodes", "replace", "us-east-1-c", "--yes", "--endpoint", "us-east-1-a"]);
+    assert_eq!(refused.status.code(), Some(6), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("answers; it has been registered since"), "{refused:?}");
     region.kill(2);
-    let lost = nodes(&region, "replace", "us-east-1-c");
+    until(&region, "its silence", || {
+        region.trine(&["nodes", "replace", "us-east-1-c", "--dry-run"]).status.success()
+            && region.http(0, "GET", "/api/v1/nodes", "").body.contains("silent_ms")
+    });
+    let lost = id(&region, 0, "us-east-1-c").unwrap();
+    until(&region, "its being given up", || {
+        let given_up = ["nodes", "replace", "us-east-1-c", "--yes", "--endpoint", "us-east-1-a"];
+        region.trine(&given_up).status.success()
+    });
     members(&region, 0, 2, 0);
 
     wipe(&region, 2);

@@ -37,7 +37,7 @@ impl Core {
         let entries = self.entries.lock().expect("alive");
         let text = |entry: &CommittedEntry| match &entry.payload {
             Payload::Entry(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            Payload::Blank | Payload::Membership(_) => None,
+            Payload::Blank | Payload::Membership { .. } => None,
         };
         entries.iter().filter_map(text).collect()
     }
@@ -47,7 +47,7 @@ impl Applied for Core {
     fn last_applied(&self) -> (Option<LogPosition>, Option<Bytes>) {
         let entries = self.entries.lock().expect("alive");
         let membership = entries.iter().rev().find_map(|entry| match &entry.payload {
-            Payload::Membership(bytes) => Some(bytes.clone()),
+            Payload::Membership { bytes, .. } => Some(bytes.clone()),
             Payload::Blank | Payload::Entry(_) => None,
         });
         (entries.last().map(|entry| entry.position), membership)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::NodeId;
 use trine_placement::MembershipStep::{AddLearner, Demote, Promote, Remove};
-use trine_placement::voters::{VOTERS_MAX, plan, voters_wanted};
+use trine_placement::voters::{VOTERS_MAX, majority, plan, settled, voters_wanted};
 use trine_placement::{Health, Membership, MembershipStep};
 
 fn set(nodes: &[u64]) -> BTreeSet<NodeId> {
@@ -17,17 +17,23 @@ fn apply(membership: &mut Membership, step: MembershipStep) {
         AddLearner(node) => assert!(!voters.contains(&node) && learners.insert(node), "{step:?}"),
         Promote(node) => assert!(learners.remove(&node) && voters.insert(node), "{step:?}"),
         Demote(node) => assert!(voters.remove(&node) && learners.insert(node), "{step:?}"),
-        Remove(node) => assert!(voters.remove(&node) | learners.remove(&node), "{step:?}"),
+        Remove(node) => assert!(learners.remove(&node), "{step:?}"),
     }
 }
 
-/// Takes steps until there are none; `sound` nodes answer and are caught up once they are members.
+/// Takes steps until there are none; `sound` nodes answer and are caught up once they are members. Who has left stops.
 fn settle(leader: u64, membership: &mut Membership, roster: &[u64], sound: &[u64]) -> Vec<MembershipStep> {
-    let health = sound.iter().map(|node| (NodeId(*node), Health { reachable: true, caught_up: true })).collect();
+    let mut health: BTreeMap<NodeId, Health> =
+        sound.iter().map(|node| (NodeId(*node), Health { reachable: true, caught_up: true })).collect();
     let mut steps = Vec::new();
     while let Some(step) = plan(NodeId(leader), membership, &set(roster), &health, VOTERS_MAX) {
         apply(membership, step);
         steps.push(step);
+        if let Demote(node) = step
+            && !roster.contains(&node.0)
+        {
+            health.remove(&node);
+        }
         assert!(steps.len() < 40, "no end: {steps:?}");
     }
     steps
@@ -59,7 +65,39 @@ fn a_wiped_node_comes_back_as_another_and_takes_its_place() {
     // Node 3 lost its disk; the same machine is now node 9, and the roster no longer names 3.
     let mut membership = voters(&[1, 2, 3]);
     let steps = settle(1, &mut membership, &[1, 2, 9], &[1, 2, 9]);
-    assert_eq!(steps, [AddLearner(NodeId(9)), Promote(NodeId(9)), Remove(NodeId(3))]);
+    assert_eq!(steps, [AddLearner(NodeId(9)), Promote(NodeId(9)), Demote(NodeId(3)), Remove(NodeId(3))]);
+}
+
+#[test]
+fn who_leaves_is_let_go_only_when_it_has_stopped() {
+    let mut membership = voters(&[1, 2]);
+    let health = [1, 2].map(|node| (NodeId(node), SOUND)).into();
+    let step = plan(NodeId(1), &membership, &set(&[1]), &health, VOTERS_MAX);
+    assert_eq!(step, Some(Demote(NodeId(2))));
+    membership.take(Demote(NodeId(2)));
+    assert_eq!(plan(NodeId(1), &membership, &set(&[1]), &health, VOTERS_MAX), None, "it has yet to hear of it");
+    let health = [(NodeId(1), SOUND)].into();
+    assert_eq!(plan(NodeId(1), &membership, &set(&[1]), &health, VOTERS_MAX), Some(Remove(NodeId(2))));
+}
+
+#[test]
+fn where_a_change_leads_is_known_beforehand() {
+    let after = |members: &[u64], roster: &[u64], answering: &[u64]| {
+        settled(&voters(members), &set(roster), &set(answering), VOTERS_MAX)
+    };
+    assert_eq!(after(&[1, 2], &[1], &[1, 2]), voters(&[1]));
+    // Its leader, too.
+    assert_eq!(after(&[1, 2], &[2], &[1, 2]), voters(&[2]));
+    // Two at once, of three.
+    assert_eq!(after(&[1, 2, 3], &[1], &[1, 2, 3]), voters(&[1]));
+    // Three is down: without two nothing could be committed, so two stays a voter. Without three all is well.
+    assert_eq!(after(&[1, 2, 3], &[1, 3], &[1, 2]), voters(&[1, 2, 3]));
+    assert_eq!(after(&[1, 2, 3], &[1, 2], &[1, 2]), voters(&[1, 2]));
+    // A spare takes the place of who leaves.
+    let mut with_spare = voters(&[1, 2, 3]);
+    with_spare.learners.insert(NodeId(4));
+    assert_eq!(settled(&with_spare, &set(&[1, 3, 4]), &set(&[1, 2, 4]), VOTERS_MAX).voters, set(&[1, 3, 4]));
+    assert!(majority(&set(&[1, 3, 4]), &set(&[1, 4])) && !majority(&set(&[1, 3]), &set(&[1, 2])));
 }
 
 #[test]
@@ -92,7 +130,7 @@ fn without_a_majority_nothing_changes() {
 fn a_leader_that_leaves_goes_last() {
     let mut membership = voters(&[1, 2, 3]);
     let steps = settle(1, &mut membership, &[4, 5, 6], &[1, 2, 3, 4, 5, 6]);
-    assert_eq!(steps.last(), Some(&Remove(NodeId(1))), "{steps:?}");
+    assert_eq!(steps[steps.len() - 2..], [Demote(NodeId(1)), Remove(NodeId(1))], "{steps:?}");
     assert_eq!(membership, voters(&[4, 5, 6]));
 }
 
@@ -113,7 +151,7 @@ fn every_small_universe_is_safe_and_settles() {
                 for learners in [0, !voters & roster & (all - 1), !voters & (all - 1)] {
                     for behind in [0, 0b01010, all - 1] {
                         let mut membership = Membership { voters: subset(voters), learners: subset(learners) };
-                        let health: BTreeMap<NodeId, Health> = (1..=NODES)
+                        let mut health: BTreeMap<NodeId, Health> = (1..=NODES)
                             .map(|node| {
                                 let bit = |mask: u64| mask >> (node - 1) & 1 == 1;
                                 (NodeId(node), Health { reachable: bit(reachable), caught_up: !bit(behind) })
@@ -135,8 +173,13 @@ fn every_small_universe_is_safe_and_settles() {
                             assert!(membership.voters.len() <= most, "{step:?} makes {membership:?}");
                             count += 1;
                             assert!(count <= 12, "no end");
-                            if matches!(step, Remove(node) if node == leader) {
+                            if matches!(step, Demote(node) if node == leader) {
                                 break; // Another one leads from here on.
+                            }
+                            if let Demote(node) = step
+                                && !roster.contains(&node)
+                            {
+                                health.remove(&node);
                             }
                         }
                         steps_seen += count;

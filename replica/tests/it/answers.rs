@@ -286,7 +286,7 @@ fn a_reader_writes_nothing_and_nobody_removes_a_node_that_is_not_there() {
         },
     );
     assert!(matches!(world.answered(0, 900), Err(RequestError::Forbidden { .. })));
-    let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5) });
+    let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5), force: false });
     assert!(matches!(world.answered(0, id), Err(RequestError::NotFound { .. })));
 }
 

@@ -204,7 +204,7 @@ fn who_left_is_not_waited_for_and_who_joins_later_pulls_whole_objects() {
     world.settle();
     world.settle();
     assert!(world.nodes[0].disk.delta_rows() > 0, "{here} lacks them");
-    let id = world.ask(0, Options::default(), Request::NodeReplace { node: gone });
+    let id = world.ask(0, Options::default(), Request::NodeReplace { node: gone, force: true });
     world.settle();
     assert!(world.answered(0, id).is_ok());
     world.settle();

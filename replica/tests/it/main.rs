@@ -9,4 +9,5 @@ mod forks;
 mod mirrors;
 mod objects_listed;
 mod restart;
+mod standing;
 mod world;

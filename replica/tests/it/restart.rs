@@ -69,7 +69,7 @@ fn a_node_on_a_rolled_back_disk_stops() {
 fn a_removed_node_stops_and_stays_stopped() {
     let mut world = World::new(&[3]);
     let node = world.nodes[2].id;
-    let id = world.ask(0, Options::default(), Request::NodeRemove { node });
+    let id = world.ask(0, Options::default(), Request::NodeRemove { node, force: false });
     world.run();
     assert!(matches!(world.answered(0, id).as_ref().expect("done").reply, Reply::Done));
     assert!(world.nodes[2].halted.is_some(), "the log told it");
@@ -80,7 +80,7 @@ fn a_removed_node_stops_and_stays_stopped() {
     let mut world = World::new(&[3]);
     world.nodes[2].deaf = true;
     let node = world.nodes[2].id;
-    world.ask(0, Options::default(), Request::NodeRemove { node });
+    world.ask(0, Options::default(), Request::NodeRemove { node, force: false });
     world.settle();
     assert!(world.nodes[2].halted.is_some());
 }

@@ -12,7 +12,7 @@ use trine_ledger::{Genesis, LogPosition};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
 use trine_protocol::{Consistency, Durability, Edit, Reply, Request, RequestError, Role, SessionToken};
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
+use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome, Voters};
 use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica};
 
 pub use crate::disk::{Disk, Log};
@@ -205,8 +205,30 @@ impl World {
     /// Tells a node who leads.
     pub fn tell_leader(&mut self, node: usize, leader: usize) {
         let term = self.logs[&self.nodes[node].region].borrow().len() as u64;
+        if node == leader {
+            let voters = self.everybody(&self.nodes[leader].region, term);
+            self.input(node, Input::Voters(voters));
+        }
         let leadership = Leadership { leader: Some(self.nodes[leader].id), term, serving: node == leader };
         self.input(node, Input::Leadership(leadership));
+    }
+
+    /// The log of a region says who votes.
+    pub fn vote(&mut self, number: usize, places: &[usize]) {
+        let voters = places.iter().map(|place| self.nodes[*place].id).collect();
+        let log = Rc::clone(&self.logs[&region(number)]);
+        let index = log.borrow().len() as u64;
+        let position = LogPosition { term: index + 1, leader: self.nodes[places[0]].id, index };
+        let payload = Payload::Membership { bytes: Bytes::from_static(b"voters"), voters };
+        log.borrow_mut().push(CommittedEntry { position, payload });
+        self.commit();
+    }
+
+    /// All nodes of a region that have not stopped vote and answer.
+    pub fn everybody(&self, region: &RegionId, term: u64) -> Voters {
+        let nodes = self.nodes.iter().filter(|node| node.region == *region && node.halted.is_none());
+        let all: std::collections::BTreeSet<NodeId> = nodes.map(|node| node.id).collect();
+        Voters { term, sets: vec![all.clone()], learners: Default::default(), answering: all }
     }
 
     /// Nobody leads any more, as far as this node knows.
@@ -246,7 +268,7 @@ impl World {
                     let input = Input::ReadIndex { ticket, index };
                     return self.after(place, derived, Some(input));
                 }
-                Effect::Halt { reason } => node.halted = Some(reason),
+                Effect::Halt { reason } | Effect::Leave { reason } => node.halted = Some(reason),
                 Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
             }
         }

@@ -124,11 +124,11 @@ fn issue(arena: &Arena, region: &str, name: &str, out: &Path) -> anyhow::Result<
 /// The request that takes a node off its roster.
 #[must_use]
 pub fn remove(node: NodeId) -> Request {
-    Request::NodeRemove { node }
+    Request::NodeRemove { node, force: false }
 }
 
 /// The request that lets a new node take a node's name.
 #[must_use]
 pub fn replace(node: NodeId) -> Request {
-    Request::NodeReplace { node }
+    Request::NodeReplace { node, force: false }
 }

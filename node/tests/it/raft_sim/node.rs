@@ -52,7 +52,7 @@ impl Applied for Core {
     fn last_applied(&self) -> (Option<LogPosition>, Option<Bytes>) {
         let rows = self.rows.lock().expect("alive");
         let membership = rows.iter().rev().find_map(|entry| match &entry.payload {
-            Payload::Membership(bytes) => Some(bytes.clone()),
+            Payload::Membership { bytes, .. } => Some(bytes.clone()),
             Payload::Blank | Payload::Entry(_) => None,
         });
         (rows.last().map(|entry| entry.position), membership)
@@ -68,7 +68,7 @@ impl Applied for Core {
                 }
                 let payload = match &entry.payload {
                     Payload::Blank => [0; 32],
-                    Payload::Entry(bytes) | Payload::Membership(bytes) => *blake3::hash(bytes).as_bytes(),
+                    Payload::Entry(bytes) | Payload::Membership { bytes, .. } => *blake3::hash(bytes).as_bytes(),
                 };
                 judge.applies(self.node, types::log_id(entry.position), payload);
                 rows.push(entry);

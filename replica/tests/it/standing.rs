@@ -1,0 +1,185 @@
+//! Who may be taken away, when whoever is taken away stops, and whose a name is.
+
+use std::collections::BTreeSet;
+
+use trine_crdt::NodeId;
+use trine_protocol::request::Options;
+use trine_protocol::{Durability, Reply, Request, RequestError};
+use trine_replica::input::{Leadership, Voters};
+use trine_replica::{Input, PeerMessage};
+
+use crate::world::World;
+
+/// A region whose log says that all of its nodes vote.
+fn voting(nodes: usize) -> World {
+    let mut world = World::new(&[nodes]);
+    let all: Vec<usize> = (0..nodes).collect();
+    world.vote(0, &all);
+    world.run();
+    world
+}
+
+fn ids(world: &World, places: &[usize]) -> BTreeSet<NodeId> {
+    places.iter().map(|place| world.nodes[*place].id).collect()
+}
+
+/// The leader, the first node, is told who of the voters answers.
+fn answering(world: &mut World, voters: &[usize], up: &[usize]) {
+    let term = 100;
+    let told = Voters { term, sets: vec![ids(world, voters)], learners: BTreeSet::new(), answering: ids(world, up) };
+    world.input(0, Input::Voters(told));
+    let leader = Some(world.nodes[0].id);
+    world.input(0, Input::Leadership(Leadership { leader, term, serving: true }));
+    for place in (0..world.nodes.len()).filter(|place| !up.contains(place)) {
+        let node = world.nodes[place].id;
+        up.iter().for_each(|there| world.input(*there, Input::PeerDown(node)));
+    }
+}
+
+fn remove(world: &mut World, place: usize, force: bool) -> Result<Reply, RequestError> {
+    let node = world.nodes[place].id;
+    let id = world.ask(0, Options::default(), Request::NodeRemove { node, force });
+    world.run();
+    world.answered(0, id).clone().map(|answer| answer.reply)
+}
+
+fn standstill(answer: &Result<Reply, RequestError>) -> (u32, u32) {
+    match answer {
+        Err(RequestError::Standstill { voters, answering, .. }) => (*voters, *answering),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_removed_voter_votes_until_the_log_says_that_it_is_not_missed() {
+    let mut world = voting(3);
+    assert!(matches!(remove(&mut world, 2, false), Ok(Reply::Done)));
+    assert_eq!(world.nodes[2].halted, None, "its vote still counts");
+    assert!(world.nodes[2].core.ready().unwrap_err().contains("removed from its region's roster"));
+    // Over a restart, too.
+    world.restart(2, None);
+    world.run();
+    assert_eq!(world.nodes[2].halted, None);
+    // It takes no edits any more that nobody might come to know of.
+    let options = Options { durability: Durability::Local, ..Options::default() };
+    let edit = trine_protocol::Edit::Increment(1);
+    let request = Request::ObjectEdit { namespace: "objects".into(), key: "visits".into(), edit };
+    let id = world.ask(2, options, request);
+    assert!(matches!(world.answered(2, id), Err(RequestError::Unavailable { .. })));
+    world.vote(0, &[0, 1]);
+    world.run();
+    assert!(world.nodes[2].halted.as_ref().is_some_and(|why| why.contains("has left")));
+    assert!(world.nodes[0].halted.is_none() && world.nodes[1].halted.is_none());
+}
+
+#[test]
+fn one_that_the_log_does_not_reach_any_more_is_let_go_by_a_neighbour() {
+    let mut world = voting(3);
+    world.nodes[2].deaf = true;
+    assert!(remove(&mut world, 2, false).is_ok());
+    world.settle();
+    assert_eq!(world.nodes[2].halted, None, "it is known to be removed, and still missed");
+    world.vote(0, &[0, 1]);
+    world.settle();
+    assert!(world.nodes[2].halted.is_some());
+}
+
+#[test]
+fn nobody_is_let_go_who_was_not_removed() {
+    let mut world = voting(3);
+    world.forge(1, 2, PeerMessage::LetGo);
+    world.settle();
+    assert_eq!(world.nodes[2].halted, None);
+}
+
+#[test]
+fn a_removal_that_the_rest_could_not_go_on_after_is_refused() {
+    let mut world = voting(3);
+    answering(&mut world, &[0, 1, 2], &[0, 1]);
+    let refused = remove(&mut world, 1, false);
+    assert_eq!(standstill(&refused), (2, 1));
+    let words = refused.unwrap_err().to_string();
+    assert!(
+        words.contains("without us-east-1-b") && words.contains("us-east-1-c") && words.contains("--force"),
+        "{words}"
+    );
+    // Whoever is down can be taken away, and so can it be forced.
+    assert!(remove(&mut world, 2, false).is_ok());
+    let mut world = voting(3);
+    answering(&mut world, &[0, 1, 2], &[0, 1]);
+    assert!(remove(&mut world, 1, true).is_ok());
+    // Where not even the change could be committed, force is of no use.
+    let mut world = voting(3);
+    answering(&mut world, &[0, 1, 2], &[0]);
+    assert_eq!(standstill(&remove(&mut world, 2, true)), (3, 1));
+}
+
+#[test]
+fn removals_are_judged_after_those_before_them_also_when_none_is_applied_yet() {
+    let mut world = voting(2);
+    answering(&mut world, &[0, 1], &[0, 1]);
+    world.commits = false;
+    let asked: Vec<u64> = [1, 0]
+        .map(|place| {
+            let node = world.nodes[place].id;
+            world.ask(0, Options::default(), Request::NodeRemove { node, force: false })
+        })
+        .into();
+    world.commits = true;
+    world.run();
+    assert!(world.answered(0, asked[0]).is_ok());
+    let refused = world.answered(0, asked[1]).clone().map(|answer| answer.reply);
+    assert_eq!(standstill(&refused), (0, 0));
+    assert!(refused.unwrap_err().to_string().contains("the only node"));
+}
+
+#[test]
+fn a_leader_that_does_not_know_yet_who_answers_lets_a_removal_wait() {
+    let mut world = voting(3);
+    let leader = Some(world.nodes[0].id);
+    world.input(0, Input::Leadership(Leadership { leader, term: 100, serving: true }));
+    let node = world.nodes[2].id;
+    let id = world.ask(0, Options::default(), Request::NodeRemove { node, force: false });
+    world.run();
+    assert!(!world.nodes[0].answers.contains_key(&id), "it waits");
+    answering(&mut world, &[0, 1, 2], &[0, 1, 2]);
+    world.settle();
+    assert!(world.answered(0, id).is_ok());
+}
+
+#[test]
+fn a_name_is_its_holders_while_that_one_answers() {
+    let mut world = voting(3);
+    let double = world.add(0, "us-east-1-c");
+    world.connect(double);
+    world.tell_leader(double, 0);
+    world.settle();
+    let why = world.nodes[double].core.ready().unwrap_err();
+    assert!(why.contains(&world.nodes[2].id.to_string()) && why.contains("registered since"), "{why}");
+    assert_eq!(world.nodes[2].core.ready(), Ok(()));
+    // When the holder is gone, the name is free for it.
+    answering(&mut world, &[0, 1, 2], &[0, 1, double]);
+    world.settle();
+    assert_eq!(world.nodes[double].core.ready(), Ok(()));
+}
+
+#[test]
+fn a_removed_name_is_opened_by_its_own_command() {
+    let mut world = voting(3);
+    assert!(remove(&mut world, 2, false).is_ok());
+    world.vote(0, &[0, 1]);
+    world.settle();
+    let new = world.add(0, "us-east-1-c");
+    world.connect(new);
+    world.tell_leader(new, 0);
+    world.settle();
+    let why = world.nodes[new].core.ready().unwrap_err();
+    assert!(why.contains("trine nodes readmit us-east-1-c"), "{why}");
+    for (name, found) in [("us-east-1-b", false), ("us-east-1-x", false), ("us-east-1-c", true)] {
+        let id = world.ask(0, Options::default(), Request::NodeReadmit { name: name.into() });
+        world.run();
+        assert_eq!(world.answered(0, id).is_ok(), found, "{name}");
+    }
+    world.settle();
+    assert_eq!(world.nodes[new].core.ready(), Ok(()));
+}
