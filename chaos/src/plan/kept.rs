@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 75] = [
+const KEPT: [(&str, &str); 77] = [
     kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),
@@ -46,6 +46,8 @@ const KEPT: [(&str, &str); 75] = [
     kept!("kill-region"),
     kept!("leader-change"),
     kept!("leave"),
+    kept!("leave-one-of-two"),
+    kept!("leave-under-dead-voter"),
     kept!("ledger-only"),
     kept!("loss"),
     kept!("lost-proposals"),

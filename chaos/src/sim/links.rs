@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use trine_crdt::NodeId;
 use trine_replica::Input;
 use trine_replica::PeerMessage;
 use trine_replica::input::Peer;
@@ -24,12 +25,12 @@ const RUMOR_SHARE: f64 = 0.7;
 pub struct Pair {
     wanted: bool,
     epoch: u64,
-    /// Whether the lower and the higher node believe that it stands.
-    up: (bool, bool),
+    /// Whom the lower and the higher node believe it to stand with: a peer may have got another disk since.
+    up: (Option<NodeId>, Option<NodeId>),
 }
 
 impl Pair {
-    fn seen_by(&mut self, lower: bool) -> &mut bool {
+    fn seen_by(&mut self, lower: bool) -> &mut Option<NodeId> {
         if lower { &mut self.up.0 } else { &mut self.up.1 }
     }
 }
@@ -172,21 +173,20 @@ impl World {
         for peer in 0..self.nodes.len() {
             self.relink(node, peer);
             if peer != node {
-                *self.pairs.of(node, peer).seen_by(node < peer) = false;
+                *self.pairs.of(node, peer).seen_by(node < peer) = None;
             }
         }
     }
 
     /// A node notices that a link stands or is gone.
     pub(super) fn link(&mut self, node: usize, peer: usize, epoch: u64, up: bool) {
+        let (life, id) = (self.nodes[node].life, self.nodes[peer].id);
         let pair = self.pairs.of(node, peer);
         if pair.epoch != epoch {
             return;
         }
-        let before = std::mem::replace(pair.seen_by(node < peer), up);
-        let (life, id) = (self.nodes[node].life, self.nodes[peer].id);
-        if before {
-            self.input(node, life, Input::PeerDown(id));
+        if let Some(before) = std::mem::replace(pair.seen_by(node < peer), up.then_some(id)) {
+            self.input(node, life, Input::PeerDown(before));
         }
         if up {
             let region = self.regions[self.nodes[peer].region].clone();

@@ -23,13 +23,10 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// A log that begins as every region's does: with its membership.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut sequencer = Self::default();
+    /// The log begins as every region's does: with its membership.
+    pub fn found(&mut self, voters: BTreeSet<NodeId>) {
         let bytes = Bytes::from_static(b"initial");
-        sequencer.push(NodeId(0), Payload::Membership { bytes, voters: BTreeSet::new() });
-        sequencer
+        self.push(NodeId(0), Payload::Membership { bytes, voters });
     }
 
     /// Puts an entry behind the others.

@@ -100,7 +100,7 @@ impl World {
             cluster: format!("{seed:032x}"),
             regions: regions.iter().enumerate().map(|(number, id)| founding(number, id, topology.nodes)).collect(),
         };
-        let logs: Vec<_> = regions.iter().map(|_| Rc::new(RefCell::new(Sequencer::new()))).collect();
+        let logs: Vec<_> = regions.iter().map(|_| Rc::new(RefCell::new(Sequencer::default()))).collect();
         let mut world = Self {
             clients: Clients::of(&plan),
             faults: Faults::of(&plan, seed),
@@ -142,7 +142,9 @@ impl World {
         world.book_faults();
         for region in 0..world.regions.len() {
             let founders: Vec<NodeId> = world.members[region].iter().map(|node| world.nodes[*node].id).collect();
-            world.groups.push(Group::founded(&founders));
+            let group = Group::founded(&founders);
+            world.logs[region].borrow_mut().found(group.membership.voters.clone());
+            world.groups.push(group);
             world.schedule(100 * MS + region as u64 * MS, Event::Follow { region });
             let at = 100 * MS + world.chance.below(500 * MS);
             world.logs[region].borrow_mut().voting = true;

@@ -27,6 +27,7 @@ status           GET    /api/v1/status                     status
 manifest_show    GET    /api/v1/manifest                   manifest show
 node_remove      DELETE /api/v1/nodes/{node}               nodes remove
 node_replace     POST   /api/v1/nodes/{node}/replace       nodes replace
+node_readmit     POST   /api/v1/nodes/{node}/readmit       nodes readmit
 ";
 
 /// The names of all requests, from what serde says when it is shown none of them.
