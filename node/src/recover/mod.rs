@@ -170,7 +170,7 @@ async fn append(survivor: &Survivor, node: NodeId, member: Member, above: Timest
 /// A stamp of now, above another.
 fn stamp(above: Timestamp) -> anyhow::Result<Timestamp> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let wall = now.as_secs() << 32 | (u64::from(now.subsec_nanos()) << 32) / 1_000_000_000;
+    let wall = (now.as_secs() << 32) | ((u64::from(now.subsec_nanos()) << 32) / 1_000_000_000);
     let mut writer = [0; 16];
     getrandom::fill(&mut writer).context("the system has no random source")?;
     let next = above.time.checked_add(1).context("the ledger's time is at its end")?;
