@@ -196,6 +196,7 @@ fn regions(names: &[&str]) -> Reply {
         ledger_root: [0; 32],
         checkpoint_size: 0,
         fork: None,
+        recoveries: Vec::new(),
     };
     Reply::Regions(names.iter().map(view).collect())
 }
