@@ -51,7 +51,7 @@ impl Network {
             tracing::debug!(?peer, %refusal, "refused a node");
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.clone());
         }));
-        let transport = transport(keypair, gate.clone(), CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
+        let transport = transport(keypair, gate.clone(), CONNECT_TIMEOUT, CONNECT_TIMEOUT, None)?;
         let behaviour = Behaviour {
             streams: libp2p_stream::Behaviour::new(),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),

@@ -1,9 +1,14 @@
 //! TCP, noise, admission, yamux: the one way in which nodes and clients are connected.
 
+use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::io::{AsyncRead, AsyncWrite};
+use libp2p::core::ConnectedPoint;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, Transport as _};
 use libp2p::core::upgrade::Version;
@@ -12,6 +17,15 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
 use crate::admission::{Admission, Gate};
+
+/// A place that an incoming connection has at its listener, for as long as it stands.
+pub trait Place: Send + 'static {
+    /// Ready when the place was given to another: the connection ends.
+    fn poll_dismissed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Seats an incoming connection by its address; none: there is no place for it.
+pub type Usher = Arc<dyn Fn(&Multiaddr) -> Option<Box<dyn Place>> + Send + Sync>;
 
 /// Builds the transport. Both timeouts include the handshakes; the dialler's ends before it has seen the listener's
 /// certificate, because it does not wait for it.
@@ -23,15 +37,71 @@ pub fn transport(
     gate: Arc<Gate>,
     dial_timeout: Duration,
     listen_timeout: Duration,
+    usher: Option<Usher>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let admission = Admission::new(noise::Config::new(keypair)?, gate);
     Ok(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .map(move |io, point| Seated { io, seat: seat(usher.as_ref(), &point) })
         .upgrade(Version::V1Lazy)
         .authenticate(admission)
         .multiplex(yamux::Config::default())
         .outbound_timeout(dial_timeout)
         .inbound_timeout(listen_timeout)
         .boxed())
+}
+
+fn seat(usher: Option<&Usher>, point: &ConnectedPoint) -> Seat {
+    match (usher, point) {
+        (Some(usher), ConnectedPoint::Listener { send_back_addr, .. }) => {
+            usher(send_back_addr).map_or(Seat::None, Seat::At)
+        }
+        _ => Seat::NotNeeded,
+    }
+}
+
+enum Seat {
+    NotNeeded,
+    At(Box<dyn Place>),
+    None,
+}
+
+impl Seat {
+    fn lost(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::NotNeeded => false,
+            Self::At(place) => place.poll_dismissed(cx).is_ready(),
+            Self::None => true,
+        }
+    }
+}
+
+/// A socket that breaks when its place at the listener was given to another.
+struct Seated<T> {
+    io: T,
+    seat: Seat,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.seat.lost(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Seated<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
 }
 
 /// An address with names replaced by the IP addresses they stand for now; an address without names is itself.

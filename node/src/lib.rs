@@ -7,6 +7,10 @@ pub mod say;
 
 pub mod config;
 
+pub mod descriptors;
+
+pub mod seats;
+
 pub mod identity;
 
 pub mod model;

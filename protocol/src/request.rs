@@ -35,6 +35,22 @@ pub struct Options {
     pub session: SessionToken,
     /// How long the node may take; after that it answers `Unknown` (a write) or `Unavailable` (a read).
     pub timeout: Option<Duration>,
+    /// What the object must be, at the node that makes it, for an edit to be made: one node's check, and no lock, since
+    /// others may edit the object elsewhere at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectCondition>,
+}
+
+/// What an object must be for an edit to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectCondition {
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present,
+    /// Its canonical bytes have this digest.
+    Digest([u8; 32]),
 }
 
 /// What kind of data a namespace holds.

@@ -5,13 +5,13 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Dot, Operation, PartitionId};
 use trine_protocol::object::{Edit, ObjectView, View};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{NamespaceKind, ObjectCondition};
 use trine_protocol::session::{Position, SessionToken};
 use trine_protocol::{Consistency, Durability, Reply, Request, RequestError};
 
 use crate::delta_log::DeltaRow;
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::objects::{Objects, digest_of};
+use crate::objects::{Objects, Stored, digest_of};
 use crate::replica::Replica;
 use crate::requests::{Served, too_large};
 use crate::store::StoreError;
@@ -42,6 +42,9 @@ impl Replica {
         }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
+        if let Some(what) = asked.options.object.and_then(|wanted| contradicts(wanted, &stored)) {
+            return Ok(RequestError::Conflict { what }.into());
+        }
         let writer = self.config.writer;
         let before = self.objects.held(&partition, writer);
         let seq = before + 1;
@@ -194,5 +197,18 @@ fn view(of: trine_crdt::View) -> View {
         trine_crdt::View::Map(fields) => {
             View::Map(fields.into_iter().map(|(name, views)| (name, views.into_iter().map(view).collect())).collect())
         }
+    }
+}
+
+/// Why an object is not what an edit wants it to be.
+fn contradicts(wanted: ObjectCondition, stored: &Stored) -> Option<String> {
+    let held = stored.bytes.as_ref().filter(|_| !stored.object.is_empty());
+    match (wanted, held) {
+        (ObjectCondition::Absent, Some(_)) => Some("there is such an object".to_owned()),
+        (ObjectCondition::Present | ObjectCondition::Digest(_), None) => Some("there is no such object".to_owned()),
+        (ObjectCondition::Digest(digest), Some(bytes)) if digest_of(bytes) != digest => {
+            Some("the object has another digest at this node: read it again".to_owned())
+        }
+        _ => None,
     }
 }

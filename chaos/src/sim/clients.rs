@@ -129,6 +129,7 @@ impl Clients {
             durability: next.durability,
             session: token,
             timeout: Some(std::time::Duration::from_millis(TIMEOUT_MS)),
+            ..Options::default()
         };
         (id, options, next.request())
     }

@@ -51,6 +51,7 @@ impl Client {
                 durability: call.durability.unwrap_or(settings.durability),
                 session: session.token(),
                 timeout: Some(ends.saturating_duration_since(Instant::now())),
+                ..Options::default()
             };
             let attempt = self.attempt(options, &request, (fate.as_ref(), bound.as_ref()), &mut sent);
             let (error, region, after) = match timeout_at(ends, attempt).await {

@@ -100,6 +100,7 @@ pub fn options() -> Options {
         durability: Durability::Regions(2),
         session,
         timeout: Some(Duration::MAX),
+        ..Options::default()
     }
 }
 

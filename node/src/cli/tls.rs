@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::output::{Output, pairs};
 use super::verify::GENESIS_FILE;
 use crate::identity::authority::IssueError;
-use crate::identity::{Bundle, Ca, IdentityFileError, Key, files};
+use crate::identity::{Bundle, Ca, HttpsCa, IdentityFileError, Key, files};
 
 /// Certificates of nodes and clients.
 #[derive(Debug, Subcommand)]
@@ -20,6 +20,8 @@ pub enum TlsCommand {
     Ca(CaArgs),
     /// Issue a node's certificate and key
     Node(NodeArgs),
+    /// Issue what a node shows over HTTPS: a certificate for its hosts, and its key
+    Https(HttpsArgs),
     /// Issue a client's certificate and key
     Client(ClientArgs),
     /// Make a region's log key, which signs its ledger's checkpoints; copy it to all nodes of the region
@@ -41,10 +43,29 @@ pub struct CaArgs {
 pub struct NodeArgs {
     /// Its name, such as us-east-1-a; --region says where it stands
     name: String,
+    /// A name or IP address under which its HTTP API is addressed, besides its own name, localhost and loopback; several times
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
     /// The authority's directory
     #[arg(long, value_name = "DIR", default_value = "ca")]
     ca: PathBuf,
-    /// Where to write ca.crt, tls.crt and tls.key
+    /// Where to write ca.crt, tls.crt and tls.key, and for HTTPS https-ca.crt, https.crt and https.key
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// `trine tls https`.
+#[derive(Debug, Args)]
+pub struct HttpsArgs {
+    /// The node's name, such as us-east-1-a
+    name: String,
+    /// A name or IP address under which the node is addressed, besides its own name, localhost and loopback; several times
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// The authority's directory
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    ca: PathBuf,
+    /// Where to write https-ca.crt, https.crt and https.key
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -101,7 +122,7 @@ impl From<IssueError> for Failure {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::File(error) => error.into(),
-            IssueError::Name(_) | IssueError::Role => Self::usage(error.to_string()),
+            IssueError::Name(_) | IssueError::Host(_) | IssueError::Role => Self::usage(error.to_string()),
             error => Self::new(Exit::Failed, error.to_string()),
         }
     }
@@ -126,18 +147,35 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
     match command {
         TlsCommand::Ca(args) => {
             let ca = Ca::create(&args.out)?;
+            HttpsCa::of(&ca)?;
             let json = serde_json::json!({ "cluster": ca.cluster(), "directory": args.out });
             let people = pairs(&[("cluster", ca.cluster().to_owned()), ("directory", args.out.display().to_string())]);
-            Ok(Output::new(&json, people)
-                .ids([ca.cluster()])
-                .changed()
-                .note("keep ca.key off the nodes: who has it can admit anybody"))
+            Ok(Output::new(&json, people).ids([ca.cluster()]).changed().note(
+                "keep ca.key and https-ca.key off the nodes: who has them can admit anybody, or pose as any node",
+            ))
         }
         TlsCommand::Node(args) => {
             let region = globals.region.as_ref().ok_or_else(|| {
                 Failure::usage("a node's certificate names its region").hint("say --region us-east-1, for example")
             })?;
-            issued("node", &args.name, &args.out, &Ca::open(&args.ca)?.issue_node(region, &args.name)?)
+            let ca = Ca::open(&args.ca)?;
+            let https = HttpsCa::of(&ca)?.issue(&args.name, &args.host)?;
+            let output = issued("node", &args.name, &args.out, &ca.issue_node(region, &args.name)?)?;
+            globals.afterwards.keep(untold(https.write(&args.out), "the files for HTTPS"));
+            Ok(output)
+        }
+        TlsCommand::Https(args) => {
+            HttpsCa::of(&Ca::open(&args.ca)?)?.issue(&args.name, &args.host)?.write(&args.out)?;
+            let json = serde_json::json!({ "name": args.name, "hosts": args.host, "directory": args.out });
+            let people = pairs(&[
+                ("name", args.name.clone()),
+                ("hosts", args.host.join(", ")),
+                ("directory", args.out.display().to_string()),
+            ]);
+            Ok(Output::new(&json, people)
+                .ids([&args.name])
+                .changed()
+                .note("a node reads its files anew when they change; callers trust https-ca.crt, or ca.crt"))
         }
         TlsCommand::Client(args) => {
             let (role, name) = match args.role {
@@ -149,13 +187,12 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
             // A client verifies proofs by the genesis; it gets the one beside the authority, when there is one.
             let genesis = args.ca.join(GENESIS_FILE);
             let genesis = if genesis.exists() { Some(files::read(&genesis)?) } else { None };
-            let bundle = ca.issue_client(role, &args.name)?;
+            let (bundle, https) = (ca.issue_client(role, &args.name)?, HttpsCa::of(&ca)?);
             let output = issued(name, &args.name, &args.out, &bundle)?;
+            globals.afterwards.keep(untold(https.tell(&args.out), "HTTPS' authority"));
             if let Some(document) = genesis {
                 let path = args.out.join(GENESIS_FILE);
-                globals.afterwards.keep(files::create_public(&path, &document).map_err(|error| {
-                    Failure::new(Exit::DoneUntold, format!("the certificate is issued, but not the genesis: {error}"))
-                }));
+                globals.afterwards.keep(untold(files::create_public(&path, &document), "the genesis"));
             }
             Ok(output)
         }
@@ -169,6 +206,12 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
         }
         TlsCommand::Genesis(args) => genesis(args),
     }
+}
+
+/// What could not be written after the certificate was.
+fn untold(written: Result<(), IdentityFileError>, what: &str) -> Result<(), Failure> {
+    written
+        .map_err(|error| Failure::new(Exit::DoneUntold, format!("the certificate is issued, but not {what}: {error}")))
 }
 
 fn issued(role: &str, name: &str, out: &Path, bundle: &Bundle) -> Result<Output, Failure> {

@@ -30,6 +30,8 @@ libp2p = "0.0.0.0:7421"
 raft = "0.0.0.0:7422"
 [http]
 hosts = []
+certificate_file = "https.crt"
+key_file = "https.key"
 [advertise]
 http = ""
 libp2p = []
@@ -299,6 +301,8 @@ fn resolve_paths(figment: &Figment, files: &[PathBuf], config: &mut Config) {
         ("tls.key_file", &mut config.tls.key_file),
         ("tls.log_key_file", &mut config.tls.log_key_file),
         ("log.file", &mut config.log.file),
+        ("http.certificate_file", &mut config.http.certificate_file),
+        ("http.key_file", &mut config.http.key_file),
     ];
     for (key, path) in paths.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
         if let Some(base) = base_of(key) {

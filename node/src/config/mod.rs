@@ -125,6 +125,10 @@ pub struct ListenSection {
 pub struct HttpSection {
     /// Names under which it may be asked, besides its addresses, `localhost` and the node's own name.
     pub hosts: Vec<String>,
+    /// What HTTPS shows: a certificate and those that lead from it to an authority, PEM. Read anew when it changes.
+    pub certificate_file: PathBuf,
+    /// The key of that certificate, PEM. Secret.
+    pub key_file: PathBuf,
 }
 
 /// Where the others find the node.

@@ -24,6 +24,9 @@ pub(super) fn checked(config: &Config) -> anyhow::Result<Identity> {
     check_addresses(config)?;
     let identity = Identity::open(config)?;
     seeds(config, &identity)?;
+    if let Some(https) = super::start::https(config, &identity) {
+        https.check()?;
+    }
     DataDir::check(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
     Ok(identity)
 }

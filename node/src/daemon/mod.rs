@@ -12,6 +12,7 @@
 mod admission;
 mod backend;
 mod check;
+pub mod figures;
 mod identity;
 mod limits;
 mod lines;

@@ -18,8 +18,10 @@ use super::signals::{End, die};
 use super::telemetry;
 use super::world::NodeWorld;
 use crate::config::{Config, check_ports, multiaddr};
+use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
-use crate::http::{HttpConfig, HttpServer};
+use crate::http::{HttpConfig, HttpServer, HttpsConfig};
+use crate::identity::HttpsFiles;
 use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
@@ -77,6 +79,14 @@ impl Drop for Io {
 async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let identity = checked(config)?;
     check_ports(config)?;
+    let descriptors = Descriptors::raise()?;
+    tracing::info!(
+        open_files_max = descriptors.limit,
+        http = descriptors.http,
+        libp2p = descriptors.libp2p,
+        raft = descriptors.raft,
+        "connections that the limit of open files leaves room for"
+    );
     let directory = DataDir::open(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
     let opening = std::time::Instant::now();
     let databases = Databases::open(directory.path(), &config.storage)?;
@@ -96,9 +106,9 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
-    let group = Group::start(group_config(config, &identity, &directory)?, Arc::new(uptake)).await?;
+    let group = Group::start(group_config(config, &identity, &directory, descriptors)?, Arc::new(uptake)).await?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
-    let (net, events) = Net::start(net_config(config, &identity, &directory, &group)?).await?;
+    let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors))?).await?;
     let readiness = Readiness::default();
     let stopping = Arc::new(Mutex::new(false));
     let backend = NodeBackend {
@@ -107,7 +117,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
         stopping: Arc::clone(&stopping),
         region: config.node.region.clone(),
     };
-    let http = HttpServer::bind(http_config(config, &identity, figures), Arc::new(backend)).await?;
+    let http = HttpServer::bind(http_config(config, &identity, figures, descriptors), Arc::new(backend)).await?;
 
     let committers = Committers::start(
         &databases,
@@ -224,7 +234,12 @@ fn with_peer(address: &str, peer: &str) -> String {
     if address.contains("/p2p/") { address.to_owned() } else { format!("{address}/p2p/{peer}") }
 }
 
-fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> anyhow::Result<GroupConfig> {
+fn group_config(
+    config: &Config,
+    identity: &Identity,
+    directory: &DataDir,
+    descriptors: Descriptors,
+) -> anyhow::Result<GroupConfig> {
     let region = identity.region(config)?;
     let founders = if identity.founds(region) {
         region.nodes.iter().map(|node| Founder { name: node.name.clone(), raft: node.raft.clone() }).collect()
@@ -247,10 +262,16 @@ fn group_config(config: &Config, identity: &Identity, directory: &DataDir) -> an
             ..LogConfig::default()
         },
         fatal: Arc::new(|reason| die(&reason)),
+        connections_max: descriptors.raft,
     })
 }
 
-fn net_config(config: &Config, identity: &Identity, directory: &DataDir, group: &Group) -> anyhow::Result<NetConfig> {
+fn net_config(
+    config: &Config,
+    identity: &Identity,
+    directory: &DataDir,
+    (group, descriptors): (&Group, Descriptors),
+) -> anyhow::Result<NetConfig> {
     let listen = multiaddr(config.listen.libp2p);
     let (group, region) = (group.clone(), config.node.region.clone());
     Ok(NetConfig {
@@ -268,6 +289,15 @@ fn net_config(config: &Config, identity: &Identity, directory: &DataDir, group: 
         seeds: seeds(config, identity)?,
         gossip: config.cluster.gossip,
         mdns: config.cluster.mdns,
+        incoming_max: descriptors.libp2p,
+    })
+}
+
+/// What HTTPS needs, where the API is reachable from other machines.
+pub(super) fn https(config: &Config, identity: &Identity) -> Option<HttpsConfig> {
+    (!config.listen.http.ip().is_loopback()).then(|| HttpsConfig {
+        ca: identity.bundle.ca.clone(),
+        files: HttpsFiles { certificate: config.http.certificate_file.clone(), key: config.http.key_file.clone() },
     })
 }
 
@@ -275,14 +305,16 @@ fn http_config(
     config: &Config,
     identity: &Identity,
     figures: metrics_exporter_prometheus::PrometheusHandle,
+    descriptors: Descriptors,
 ) -> HttpConfig {
     let listen = config.listen.http;
     HttpConfig {
-        tls: (!listen.ip().is_loopback()).then(|| identity.bundle.clone()),
+        tls: https(config, identity),
         hosts: std::iter::once(&identity.name).chain(&config.http.hosts).cloned().collect(),
         value_bytes_max: usize::try_from(config.limits.value_max).unwrap_or(usize::MAX),
         genesis: Some(Arc::new(identity.genesis.clone())),
         metrics: Some(figures),
+        connections_max: descriptors.http,
         ..HttpConfig::plain(listen)
     }
 }

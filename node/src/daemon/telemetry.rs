@@ -4,20 +4,17 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::FilterExt as _;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::figures::{builder, describe};
 use super::lines::{Lines, Sink};
 use super::log_file::LogFile;
 use super::quiet::Quiet;
 use crate::config::{LogFormat, LogSection, nearest};
-
-/// Seconds at which histograms are cut: from a tenth of a millisecond to ten seconds.
-const SECONDS: [f64; 16] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The lines of this process, once it says anything.
 static LINES: OnceLock<Lines> = OnceLock::new();
@@ -83,5 +80,7 @@ pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 /// # Errors
 /// When there is one already.
 pub(super) fn figures() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?)
+    let recorder = builder()?.install_recorder()?;
+    describe();
+    Ok(recorder)
 }

@@ -8,8 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use trine_protocol::reply::Reply;
+use trine_protocol::request::{ObjectCondition, Options};
 use trine_protocol::{Request, RequestError, Role};
 
+use super::connection::Connection;
 use super::guard::Caller;
 use super::problem::Problem;
 use super::room::{self, BodyPool, ConnectionRoom, Payload};
@@ -36,7 +38,7 @@ impl FromRequestParts<Api> for Ask {
             backend: Arc::clone(&api.backend),
             caller: parts.extensions.get().copied().unwrap_or(Caller(None)),
             pool: api.bodies.clone(),
-            connection: parts.extensions.get().cloned().unwrap_or_default(),
+            connection: parts.extensions.get().map(|at: &Connection| at.room.clone()).unwrap_or_default(),
             headers: parts.headers.clone(),
             region: api.backend.region().to_string(),
         })
@@ -49,7 +51,20 @@ impl Ask {
     /// # Errors
     /// What the node answers, and when the caller's headers are wrong or its role is too small.
     pub async fn node(&self, request: Request) -> Result<(Reply, HeaderMap), Problem> {
-        let options = headers::options(&self.headers)?;
+        self.with(request, headers::options(&self.headers)?).await
+    }
+
+    /// As [`Self::node`], for an edit that is made only when the object is what is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::node`]; a conflict is one of the precondition.
+    pub async fn edit(&self, request: Request, object: Option<ObjectCondition>) -> Result<(Reply, HeaderMap), Problem> {
+        let options = Options { object, ..headers::options(&self.headers)? };
+        let answered = self.with(request, options).await;
+        answered.map_err(|problem| if object.is_some() { problem.of_precondition() } else { problem })
+    }
+
+    async fn with(&self, request: Request, options: Options) -> Result<(Reply, HeaderMap), Problem> {
         let role = self.allowed(request.role())?;
         let mut session = options.session.clone();
         let mut answer = self.backend.request(role, options, request).await?;

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use trine_protocol::Role;
 
+use super::connection::Connection;
 use super::problem::Problem;
 use super::server::Api;
 
@@ -28,8 +29,12 @@ pub const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 pub async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let verdict = check_host(request.uri(), request.headers(), &api.hosts).and_then(|host| {
         check_origin(request.headers(), &host)?;
+        let open = OPEN_PATHS.contains(&request.uri().path());
+        if !open && request.extensions().get::<Connection>().is_some_and(|connection| connection.reserved) {
+            return Err(Problem::crowded());
+        }
         let known = request.extensions().get::<Caller>().is_some_and(|caller| caller.0.is_some());
-        if known || OPEN_PATHS.contains(&request.uri().path()) {
+        if known || open {
             Ok(())
         } else {
             Err(Problem::new(

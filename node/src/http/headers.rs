@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::Duration;
 use trine_client::Session;
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{Options, Precondition};
+use trine_protocol::request::{ObjectCondition, Options, Precondition};
 use trine_protocol::{Consistency, Durability, RequestError};
 
 use super::limits::{TIMEOUT_DEFAULT, TIMEOUT_MAX};
@@ -30,6 +30,11 @@ pub const REGION: HeaderName = HeaderName::from_static("trine-region");
 pub const AS_OF: HeaderName = HeaderName::from_static("trine-as-of");
 /// Names and values that travel with a record: `Trine-Meta-<name>`.
 pub const METADATA_PREFIX: &str = "trine-meta-";
+
+/// The headers by which callers say how they want to be served.
+pub const OPTIONS: [HeaderName; 5] = [CONSISTENCY, MAX_STALENESS, DURABILITY, SESSION, TIMEOUT];
+/// The headers that answers carry; a caller may send them back, and they say nothing then.
+pub const TOLD: [HeaderName; 3] = [TIMESTAMP, REGION, AS_OF];
 
 /// How the caller wants to be served.
 ///
@@ -61,9 +66,43 @@ pub fn options(headers: &HeaderMap) -> Result<Options, Problem> {
 /// The idempotency key, when there is one.
 ///
 /// # Errors
-/// When it is not text.
+/// When it is empty or not text.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    Ok(text(headers, &IDEMPOTENCY_KEY)?.map(ToOwned::to_owned))
+    match text(headers, &IDEMPOTENCY_KEY)? {
+        Some("") => Err(Problem::invalid("the Idempotency-Key is empty: all that send none would share it")),
+        key => Ok(key.map(ToOwned::to_owned)),
+    }
+}
+
+/// What an object must be for an edit: `If-Match: "DIGEST"` (the ETag that was read) or `*`, or `If-None-Match: *`.
+///
+/// # Errors
+/// When it is something else, or both.
+pub fn object_condition(headers: &HeaderMap) -> Result<Option<ObjectCondition>, Problem> {
+    let (wanted, unwanted) = (text(headers, &header::IF_MATCH)?, text(headers, &header::IF_NONE_MATCH)?);
+    match (wanted, unwanted) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(ObjectCondition::Absent)),
+        (Some("*"), None) => Ok(Some(ObjectCondition::Present)),
+        (Some(tag), None) => {
+            let digest = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(unhex);
+            let wrong = "If-Match must be the ETag of the object as it was read, in quotes, or `*`";
+            digest.map(|digest| Some(ObjectCondition::Digest(digest))).ok_or_else(|| Problem::invalid(wrong))
+        }
+        (Some(_), Some(_)) => Err(Problem::invalid("If-Match and If-None-Match exclude each other")),
+        (None, Some(_)) => Err(Problem::invalid("If-None-Match must be `*`: edit only when there is no object")),
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(digest)
 }
 
 /// The precondition of an append: `If-None-Match: *` (no version yet) or `If-Match: "us-east-1/17"`.
@@ -71,6 +110,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// # Errors
 /// When it is neither, or names a version of another region, which no append here can follow.
 pub fn precondition(headers: &HeaderMap, region: &str) -> Result<Option<Precondition>, Problem> {
+    if headers.contains_key(header::IF_MATCH) && headers.contains_key(header::IF_NONE_MATCH) {
+        return Err(Problem::invalid("If-Match and If-None-Match exclude each other"));
+    }
     if let Some(text) = text(headers, &header::IF_NONE_MATCH)? {
         if text != "*" {
             return Err(Problem::invalid("If-None-Match must be `*`: append only when the key has no version"));
@@ -126,9 +168,13 @@ pub fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// A header's text.
+/// A header's text. One that comes twice says two things, and neither is taken.
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::invalid(format!("the header {name} is given twice")));
+    }
     std::str::from_utf8(value.as_bytes())
         .map(|text| Some(text.trim()))
         .map_err(|_| Problem::invalid(format!("the header {name} is not text")))

@@ -14,7 +14,10 @@ use super::problem::Problem;
 use super::server::Api;
 
 /// The process lives
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "It does", body = String)))]
+#[utoipa::path(get, path = "/healthz", tag = "health", responses(
+    (status = 200, description = "It does", body = String),
+    (status = "default", description = "Not asked so", body = Problem, content_type = "application/problem+json"),
+))]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -34,6 +37,7 @@ pub struct Needs {
 #[utoipa::path(get, path = "/readyz", tag = "health", params(Needs), responses(
     (status = 200, description = "It does, and whether it takes writes", body = String),
     (status = 503, description = "It does not, and why", body = Problem, content_type = "application/problem+json"),
+    (status = "default", description = "Not asked so", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn readyz(State(api): State<Api>, Parameters(needs): Parameters<Needs>) -> Result<String, Problem> {
     let not_ready = |reason: String| {
@@ -53,6 +57,7 @@ pub async fn readyz(State(api): State<Api>, Parameters(needs): Parameters<Needs>
 #[utoipa::path(get, path = "/metrics", tag = "health", responses(
     (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
     (status = 404, description = "The node keeps no metrics", body = Problem, content_type = "application/problem+json"),
+    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn metrics(State(api): State<Api>) -> Result<Response, Problem> {
     let Some(metrics) = &api.metrics else { return Err(Problem::no_route("/metrics")) };

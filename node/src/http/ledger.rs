@@ -18,6 +18,7 @@ use trine_protocol::{Request, Role};
 use utoipa::IntoParams;
 
 use super::ask::{Ask, Names, Parameters, unexpected};
+use super::conditional::varies;
 use super::headers;
 use super::limits::PAGE_RECORDS_DEFAULT;
 use super::problem::Problem;
@@ -145,7 +146,7 @@ pub(super) async fn append_to(
     ("Trine-Consistency" = Option<String>, Header, description = "eventual, session, bounded=500ms, regional, global"),
     ("Accept" = Option<String>, Header, description = "`application/vnd.trine.record+json` for the whole record as JSON"),
 ), responses(
-    (status = 200, description = "The value, with its own content type, or the record as JSON", content((Vec<u8> = "application/octet-stream"), (Record = "application/vnd.trine.record+json"))),
+    (status = 200, description = "The value, with its own content type, or the record as JSON", content((Vec<u8> = "*/*"), (Record = "application/vnd.trine.record+json"))),
     (status = 404, description = "The key has no version", body = Problem, content_type = "application/problem+json"),
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -158,6 +159,7 @@ pub(super) async fn get_from(ask: &Ask, namespace: String, key: String) -> Resul
     let (reply, mut headers) = ask.node(Request::LedgerGet { namespace, key, with_proof: false }).await?;
     let Reply::Record(view) = reply else { return Err(unexpected()) };
     record_headers(&mut headers, &view);
+    varies(&mut headers);
     let wanted = ask.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if wanted.is_some_and(|accept| accept.contains(RECORD_JSON)) {
         headers::put(&mut headers, header::CONTENT_TYPE, RECORD_JSON);

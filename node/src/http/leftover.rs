@@ -3,14 +3,15 @@
 //! A request may be refused by its head alone, or in the middle of a body that turns out too large. If the connection
 //! then closed with bytes of the caller's in it, the system would send a reset, and the caller, still writing, would see
 //! a broken pipe instead of the answer that says why. So the answer goes out while the rest is read, for a bounded time
-//! and a bounded number of bytes (a lingering close, RFC 9112 section 9.6). Over HTTP/2 a stream can end by itself.
+//! and a bounded number of bytes (a lingering close, RFC 9112 section 9.6). Over HTTP/2 a stream could be reset by itself, but curl and others take the reset for
+//! an error and do not look at the answer that came before.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::{Version, header};
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -22,9 +23,6 @@ use super::limits::{LEFTOVER_BYTES_MAX, LEFTOVER_MAX};
 
 /// Lets the handlers have the body, and reads on what they leave.
 pub async fn read_on(request: Request, next: Next) -> Response {
-    if request.version() >= Version::HTTP_2 {
-        return next.run(request).await;
-    }
     let waits = request.headers().contains_key(header::EXPECT);
     next.run(request.map(|body| Body::new(Lent { body, waits, over: false }))).await
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// The most connections served at once; more wait in the system's queue.
+/// The most connections served at once, where the system allows so many open files; when more come, silent ones go.
 pub const CONNECTIONS_MAX: usize = 1024;
+/// Places beyond those, for questions after the node's health when nobody at the others is silent.
+pub const CONNECTIONS_RESERVED: usize = 16;
 /// The bytes of request bodies held at once; what would go beyond is answered 429.
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How the budget of bodies is counted.
@@ -14,10 +16,20 @@ pub const BODY_STEP_BYTES: usize = 4 * 1024;
 pub const CONNECTION_SHARE_BYTES: usize = 64 * 1024;
 /// The most that one connection may have of what all share.
 pub const CONNECTION_POOL_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// The pause before a connection is accepted again when none could be.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long the same reason of a refused handshake from the same address is only counted, not logged again.
+pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);
+/// The most refusals remembered for that.
+pub const REFUSALS_REMEMBERED_MAX: usize = 256;
 /// How long the head of a request may take to arrive.
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may take until it has asked for something, its handshake included.
+pub const FIRST_REQUEST_MAX: Duration = Duration::from_secs(15);
+/// How long a connection may be silent when nothing is done for it.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long the body of a request may take to arrive.
 pub const BODY_MAX: Duration = Duration::from_secs(60);
 /// How long a body may stop coming.
@@ -36,7 +48,7 @@ pub const STOP_MAX: Duration = Duration::from_secs(5);
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many records are shown when the caller does not say.
 pub const PAGE_RECORDS_DEFAULT: u32 = 100;
-/// How often the metrics' histograms are trimmed.
+/// How often the metrics' histograms are trimmed, and the files of the HTTPS certificate looked at.
 pub const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// The largest JSON body of a request that carries no value, in bytes.
 pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;

@@ -78,12 +78,17 @@ pub async fn get(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> 
 }
 
 /// Change an object
+///
+/// A precondition is one node's check, not a lock: another node may edit the object at the same time.
 #[utoipa::path(post, path = "/api/v1/objects/{ns}/{key}", tag = "objects", request_body = ObjectEdit, params(
     ("ns" = String, Path, description = "An objects namespace: its label or id"),
     ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
     ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+    ("If-Match" = Option<String>, Header, description = "Only when the object has this ETag at the answering node, or `*`: when there is one"),
+    ("If-None-Match" = Option<String>, Header, description = "`*`: only when the answering node holds no such object"),
 ), responses(
     (status = 200, description = "The object after the change", body = Object),
+    (status = 412, description = "The precondition did not hold", body = Problem, content_type = "application/problem+json"),
     (status = "default", description = "Not changed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn edit(
@@ -94,10 +99,11 @@ pub async fn edit(
 ) -> Result<Response, Problem> {
     // Base64 makes four bytes of three, and JSON adds a little around it.
     let limit = api.value_bytes_max.div_ceil(3) * 4 + super::limits::SMALL_BODY_BYTES_MAX;
+    let object = headers::object_condition(&ask.headers)?;
     let payload = ask.body(body, Role::Writer, limit).await?;
     let edit = json::<ObjectEdit>(&payload.bytes)?.edit().map_err(|error| Problem::invalid(error.to_string()))?;
     let request = Request::ObjectEdit { namespace: namespace.clone(), key: key.clone(), edit };
-    let (reply, headers) = ask.node(request).await?;
+    let (reply, headers) = ask.edit(request, object).await?;
     let Reply::Object(view) = reply else { return Err(unexpected()) };
     Ok(shown(&namespace, &key, &view, headers))
 }
@@ -116,9 +122,12 @@ pub struct PartQuery {
     ("ns" = String, Path, description = "An objects namespace: its label or id"),
     ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
     ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+    ("If-Match" = Option<String>, Header, description = "Only when the object has this ETag at the answering node, or `*`: when there is one"),
+    ("If-None-Match" = Option<String>, Header, description = "`*`: only when the answering node holds no such object"),
     PartQuery,
 ), responses(
     (status = 204, description = "Removed, as far as the node had seen it"),
+    (status = 412, description = "The precondition did not hold", body = Problem, content_type = "application/problem+json"),
     (status = "default", description = "Not removed", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn delete(
@@ -127,7 +136,8 @@ pub async fn delete(
     Parameters(part): Parameters<PartQuery>,
 ) -> Result<Response, Problem> {
     let edit = part.field.map_or(Edit::Delete, Edit::RemoveField);
-    let (_, headers) = ask.node(Request::ObjectEdit { namespace, key, edit }).await?;
+    let object = headers::object_condition(&ask.headers)?;
+    let (_, headers) = ask.edit(Request::ObjectEdit { namespace, key, edit }, object).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 

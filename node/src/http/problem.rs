@@ -64,6 +64,14 @@ impl Problem {
         RequestError::Overloaded { retry_after: RETRY_AFTER }.into()
     }
 
+    /// All of the node's places are taken by callers for whom it is at work.
+    #[must_use]
+    pub fn crowded() -> Self {
+        let detail =
+            "the node is at work for as many connections as it serves; of this one it takes /healthz and /readyz alone";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", detail).retry_after(RETRY_AFTER)
+    }
+
     fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after.as_secs_f64().ceil().max(1.0) as u64);
         self

@@ -26,6 +26,7 @@ use super::limits::{
     CONNECTION_SHARE_BYTES, CONNECTIONS_MAX,
 };
 use super::problem::Problem;
+use crate::seats::Place;
 
 /// The pool that all connections share.
 #[derive(Debug, Clone)]
@@ -42,11 +43,21 @@ impl Default for BodyPool {
 pub struct ConnectionRoom {
     share: Arc<Semaphore>,
     most: Arc<Semaphore>,
+    place: Option<Arc<Place>>,
+}
+
+impl ConnectionRoom {
+    /// Of the connection at this place.
+    #[must_use]
+    pub fn of(place: &Arc<Place>) -> Self {
+        Self { place: Some(Arc::clone(place)), ..Self::default() }
+    }
 }
 
 impl Default for ConnectionRoom {
     fn default() -> Self {
-        Self { share: permits(CONNECTION_SHARE_BYTES), most: permits(CONNECTION_POOL_BYTES_MAX) }
+        let (share, most) = (permits(CONNECTION_SHARE_BYTES), permits(CONNECTION_POOL_BYTES_MAX));
+        Self { share, most, place: None }
     }
 }
 
@@ -111,6 +122,8 @@ pub async fn read(
     if let Some(bytes) = stated.filter(|bytes| *bytes > limit as u64) {
         return Err(too_large(bytes).into());
     }
+    // Whoever leaves the node waiting for a body gives up its place before others do.
+    let _waits = connection.place.as_ref().map(Place::waits);
     let (mut room, mut bytes) = (Room::default(), BytesMut::new());
     let whole = Instant::now() + BODY_MAX;
     loop {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 
+use super::conditional::{self, KnownHeaders};
 use super::problem::Problem;
 use super::query::{self, KnownParameters};
 use super::server::Api;
@@ -45,6 +46,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(no_method)
         // Bodies are bounded where they are read, by the value limit and a budget for all of them.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(KnownHeaders::described(), conditional::check))
         .layer(middleware::from_fn_with_state(KnownParameters::described(), query::check))
         .layer(middleware::from_fn_with_state(api.clone(), guard::guard))
         .layer(middleware::from_fn(leftover::read_on))

@@ -4,36 +4,40 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use trine_ledger::Genesis;
 use trine_protocol::Role;
 use trine_protocol::limits::VALUE_BYTES_MAX;
 
+use super::connection::{Connection, Heard, silent};
 use super::guard::Caller;
-use super::limits::{CONNECTIONS_MAX, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX};
-use super::room::{BodyPool, ConnectionRoom};
+use super::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
+};
+use super::room::BodyPool;
 use super::routes::router;
+use super::tls::{HttpsConfig, HttpsError, Secured};
 use crate::http::Backend;
-use crate::identity::Bundle;
-use crate::identity::tls::{self, Strangers, TlsError, Trust, role_of};
+use crate::identity::tls::role_of;
+use crate::seats::{Seat, Seats};
 
 /// How the API listens.
 #[derive(Clone)]
 pub struct HttpConfig {
     /// Where; beyond loopback only with `tls`.
     pub listen: SocketAddr,
-    /// The node's identity: serve TLS and take the caller's role from its certificate. None: plain HTTP, where every
-    /// caller on this machine is an administrator.
-    pub tls: Option<Bundle>,
+    /// Serve TLS and take the caller's role from its certificate. None: plain HTTP, where every caller on this machine is an
+    /// administrator.
+    pub tls: Option<HttpsConfig>,
     /// Host names, besides addresses and `localhost`, under which callers may address this node.
     pub hosts: Vec<String>,
     /// The largest value, in bytes; never more than the protocol allows.
@@ -42,13 +46,32 @@ pub struct HttpConfig {
     pub genesis: Option<Arc<Genesis>>,
     /// Renders `/metrics`.
     pub metrics: Option<PrometheusHandle>,
+    /// The most connections served at once.
+    pub connections_max: usize,
 }
 
 impl HttpConfig {
     /// Plain HTTP with the default limits.
     #[must_use]
     pub fn plain(listen: SocketAddr) -> Self {
-        Self { listen, tls: None, hosts: Vec::new(), value_bytes_max: VALUE_BYTES_MAX, genesis: None, metrics: None }
+        Self {
+            listen,
+            tls: None,
+            hosts: Vec::new(),
+            value_bytes_max: VALUE_BYTES_MAX,
+            genesis: None,
+            metrics: None,
+            connections_max: CONNECTIONS_MAX,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// The names and addresses under which callers may address this node.
+    fn names(&self) -> Vec<String> {
+        let ip = self.listen.ip();
+        let address = (!ip.is_unspecified()).then(|| ip.to_string());
+        self.hosts.iter().cloned().chain(address).collect()
     }
 }
 
@@ -58,9 +81,9 @@ pub enum ServeError {
     /// Plain HTTP beyond this machine.
     #[error("{0} is reachable from other machines, which needs TLS: configure certificates or listen on 127.0.0.1")]
     Exposed(SocketAddr),
-    /// The node's identity cannot serve TLS.
+    /// The node's files cannot serve TLS.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] HttpsError),
     /// The port is taken or forbidden.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -98,19 +121,13 @@ impl Api {
     }
 }
 
-/// TLS and whom it believes.
-#[derive(Clone)]
-struct Secured {
-    acceptor: TlsAcceptor,
-    trust: Trust,
-}
-
 /// The API, bound and not yet serving.
 pub struct HttpServer {
     listener: TcpListener,
     secured: Option<Secured>,
     router: Router,
     metrics: Option<PrometheusHandle>,
+    connections_max: usize,
 }
 
 impl HttpServer {
@@ -123,10 +140,11 @@ impl HttpServer {
         if config.tls.is_none() && !address.ip().is_loopback() {
             return Err(ServeError::Exposed(address));
         }
-        let secured = config.tls.as_ref().map(Secured::new).transpose()?;
+        let secured = config.tls.as_ref().map(|tls| Secured::new(tls, &config.names())).transpose()?;
         let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
         let router = router(Api::new(&config, backend));
-        Ok(Self { listener, secured, router, metrics: config.metrics })
+        let connections_max = config.connections_max.min(CONNECTIONS_MAX);
+        Ok(Self { listener, secured, router, metrics: config.metrics, connections_max })
     }
 
     /// Where it listens.
@@ -139,37 +157,34 @@ impl HttpServer {
 
     /// Serves until `stop` is ready, then lets requests under way finish for a while.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let seats = Seats::new(self.connections_max, CONNECTIONS_RESERVED);
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
         tokio::pin!(stop);
         loop {
-            let accept = async {
-                // The system's queue holds those for whom there is no room yet.
-                let permit = Arc::clone(&room).acquire_owned().await;
-                (self.listener.accept().await, permit)
-            };
             tokio::select! {
                 () = &mut stop => break,
                 _ = upkeep.tick() => {
                     if let Some(metrics) = &self.metrics {
                         metrics.run_upkeep();
                     }
+                    if let Some(secured) = self.secured.clone() {
+                        tokio::task::spawn_blocking(move || secured.refresh());
+                    }
                 }
                 Some(_) = connections.join_next() => {}
-                (accepted, permit) = accept => match accepted {
+                accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
+                        // None: everybody here is being served, also those whose place is lent. Closing says so.
+                        let Some(seat) = seats.take(from.ip()) else { continue };
                         let (router, secured, stopped) = (self.router.clone(), self.secured.clone(), stopped.clone());
-                        connections.spawn(async move {
-                            let _permit = permit;
-                            connection(stream, from, router, secured, stopped).await;
-                        });
+                        connections.spawn(connection(stream, from, seat, router, secured, stopped));
                     }
                     Err(error) => {
                         // Out of descriptors, most likely: give the others a moment to end.
                         warn!(%error, "cannot accept an HTTP connection");
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
             }
@@ -181,45 +196,83 @@ impl HttpServer {
     }
 }
 
-impl Secured {
-    fn new(bundle: &Bundle) -> Result<Self, TlsError> {
-        let mut config = tls::server_config(bundle, Strangers::Seen, Arc::new(|_| Ok(())))?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), trust: Trust::new(&bundle.ca)? })
-    }
-}
-
 /// Serves one connection to its end.
 async fn connection(
     stream: TcpStream,
     from: SocketAddr,
+    mut seat: Seat,
     router: Router,
     secured: Option<Secured>,
     stopped: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Some(Secured { acceptor, trust }) = secured else {
-        return requests(stream, router, Caller(Some(Role::Admin)), stopped).await;
+    let place = Arc::clone(seat.place());
+    let known = Known { connection: Connection::new(Caller(None), &seat), from };
+    tokio::select! {
+        () = served(stream, known, router, secured, stopped) => {}
+        () = seat.dismissed() => debug!(%from, "a silent HTTP connection gave its place to another"),
+        () = silent(place) => debug!(%from, "an HTTP connection was silent for too long"),
+    }
+}
+
+/// What is known of a connection before its handshake.
+struct Known {
+    connection: Connection,
+    from: SocketAddr,
+}
+
+impl Known {
+    fn with_role(mut self, role: Option<Role>) -> Connection {
+        self.connection.caller = Caller(role);
+        if role.is_some() {
+            self.connection.place.note_known();
+        }
+        self.connection
+    }
+}
+
+async fn served(
+    stream: TcpStream,
+    known: Known,
+    router: Router,
+    secured: Option<Secured>,
+    stopped: watch::Receiver<bool>,
+) {
+    let stream = Heard { io: stream, place: Arc::clone(&known.connection.place) };
+    let Some(secured) = secured else {
+        return requests(stream, router, known.with_role(Some(Role::Admin)), stopped).await;
     };
-    let handshake = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
+    let from = known.from;
+    let handshake = tokio::time::timeout(HANDSHAKE_MAX, secured.acceptor.accept(stream)).await;
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%from, %error, "an HTTPS handshake failed"),
+        // Who only looks whether the port is open says nothing that could be wrong.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            return debug!(%from, %error, "an HTTPS handshake broke off");
+        }
+        Ok(Err(error)) => return secured.refused(from, &error.to_string()),
         Err(_) => return debug!(%from, "an HTTPS handshake took too long"),
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let role = shown.and_then(|certificate| trust.claims(certificate).ok()).map(|claims| role_of(&claims));
-    requests(stream, router, Caller(role), stopped).await;
+    let role = shown.and_then(|certificate| secured.trust.claims(certificate).ok()).map(|claims| role_of(&claims));
+    requests(stream, router, known.with_role(role), stopped).await;
 }
 
 /// Serves the requests of a connection whose caller is known.
-async fn requests<S>(stream: S, router: Router, caller: Caller, mut stopped: watch::Receiver<bool>)
+async fn requests<S>(stream: S, router: Router, connection: Connection, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(
-        router.layer(axum::Extension(caller)).layer(axum::Extension(ConnectionRoom::default())),
-    );
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let work = connection.place.work();
+        request.extensions_mut().insert(connection.caller);
+        request.extensions_mut().insert(connection.clone());
+        let answer = tower::Service::call(&mut router.clone(), request);
+        async move {
+            let _work = work;
+            answer.await
+        }
+    });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128).max_header_list_size(64 * 1024);

@@ -15,8 +15,14 @@ const NAMESPACE: &str = "default";
 /// Append a record to the default namespace
 #[utoipa::path(put, path = "/{key}", tag = "short", request_body(content = Vec<u8>, content_type = "application/octet-stream"), params(
     ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
+    ("Trine-Durability" = Option<String>, Header, description = "What the write must survive: local, region, regions=2, all"),
+    ("Idempotency-Key" = Option<String>, Header, description = "The same key within ten minutes returns the first append's answer"),
+    ("If-Match" = Option<String>, Header, description = "Append only when this is the key's latest version in this region"),
+    ("If-None-Match" = Option<String>, Header, description = "`*`: append only when the key has no version in this region"),
 ), responses(
     (status = 201, description = "Appended", body = crate::model::Appended),
+    (status = 200, description = "Appended before under the same idempotency key", body = crate::model::Appended),
+    (status = 412, description = "The precondition did not hold", body = Problem, content_type = "application/problem+json"),
     (status = "default", description = "Not appended", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn append(
@@ -32,7 +38,7 @@ pub async fn append(
 #[utoipa::path(get, path = "/{key}", tag = "short", params(
     ("key" = String, Path, description = "UTF-8 of 1 byte to 1 KiB, percent-encoded"),
 ), responses(
-    (status = 200, description = "The value, with its own content type", body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = 200, description = "The value, with its own content type", body = Vec<u8>, content_type = "*/*"),
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn get(ask: Ask, Names(key): Names<String>) -> Result<Response, Problem> {

@@ -20,9 +20,9 @@ use super::key::{Key, pem};
 /// The authority's key, in its own directory only.
 pub const CA_KEY_FILE: &str = "ca.key";
 /// How long the authority's certificate holds.
-const CA_DAYS: i64 = 3653;
+pub(super) const CA_DAYS: i64 = 3653;
 /// How long an issued certificate holds.
-const ISSUED_DAYS: i64 = 365;
+pub(super) const ISSUED_DAYS: i64 = 365;
 /// How long before now a certificate begins, so that a clock slightly behind takes it.
 const BACKDATE_HOURS: i64 = 1;
 /// What the authority's common name starts with; the cluster's id follows.
@@ -36,6 +36,9 @@ pub enum IssueError {
     /// The name cannot stand in a certificate.
     #[error("`{0}` is no name: use 1 to 63 of a-z, 0-9, - and .")]
     Name(String),
+    /// The name of a host cannot stand in a certificate.
+    #[error("`{0}` is no host: use a DNS name or an IP address, without a port")]
+    Host(String),
     /// A client may not be a node.
     #[error("a client's role is admin, writer or reader")]
     Role,
@@ -140,6 +143,11 @@ impl Ca {
         genesis.sign(self.key.signing())
     }
 
+    /// The authority as what signs certificates.
+    pub(super) fn issuer(&self) -> Result<Issuer<'static, KeyPair>, IssueError> {
+        Ok(Issuer::new(params(&self.cluster), signer(&self.key)?))
+    }
+
     fn issue(&self, role: &str, region: &str, name: &str) -> Result<Bundle, IssueError> {
         let fits = (1..=NAME_BYTES_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
@@ -156,8 +164,7 @@ impl Ca {
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         leaf.use_authority_key_identifier_extension = true;
         (leaf.not_before, leaf.not_after) = validity(ISSUED_DAYS);
-        let issuer = Issuer::new(params(&self.cluster), signer(&self.key)?);
-        let certificate = leaf.signed_by(&signer(&key)?, &issuer)?.der().clone();
+        let certificate = leaf.signed_by(&signer(&key)?, &self.issuer()?)?.der().clone();
         Ok(Bundle { key, certificate, ca: self.certificate.clone() })
     }
 }
@@ -174,7 +181,8 @@ pub fn cluster_of(ca: &CertificateDer<'_>) -> Option<String> {
 fn params(cluster: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(&format!("{COMMON_NAME}{cluster}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // One authority below it: that of HTTPS.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = validity(CA_DAYS);
     params
@@ -186,7 +194,7 @@ fn common_name(name: &str) -> DistinguishedName {
     distinguished
 }
 
-fn validity(days: i64) -> (OffsetDateTime, OffsetDateTime) {
+pub(super) fn validity(days: i64) -> (OffsetDateTime, OffsetDateTime) {
     let start = OffsetDateTime::now_utc() - Duration::hours(BACKDATE_HOURS);
     (start, start + Duration::days(days))
 }

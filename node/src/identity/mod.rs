@@ -13,15 +13,17 @@
 //!
 //! Three files make an identity, in one directory: `ca.crt` (whom to believe), `tls.crt` (who I am) and `tls.key`
 //! (proof of it, readable by the owner only). The authority's own directory holds `ca.crt` and `ca.key`; it is needed
-//! to issue certificates and to sign the genesis, never to run a node.
+//! to issue certificates and to sign the genesis, never to run a node. HTTPS shows other certificates: see [`https`].
 
 pub mod authority;
 pub mod bundle;
 pub mod files;
+pub mod https;
 pub mod key;
 pub mod tls;
 
 pub use authority::Ca;
 pub use bundle::Bundle;
 pub use files::IdentityFileError;
+pub use https::{HttpsCa, HttpsFiles};
 pub use key::Key;

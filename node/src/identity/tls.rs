@@ -11,6 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ResolvesServerCert;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
@@ -118,6 +119,21 @@ pub fn server_config(bundle: &Bundle, strangers: Strangers, admit: Admit) -> Res
         .with_single_cert(vec![bundle.certificate.clone()], bundle.key.der())?)
 }
 
+/// The configuration of an HTTPS server: what it shows `shown` decides; callers may show a certificate of the cluster whose
+/// CA this is, or none.
+///
+/// # Errors
+/// When the CA's certificate is unusable.
+pub fn https_config(ca: &CertificateDer<'_>, shown: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsError> {
+    let (provider, trust) = (provider(), Trust::new(ca)?);
+    let admit: Admit = Arc::new(|_| Ok(()));
+    let verifier = Verifier { trust, strangers: Strangers::Seen, admit, provider: Arc::clone(&provider) };
+    Ok(ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(shown))
+}
+
 /// The configuration of a client that shows the bundle's certificate and speaks to servers that `admit` admits.
 ///
 /// # Errors
@@ -161,10 +177,9 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    fn check(&self, certificate: &[u8], chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
-        if !chain.is_empty() {
-            return Err(Error::InvalidCertificate(CertificateError::BadEncoding));
-        }
+    /// What comes with a certificate (the CA's own, as many tools send it) is not needed and not looked at: only the CA's
+    /// key counts, and that is known.
+    fn check(&self, certificate: &[u8], now: UnixTime) -> Result<(), Error> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let claims = self.trust.claims_at(certificate, now).map_err(|error| match error {
             certificate::CertificateError::Expired { .. } => Error::InvalidCertificate(CertificateError::Expired),
@@ -192,12 +207,12 @@ impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
+        _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check(certificate, chain, now).map(|()| ServerCertVerified::assertion())
+        self.check(certificate, now).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -235,10 +250,10 @@ impl ClientCertVerifier for Verifier {
     fn verify_client_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
+        _: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check(certificate, chain, now).map(|()| ClientCertVerified::assertion())
+        self.check(certificate, now).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

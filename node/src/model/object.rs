@@ -14,8 +14,14 @@ use super::value::{Value, hex, time_of};
 pub enum ObjectValue {
     /// A counter.
     Counter {
-        /// Its total.
+        /// Its total. Readers of JSON that keep numbers as doubles have it rounded beyond 2^53: see `exact`.
         total: i64,
+        /// Its total as text.
+        #[serde(default)]
+        exact: String,
+        /// Whether the total is the greatest or least that a counter can show, and the sum may lie beyond it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        saturated: bool,
     },
     /// A last-writer-wins register.
     Register(Value),
@@ -40,7 +46,11 @@ pub enum ObjectValue {
 impl From<&View> for ObjectValue {
     fn from(view: &View) -> Self {
         match view {
-            View::Counter(total) => Self::Counter { total: *total },
+            View::Counter(total) => Self::Counter {
+                total: *total,
+                exact: total.to_string(),
+                saturated: matches!(*total, i64::MIN | i64::MAX),
+            },
             View::Register(value) => Self::Register(Value::of(value)),
             View::MultiValue(values) => {
                 Self::MultiValue { values: values.iter().map(|value| Value::of(value)).collect() }
@@ -74,7 +84,8 @@ impl ObjectValue {
     pub fn shown(&self) -> String {
         let lines = |values: &[Value]| values.iter().map(Value::shown).collect::<Vec<_>>().join("\n");
         match self {
-            Self::Counter { total } => total.to_string(),
+            Self::Counter { total, saturated: true, .. } => format!("{total} or beyond: the counter is saturated"),
+            Self::Counter { total, .. } => total.to_string(),
             Self::Register(value) => value.shown(),
             Self::MultiValue { values } => lines(values),
             Self::Set { elements } => lines(elements),

@@ -20,14 +20,14 @@ use trine_crdt::{NodeId, RegionId, codec};
 use trine_protocol::frame::PROTOCOL_VERSION;
 use trine_protocol::limits::FRAME_BYTES_MAX;
 use trine_protocol::reply::Answer;
-use trine_protocol::{ClientFrame, ClientHello, NodeFrame, NodeHello, RequestError};
+use trine_protocol::{ClientFrame, ClientHello, NodeFrame, NodeHello, RequestError, Role};
 
 use super::event::NetEvent;
 use super::limits::{
     ANSWERS_IN_A_ROW, CLIENT_BUFFER_BYTES, CLIENT_FRAME_TIMEOUT, CLIENT_IDLE_MAX, CLIENT_REQUESTS_MAX,
-    CLIENT_STALL_MAX, CLIENT_WRITE_TIMEOUT, HELLO_BYTES_MAX, HELLO_TIMEOUT,
+    CLIENT_STALL_MAX, CLIENT_WRITE_TIMEOUT, HELLO_BYTES_MAX, HELLO_TIMEOUT, READER_FRAME_BYTES_MAX,
 };
-use super::link::room_for;
+use super::room::{ClientRoom, Share};
 
 /// What all client streams share.
 pub(super) struct Door {
@@ -35,7 +35,7 @@ pub(super) struct Door {
     pub node: NodeId,
     pub region: RegionId,
     pub events: mpsc::Sender<NetEvent>,
-    pub room: Arc<Semaphore>,
+    pub room: ClientRoom,
     pub others: RwLock<Vec<(RegionId, String)>>,
 }
 
@@ -83,10 +83,11 @@ pub(super) async fn serve(stream: Stream, peer: PeerId, admitted: Admitted, door
         return;
     }
     gauge!("trine_clients").increment(1);
+    let share = door.room.share(peer);
     let slots = Arc::new(Semaphore::new(CLIENT_REQUESTS_MAX));
     let (waiting, to_write) = mpsc::channel(CLIENT_REQUESTS_MAX);
     tokio::select! {
-        error = read(&mut reader, &admitted, &door, &slots, waiting) => {
+        error = read(&mut reader, &admitted, &door, &share, &slots, waiting) => {
             if let FrameError::Length { .. } | FrameError::Undecodable(_) = error {
                 door.gate.refuse(Some(peer), &Refusal::Conversation { what: "an undecodable frame" });
             }
@@ -129,18 +130,19 @@ async fn read(
     reader: &mut BufReader<ReadHalf<Stream>>,
     admitted: &Admitted,
     door: &Door,
+    share: &Share,
     slots: &Arc<Semaphore>,
     waiting: mpsc::Sender<(Waiting, tokio::sync::OwnedSemaphorePermit)>,
 ) -> FrameError {
     let requests = counter!("trine_client_requests_total");
+    // Who may not write has no need of room: it cannot take what writers need by stating more than it may ask.
+    let frame_bytes_max = if admitted.claims.role < Role::Writer { READER_FRAME_BYTES_MAX } else { FRAME_BYTES_MAX };
     loop {
         let step = async {
-            let length = framing::read_length(reader, FRAME_BYTES_MAX, CLIENT_IDLE_MAX, CLIENT_STALL_MAX).await?;
+            let length = framing::read_length(reader, frame_bytes_max, CLIENT_IDLE_MAX, CLIENT_STALL_MAX).await?;
             let slot = slots.clone().acquire_owned().await.map_err(|_| FrameError::Ended)?;
-            let room = room_for(&door.room, length).await;
-            let body = timeout(CLIENT_FRAME_TIMEOUT, framing::read_body(reader, length, CLIENT_STALL_MAX))
-                .await
-                .unwrap_or(Err(FrameError::Silence))?;
+            let read = timeout(CLIENT_FRAME_TIMEOUT, share.read(reader, length));
+            let (body, room) = read.await.unwrap_or(Err(FrameError::Silence))?;
             Ok((codec::decode::<ClientFrame>(&body)?, slot, room))
         };
         let (ClientFrame { number, options, request }, slot, room) = match step.await {

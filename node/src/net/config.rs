@@ -36,6 +36,8 @@ pub struct NetConfig {
     pub gossip: bool,
     /// Whether nodes of the local network are found by multicast DNS.
     pub mdns: bool,
+    /// The most incoming connections.
+    pub incoming_max: usize,
 }
 
 /// Why the network could not be started.

@@ -57,4 +57,4 @@ pub enum NetEvent {
 
 /// The memory that something received takes; a bounded sum of it is handed out.
 #[derive(Debug)]
-pub struct Room(#[expect(dead_code, reason = "held for its drop")] pub(super) Option<OwnedSemaphorePermit>);
+pub struct Room(#[expect(dead_code, reason = "held for its drop")] pub(super) Vec<OwnedSemaphorePermit>);

@@ -19,6 +19,7 @@ use trine_crdt::NodeId;
 use trine_replica::PeerMessage;
 use trine_replica::effect::PeerAddress;
 
+use super::arrivals::{Arrivals, ClientsBounded};
 use super::client::Door;
 use super::config::{NetConfig, StartError};
 use super::dial::Dialler;
@@ -26,12 +27,13 @@ use super::event::NetEvent;
 use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrameRef, LinkHello};
 use super::gossip::{self, Authors};
 use super::limits::{
-    ADMISSION_TIMEOUT, CLIENT_BYTES_MAX, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX,
-    HELLO_TIMEOUT, INCOMING_MAX, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, LISTEN_TIMEOUT, PENDING_INCOMING_MAX,
-    REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX, REPORTS_MAX, ROOM_UNIT_BYTES, RUMOR_BYTES_MAX,
+    ADMISSION_TIMEOUT, CLIENTS_FOURTHS, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX,
+    HELLO_TIMEOUT, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, LISTEN_TIMEOUT, REFUSAL_QUIET,
+    REFUSALS_REMEMBERED_MAX, REPORTS_MAX, ROOM_UNIT_BYTES, RUMOR_BYTES_MAX,
 };
 use super::link::Shared;
 use super::queue::Class;
+use super::room::ClientRoom;
 use super::streams;
 use super::swarm::{Behaviour, Command, Engine};
 use super::table::Table;
@@ -61,7 +63,8 @@ impl Net {
             return Err(StartError::Certificate(Refusal::Key));
         }
         let gate = Arc::new(Gate::new(config.certificate.clone(), config.verify.clone(), report_refusals()));
-        let mut swarm = make_swarm(&config, &claims.cluster, &gate)?;
+        let arrivals = Arrivals::new(config.incoming_max);
+        let mut swarm = make_swarm(&config, &claims.cluster, &gate, &arrivals)?;
         let listening = listen(&mut swarm, &config.listen).await?;
         let mut dialler = Dialler::new(peer);
         for seed in &config.seeds {
@@ -75,6 +78,7 @@ impl Net {
         let room = Arc::new(Semaphore::new(LINK_RECEIVED_BYTES_MAX / ROOM_UNIT_BYTES));
         let engine = Engine {
             swarm,
+            arrivals,
             hello: LinkHello {
                 versions: LINK_VERSIONS,
                 format_level: FORMAT_LEVEL,
@@ -93,7 +97,7 @@ impl Net {
                 node: config.node,
                 region: claims.region,
                 events,
-                room: Arc::new(Semaphore::new(CLIENT_BYTES_MAX / ROOM_UNIT_BYTES)),
+                room: ClientRoom::default(),
                 others: RwLock::default(),
             }),
             dialler,
@@ -171,19 +175,23 @@ impl NetHandle {
     }
 }
 
-fn make_swarm(config: &NetConfig, cluster: &str, gate: &Arc<Gate>) -> Result<Swarm<Behaviour>, StartError> {
+fn make_swarm(
+    config: &NetConfig,
+    cluster: &str,
+    gate: &Arc<Gate>,
+    arrivals: &Arrivals,
+) -> Result<Swarm<Behaviour>, StartError> {
     let failed = |what: String| StartError::Transport { what };
     let peer = config.keypair.public().to_peer_id();
-    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT)
+    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT, Some(arrivals.usher()))
         .map_err(|error| failed(error.to_string()))?;
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
-        .with_max_established_incoming(Some(INCOMING_MAX))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+    let limits =
+        connection_limits::ConnectionLimits::default().with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     let gossip = config.gossip.then(|| gossip::behaviour(&config.keypair, cluster, gate.clone())).transpose();
     let mdns = config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), peer)).transpose();
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
+        clients: ClientsBounded::new(gate.clone(), config.incoming_max / 4 * CLIENTS_FOURTHS),
         streams: streams::Behaviour::default(),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(60))),
         gossip: gossip.map_err(failed)?.into(),

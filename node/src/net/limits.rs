@@ -13,6 +13,10 @@ pub const LINK_CONTROL_BYTES_RESERVED: usize = 4 * 1024 * 1024;
 pub const LINK_RECEIVED_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// The most bytes of requests and answers held for clients, over all streams.
 pub const CLIENT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Beside those, what each client has for itself, over all of its streams, in bytes.
+pub const CLIENT_SHARE_BYTES: usize = 64 * 1024;
+/// The largest frame of a client that may only read, in bytes: a question, and all that its session has seen.
+pub const READER_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// The most requests under way on one client stream.
 pub const CLIENT_REQUESTS_MAX: usize = 4096;
 /// The unit in which room for received bytes is handed out, in bytes.
@@ -47,10 +51,10 @@ pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(600);
 pub const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often connected certificates are looked at again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
-/// Incoming connections whose admission is under way.
-pub const PENDING_INCOMING_MAX: u32 = 256;
-/// Incoming connections that stand.
-pub const INCOMING_MAX: u32 = 4096;
+/// Incoming connections, where the system allows so many open files.
+pub const INCOMING_MAX: usize = 4096;
+/// Of these, the share (so many fourths) that clients may have; the rest is for nodes.
+pub const CLIENTS_FOURTHS: usize = 3;
 /// Connections per peer; several while dials cross.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 48;
 /// Streams of one kind that one connection may open.

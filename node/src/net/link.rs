@@ -225,10 +225,10 @@ async fn next_frame(
 /// Waits for room for so many bytes.
 pub(super) async fn room_for(room: &Arc<Semaphore>, bytes: usize) -> Room {
     if bytes <= SMALL_BYTES {
-        return Room(None);
+        return Room(Vec::new());
     }
     let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
-    Room(room.clone().acquire_many_owned(units).await.ok())
+    Room(room.clone().acquire_many_owned(units).await.into_iter().collect())
 }
 
 async fn write(link: Arc<Link>, writer: WriteHalf<Stream>) -> std::io::Result<()> {

@@ -19,6 +19,7 @@
 
 pub mod limits;
 
+mod arrivals;
 mod config;
 mod event;
 mod handle;
@@ -30,6 +31,7 @@ mod gossip;
 mod link;
 mod nodes_only;
 mod queue;
+mod room;
 mod streams;
 mod swarm;
 mod table;

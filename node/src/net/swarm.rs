@@ -19,6 +19,7 @@ use trine_protocol::Role;
 use trine_replica::effect::PeerAddress;
 use trine_replica::input::Peer;
 
+use super::arrivals::{Arrivals, ClientsBounded};
 use super::client::{self, Door};
 use super::config::Told;
 use super::dial::{Dialler, Target};
@@ -34,6 +35,7 @@ use super::table::{Link, Rank};
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     pub limits: connection_limits::Behaviour,
+    pub clients: ClientsBounded,
     pub streams: streams::Behaviour,
     pub ping: ping::Behaviour,
     pub gossip: Toggle<gossip::Behaviour>,
@@ -58,6 +60,7 @@ pub(super) enum Report {
 /// The task's state.
 pub(super) struct Engine {
     pub swarm: Swarm<Behaviour>,
+    pub arrivals: Arrivals,
     pub hello: LinkHello,
     pub topic: gossipsub::IdentTopic,
     pub shared: Shared,
@@ -126,7 +129,8 @@ impl Engine {
                     self.swarm.close_connection(connection_id);
                 }
             }
-            SwarmEvent::ConnectionEstablished { connection_id, .. } => {
+            SwarmEvent::ConnectionEstablished { connection_id, endpoint, .. } => {
+                self.arrivals.admitted(endpoint.get_remote_address());
                 self.lonely.insert(connection_id, Instant::now());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {

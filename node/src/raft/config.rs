@@ -40,6 +40,8 @@ pub struct GroupConfig {
     pub log: LogConfig,
     /// Called when the process must end.
     pub fatal: Fatal,
+    /// The most connections of others.
+    pub connections_max: usize,
 }
 
 impl fmt::Debug for GroupConfig {

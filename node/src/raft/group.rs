@@ -156,7 +156,8 @@ impl Group {
         let directory = config.directory.clone();
         let heard = Heard::default();
         let service = Service { node, raft: raft.clone(), log: log.clone(), heard: heard.clone(), directory };
-        tasks.spawn(Server { node, tls: TlsAcceptor::from(server_tls), trust, service }.run(listener));
+        let (tls, connections_max) = (TlsAcceptor::from(server_tls), config.connections_max);
+        tasks.spawn(Server { node, tls, trust, service, connections_max }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
         let (voters_told, voters) = watch::channel(Voters::default());
         let silence = config.timing.election_max * SILENCE;

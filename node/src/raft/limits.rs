@@ -43,3 +43,7 @@ pub const BARRIER_ROUND: Duration = Duration::from_secs(2);
 pub const HEIR_SILENCE: Duration = Duration::from_millis(500);
 /// How often a leader looks whether its followers are silent.
 pub const LEADERSHIP_LOOK: Duration = Duration::from_millis(250);
+/// How long a read waits for a descriptor when the process has none left.
+pub const OPEN_PATIENCE: Duration = Duration::from_secs(2);
+/// The pause before it tries again.
+pub const OPEN_PAUSE: Duration = Duration::from_millis(10);

@@ -21,6 +21,7 @@ use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_BYTES_MAX};
 use super::row;
 use super::rows::{Databases, Table};
+use crate::descriptors::exhausted;
 use crate::mutants::{self, Mutant};
 
 /// Told the number of the last batch that is as durable as it asked for.
@@ -215,9 +216,13 @@ impl Writer {
     }
 }
 
-/// A floor that lags is safe: without room for it on a full disk, the old one stands.
+/// A floor that lags is safe: without room for it on a full disk, or a descriptor to write it with, the old one stands.
 fn write_floor(floor: &Floor, number: u64) -> Result<(), String> {
     match floor.write(number) {
+        Err(error) if exhausted(&error) => {
+            tracing::warn!(%error, "the floor is written later");
+            Ok(())
+        }
         Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(format!("the floor: {error}")),
         _ => Ok(()),
     }

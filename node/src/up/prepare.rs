@@ -3,9 +3,11 @@
 //! ```text
 //! DIR/cluster.json                  where everything is
 //! DIR/ca/{ca.crt,ca.key,genesis.json}  the authority; no node needs its key
+//! DIR/ca/{https-ca.crt,https-ca.key}  the authority of what HTTPS shows
 //! DIR/clients/admin/…               an administrator's identity
 //! DIR/nodes/NAME/node.toml          the configuration, with paths relative to it
 //! DIR/nodes/NAME/{ca.crt,tls.crt,tls.key,log.key,genesis.json}
+//! DIR/nodes/NAME/{https-ca.crt,https.crt,https.key}
 //! DIR/nodes/NAME/data/              made by the node
 //! ```
 //!
@@ -25,7 +27,9 @@ use super::limits::{NODES_DEFAULT, PORT_DEFAULT, REGIONS_DEFAULT};
 use super::plan::{self, PlanError, PlannedNode};
 use crate::cli::UpArgs;
 use crate::config::multiaddr;
-use crate::identity::{Ca, Key, files};
+use crate::identity::authority::CA_KEY_FILE;
+use crate::identity::https::{HTTPS_CA_FILE, HTTPS_KEY_FILE};
+use crate::identity::{Ca, HttpsCa, Key, files};
 
 /// The signed genesis, in every identity's directory.
 pub const GENESIS_FILE: &str = "genesis.json";
@@ -84,6 +88,7 @@ fn existing(args: &UpArgs) -> anyhow::Result<Cluster> {
             node.raft
         );
     }
+    complete(&args.data, &cluster)?;
     Ok(cluster)
 }
 
@@ -114,9 +119,33 @@ pub fn prepare(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<Clus
     Ok(Cluster::read(directory)?)
 }
 
+/// Gives nodes that have none a certificate for HTTPS, where the authority's key is at hand.
+fn complete(directory: &Path, cluster: &Cluster) -> anyhow::Result<()> {
+    let lacking = |node: &&ClusterNode| !node.directory.join(HTTPS_KEY_FILE).exists();
+    let ca = directory.join("ca");
+    if !ca.join(CA_KEY_FILE).exists() || !cluster.nodes.iter().any(|node| lacking(&node)) {
+        return Ok(());
+    }
+    let https = HttpsCa::of(&Ca::open(&ca)?)?;
+    for node in cluster.nodes.iter().filter(lacking) {
+        let host = node.raft.rsplit_once(':').map(|(host, _)| host.to_owned());
+        https.issue(&node.name, host.as_slice())?.write(&node.directory)?;
+    }
+    if !cluster.client.join(HTTPS_CA_FILE).exists() {
+        https.tell(&cluster.client)?;
+    }
+    Ok(())
+}
+
+/// The address of a node's machine.
+fn host(node: &PlannedNode) -> String {
+    node.libp2p.ip().to_string()
+}
+
 fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
     files::make_directory(directory)?;
     let ca = Ca::create(&directory.join("ca"))?;
+    let https = HttpsCa::of(&ca)?;
     let mut log_keys: BTreeMap<RegionId, Key> = BTreeMap::new();
     let mut regions: Vec<GenesisRegion> = Vec::new();
     let mut cluster =
@@ -126,6 +155,7 @@ fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
         let peer = bundle.key.peer().to_string();
         let home = PathBuf::from("nodes").join(&node.name);
         bundle.write(&directory.join(&home))?;
+        https.issue(&node.name, &[host(node)])?.write(&directory.join(&home))?;
         let log_key = log_keys.entry(node.region.clone()).or_insert_with(Key::generate);
         log_key.write(&directory.join(&home).join("log.key"))?;
         let address = format!("{}/p2p/{peer}", multiaddr(node.libp2p));
@@ -156,6 +186,7 @@ fn write_all(directory: &Path, planned: &[PlannedNode]) -> anyhow::Result<()> {
     // Clients whose certificates are issued later get it from there.
     files::create_public(&ca.directory().join(GENESIS_FILE), &genesis)?;
     ca.issue_client(Role::Admin, "admin")?.write(&directory.join(&cluster.client))?;
+    https.tell(&directory.join(&cluster.client))?;
     files::create_public(&directory.join(&cluster.client).join(GENESIS_FILE), &genesis)?;
     cluster.write(directory)?;
     Ok(())

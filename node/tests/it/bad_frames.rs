@@ -80,6 +80,46 @@ async fn frames_that_are_none_harm_nobody_but_their_sender() {
     assert!((0..3).all(|at| region.lives(at)));
 }
 
+/// More than all frames may hold together, each stating the largest value.
+const TOO_MANY: usize = 12;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_state_much_and_send_little_deny_nobody_a_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let region = Region::started(&directory.path().join("cluster"), &[]);
+    let mut slow = Vec::new();
+    for number in 0..TOO_MANY {
+        let bundle = region.ca().issue_client(Role::Writer, &format!("slow-{number}")).unwrap();
+        let hello = ClientHello { versions: (1, 1), certificate: Bytes::copy_from_slice(&bundle.certificate) };
+        let mut visitor = Visitor::connect(&bundle, &region.node(0).libp2p).await;
+        let mut stream = visitor.open("/trine/client/1").await.unwrap();
+        stream.write_all(&frame(&hello)).await.unwrap();
+        stream.flush().await.unwrap();
+        read_frame(&mut stream).await;
+        stream.write_all(&(16 * 1024 * 1024_u32).to_be_bytes()).await.unwrap();
+        stream.write_all(b"abc").await.unwrap();
+        stream.flush().await.unwrap();
+        slow.push((visitor, stream));
+    }
+    let endpoint = region.node(0).libp2p.clone();
+    for (number, value) in ["v".to_owned(), "v".repeat(100_000)].iter().enumerate() {
+        let key = format!("k{number}");
+        let output = region.trine(&["--endpoint", &endpoint, "ledger", "append", &key, value]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    // A reader cannot even state so much.
+    let bundle = region.ca().issue_client(Role::Reader, "reader").unwrap();
+    let hello = ClientHello { versions: (1, 1), certificate: Bytes::copy_from_slice(&bundle.certificate) };
+    let mut visitor = Visitor::connect(&bundle, &region.node(0).libp2p).await;
+    let mut stream = visitor.open("/trine/client/1").await.unwrap();
+    stream.write_all(&frame(&hello)).await.unwrap();
+    stream.flush().await.unwrap();
+    read_frame(&mut stream).await;
+    assert_eq!(hung_up_on(&mut stream, &(2 * 1024 * 1024_u32).to_be_bytes()).await, b"");
+    drop(slow);
+    region.is_well("after-slow-frames");
+}
+
 async fn clients(region: &Region) {
     let address = &region.node(0).libp2p;
     let bundle = region.ca().issue_client(Role::Admin, "visitor").unwrap();

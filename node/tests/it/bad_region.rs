@@ -21,6 +21,8 @@ const NODES: u16 = 3;
 pub struct Region {
     pub cluster: Cluster,
     pub directory: PathBuf,
+    /// How many files each node may have open.
+    pub open_files: Option<u32>,
     settings: Vec<(&'static str, String)>,
     logs: tempfile::TempDir,
     processes: Vec<Option<Child>>,
@@ -60,7 +62,7 @@ impl Region {
         let cluster = prepare(directory, &planned).unwrap();
         let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let (logs, processes) = (tempfile::tempdir().unwrap(), planned.iter().map(|_| None).collect());
-        Self { cluster, directory: directory.to_owned(), settings, logs, processes }
+        Self { cluster, directory: directory.to_owned(), open_files: None, settings, logs, processes }
     }
 
     /// A region that serves.
@@ -104,7 +106,14 @@ impl Region {
     /// Starts a node and does not wait for it.
     pub fn start(&mut self, at: usize) {
         let log = File::options().create(true).append(true).open(self.log_path(at)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trine"));
+        let mut command = match self.open_files {
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_trine")]);
+                shell
+            }
+            None => Command::new(env!("CARGO_BIN_EXE_trine")),
+        };
         command.arg("node").arg("--config").arg(&self.node(at).config).env("RUST_LOG", "info,openraft=warn,fjall=warn");
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         self.processes[at] = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());

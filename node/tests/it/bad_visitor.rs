@@ -35,7 +35,7 @@ impl Visitor {
         let certificate = Bytes::copy_from_slice(&bundle.certificate);
         let gate = Gate::new(certificate, Arc::new(Authority::new(key, trust.cluster())), |_, _| ());
         let keypair = bundle.key.libp2p();
-        let transport = transport(&keypair, Arc::new(gate), HANDSHAKE_MAX, HANDSHAKE_MAX).unwrap();
+        let transport = transport(&keypair, Arc::new(gate), HANDSHAKE_MAX, HANDSHAKE_MAX, None).unwrap();
         let behaviour = libp2p_stream::Behaviour::new();
         let streams = behaviour.new_control();
         let config = Config::with_tokio_executor()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 use trine_node::http::{Backend, HttpConfig, HttpServer};
 use trine_protocol::reply::{
@@ -29,8 +29,14 @@ struct Held {
 }
 
 /// The node.
-#[derive(Clone, Default)]
-pub struct FakeNode(Arc<Mutex<Held>>);
+#[derive(Clone)]
+pub struct FakeNode(Arc<Mutex<Held>>, Arc<watch::Sender<bool>>);
+
+impl Default for FakeNode {
+    fn default() -> Self {
+        Self(Arc::default(), Arc::new(watch::Sender::new(false)))
+    }
+}
 
 /// A served API; it stops when dropped.
 pub struct Served {
@@ -82,6 +88,16 @@ impl FakeNode {
         self.0.lock().expect("held").refuse = Some(error);
     }
 
+    /// Answers nothing until it goes on.
+    pub fn stall(&self) {
+        self.1.send_replace(true);
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        self.1.send_replace(false);
+    }
+
     /// Takes no writes, for this reason.
     pub fn full(&self, reason: &str) {
         self.0.lock().expect("held").full = Some(reason.to_owned());
@@ -96,8 +112,9 @@ impl FakeNode {
 impl Backend for FakeNode {
     fn request(&self, role: Role, options: Options, request: Request) -> BoxFuture<'_, Result<Answer, RequestError>> {
         async move {
+            self.0.lock().expect("held").asked.push((role, options, request.clone()));
+            let _ = self.1.subscribe().wait_for(|stalled| !stalled).await;
             let mut held = self.0.lock().expect("held");
-            held.asked.push((role, options, request.clone()));
             if let Some(error) = &held.refuse {
                 return Err(error.clone());
             }

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use trine_node::http::{HttpConfig, HttpServer, ServeError};
-use trine_node::identity::tls::{client_config, server_name};
-use trine_node::identity::{Bundle, Ca};
 use trine_protocol::{RequestError, Role};
 
-use crate::fake_node::{FakeNode, home, serve, serve_with};
-use crate::http_client::{Answer, ask, exchange, get};
+use crate::fake_node::{FakeNode, serve, serve_with};
+use crate::http_client::{ask, exchange, get};
+use crate::http_tls::Secure;
 
 #[tokio::test]
 async fn every_error_has_a_status_and_a_stable_code() {
@@ -110,78 +108,36 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn under_tls_the_certificate_decides() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let ca = Ca::create(directory.path()).expect("an authority");
-    let node = ca.issue_node(&home(), "us-east-1-a").expect("a certificate");
-    let api = serve_with(|config| {
-        config.listen = "0.0.0.0:0".parse().expect("an address");
-        config.tls = Some(node.clone());
-    })
-    .await;
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], api.address.port()));
-    let holder = |role| ca.issue_client(role, "ada").expect("a certificate");
-    let asked = |bundle: Bundle, shows: bool, method: &'static str, path: &'static str| async move {
-        let mut config = client_config(&bundle, Arc::new(|_| Ok(()))).expect("a client");
-        if !shows {
-            config.client_auth_cert_resolver = Arc::new(NoCertificate);
-        }
-        let stream = TcpStream::connect(address).await.expect("connected");
-        let stream = TlsConnector::from(Arc::new(config)).connect(server_name(), stream).await.expect("a handshake");
-        exchange(stream, method, path, &[("Host", "127.0.0.1")], b"v").await
+    let secure = Secure::serve().await;
+    let asked = async |role: Option<Role>, method: &str, path: &str| {
+        let bundle = role.map(|role| secure.client(role));
+        secure.ask(bundle.as_ref(), method, path, &[]).await
     };
-    let status = |answer: Answer| answer.status;
-
-    assert_eq!(status(asked(holder(Role::Writer), true, "PUT", "/k").await), 201);
-    assert_eq!(api.node.last().0, Role::Writer);
-    assert_eq!(status(asked(holder(Role::Reader), true, "GET", "/k").await), 200);
-    let refused = asked(holder(Role::Reader), true, "PUT", "/k").await;
+    let (reader, writer) = (Some(Role::Reader), Some(Role::Writer));
+    assert_eq!(asked(writer, "PUT", "/k").await.status, 201);
+    assert_eq!(secure.api.node.last().0, Role::Writer);
+    assert_eq!(asked(reader, "GET", "/k").await.status, 200);
+    assert_eq!(asked(reader, "PUT", "/k").await.problem(), (403, "forbidden".into()));
+    let refused = asked(writer, "DELETE", "/api/v1/nodes/0000000000000005").await;
     assert_eq!(refused.problem(), (403, "forbidden".into()));
-    let refused = asked(holder(Role::Writer), true, "DELETE", "/api/v1/nodes/0000000000000005").await;
-    assert_eq!(refused.problem(), (403, "forbidden".into()));
-    assert_eq!(status(asked(holder(Role::Reader), false, "GET", "/healthz").await), 200);
-    assert_eq!(status(asked(holder(Role::Reader), false, "GET", "/readyz").await), 200);
+    assert_eq!(asked(None, "GET", "/healthz").await.status, 200);
+    assert_eq!(asked(None, "GET", "/readyz").await.status, 200);
     for path in ["/k", "/api/v1/status", "/metrics", "/openapi.json", "/nothing/here"] {
-        let refused = asked(holder(Role::Reader), false, "GET", path).await;
-        assert_eq!(refused.problem(), (401, "unauthorized".into()), "{path}");
+        assert_eq!(asked(None, "GET", path).await.problem(), (401, "unauthorized".into()), "{path}");
     }
-    assert_eq!(api.node.asked(), 2);
+    assert_eq!(secure.api.node.asked(), 2);
 }
 
 /// Who may not write is told so before a byte of the body is waited for, and takes no room from those who may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_takes_no_room() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let ca = Ca::create(directory.path()).expect("an authority");
-    let node = ca.issue_node(&home(), "us-east-1-a").expect("a certificate");
-    let api = serve_with(|config| {
-        config.listen = "0.0.0.0:0".parse().expect("an address");
-        config.tls = Some(node.clone());
-    })
-    .await;
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], api.address.port()));
-    let reader = ca.issue_client(Role::Reader, "ada").expect("a certificate");
-    for path in ["/k", "/api/v1/ledger/default/k", "/api/v1/objects/objects/k", "/api/v1/namespaces"] {
-        let method = if path.contains("objects") || path.contains("namespaces") { "POST" } else { "PUT" };
-        let config = client_config(&reader, Arc::new(|_| Ok(()))).expect("a client");
-        let stream = TcpStream::connect(address).await.expect("connected");
-        let stream = TlsConnector::from(Arc::new(config)).connect(server_name(), stream).await.expect("a handshake");
-        let stated = [("Host", "127.0.0.1"), ("Content-Length", "16777216")];
-        let refused = exchange(stream, method, path, &stated, b"abc").await;
+    let secure = Secure::serve().await;
+    let reader = secure.client(Role::Reader);
+    let put = ["/k", "/api/v1/ledger/default/k"].map(|path| ("PUT", path));
+    let post = ["/api/v1/objects/objects/k", "/api/v1/namespaces"].map(|path| ("POST", path));
+    for (method, path) in put.into_iter().chain(post) {
+        let refused = secure.ask(Some(&reader), method, path, &[("Content-Length", "16777216")]).await;
         assert_eq!(refused.problem(), (403, "forbidden".into()), "{path}");
     }
-    assert_eq!(api.node.asked(), 0);
-}
-
-/// A caller that shows nothing.
-#[derive(Debug)]
-struct NoCertificate;
-
-impl rustls::client::ResolvesClientCert for NoCertificate {
-    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
+    assert_eq!(secure.api.node.asked(), 0);
 }

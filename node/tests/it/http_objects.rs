@@ -15,7 +15,7 @@ async fn an_object_is_changed_read_and_removed() {
     let post = |body: &'static str| ask(api.address, "POST", path, &[], body.as_bytes());
     assert_eq!(post(r#"{"op":"increment","by":5}"#).await.json()["values"][0]["total"], 5);
     let after = post(r#"{"op":"increment","by":-2}"#).await;
-    assert_eq!(after.json()["values"][0], serde_json::json!({ "kind": "counter", "total": 3 }));
+    assert_eq!(after.json()["values"][0], serde_json::json!({ "kind": "counter", "total": 3, "exact": "3" }));
     assert_eq!(after.header("etag"), Some(format!("\"{}\"", "03".repeat(32)).as_str()));
     assert_eq!(get(api.address, path).await.json()["values"][0]["total"], 3);
     assert_eq!(ask(api.address, "DELETE", path, &[], b"").await.status, 204);
@@ -39,6 +39,20 @@ async fn a_deletion_takes_no_more_than_was_asked() {
     assert_eq!(delete("").await.status, 204);
     let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
     assert_eq!(edit, Edit::Delete);
+}
+
+/// Most readers of JSON keep numbers as doubles.
+#[tokio::test]
+async fn a_counter_beyond_2_to_53_can_be_read_exactly() {
+    let api = serve().await;
+    let path = "/api/v1/objects/objects/large";
+    for by in [(1_i64 << 53) + 1, i64::MAX] {
+        let body = format!(r#"{{"op":"increment","by":{by}}}"#);
+        ask(api.address, "DELETE", path, &[], b"").await;
+        let value = ask(api.address, "POST", path, &[], body.as_bytes()).await.json()["values"][0].clone();
+        assert_eq!(value["exact"], by.to_string());
+        assert_eq!(value["saturated"], if by == i64::MAX { true.into() } else { serde_json::Value::Null });
+    }
 }
 
 #[tokio::test]

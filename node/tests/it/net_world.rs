@@ -44,7 +44,18 @@ impl World {
     }
 
     pub async fn node_of(&self, id: u64, bundle: Bundle, seeds: &[Multiaddr], listen: Option<Multiaddr>) -> Node {
-        let config = NetConfig {
+        Self::begun(id, self.config_of(id, bundle, seeds, listen)).await
+    }
+
+    /// Starts a node with a changed configuration.
+    pub async fn node_with(&self, id: u64, name: &str, change: impl FnOnce(&mut NetConfig)) -> Node {
+        let mut config = self.config_of(id, self.node_bundle(name), &[], None);
+        change(&mut config);
+        Self::begun(id, config).await
+    }
+
+    fn config_of(&self, id: u64, bundle: Bundle, seeds: &[Multiaddr], listen: Option<Multiaddr>) -> NetConfig {
+        NetConfig {
             node: NodeId(id),
             keypair: bundle.key.libp2p(),
             certificate: Bytes::copy_from_slice(&bundle.certificate),
@@ -55,7 +66,11 @@ impl World {
             told: Arc::new(|_, _| {}),
             gossip: true,
             mdns: false,
-        };
+            incoming_max: trine_node::net::limits::INCOMING_MAX,
+        }
+    }
+
+    async fn begun(id: u64, config: NetConfig) -> Node {
         let (handle, events) = Net::start(config).await.expect("a network");
         Node { id: NodeId(id), handle, events }
     }
@@ -65,7 +80,7 @@ impl World {
         let certificate = Bytes::copy_from_slice(&bundle.certificate);
         let gate = Gate::new(certificate, Arc::new(self.authority.clone()), |_, _| {});
         let keypair = bundle.key.libp2p();
-        let transport = trine_client::transport::transport(&keypair, Arc::new(gate), PATIENCE, PATIENCE);
+        let transport = trine_client::transport::transport(&keypair, Arc::new(gate), PATIENCE, PATIENCE, None);
         let config = Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
         Swarm::new(transport.expect("a transport"), behaviour, keypair.public().to_peer_id(), config)
     }

@@ -131,6 +131,7 @@ impl Region {
             timing: Timing::default(),
             log: self.log,
             fatal,
+            connections_max: trine_node::raft::net::limits::CONNECTIONS_MAX,
         }
     }
 

@@ -114,6 +114,32 @@ async fn a_log_is_the_same_after_a_restart_and_a_truncation() {
     log.close();
 }
 
+/// A log grows to any number of files, and a process may have so many open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_file_that_is_written_is_kept_open() {
+    let directory = TempDir::new().expect("a directory");
+    let open_files = || {
+        let links = std::fs::read_dir("/proc/self/fd").expect("descriptors").filter_map(|link| {
+            let target = std::fs::read_link(link.ok()?.path()).ok()?;
+            (target.starts_with(directory.path()) && target.extension().is_some_and(|end| end == "log")).then_some(())
+        });
+        links.count()
+    };
+    let log = open(directory.path()).expect("opens");
+    append(&log, 1, 0..120).await;
+    let files = std::fs::read_dir(directory.path()).expect("a directory").count();
+    assert!(files > 10, "{files} files");
+    assert_eq!(open_files(), 1);
+    assert_eq!(all(&log).await.len(), 120, "the others are read all the same");
+    assert_eq!(open_files(), 1);
+    log.close();
+    drop(log);
+    let log = open(directory.path()).expect("opens again");
+    assert_eq!(all(&log).await.len(), 120);
+    assert_eq!(open_files(), 1);
+    log.close();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cutting_the_log_anywhere_never_loses_what_was_durable() {
     let directory = TempDir::new().expect("a directory");

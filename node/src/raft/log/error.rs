@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::descriptors::exhausted;
+
 /// Why a log cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -51,10 +53,10 @@ impl LogError {
         move |error| Self::Io { what, file, error }
     }
 
-    /// Whether the disk had no room; nothing else is wrong then.
+    /// Whether the disk had no room, or the process no descriptor left; nothing else is wrong then.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull)
+        matches!(self, Self::Io { error, .. } if passes(error))
     }
 }
 
@@ -68,4 +70,10 @@ impl From<LogError> for io::Error {
             LogError::Io { error: ref cause, .. } => Self::new(cause.kind(), error),
         }
     }
+}
+
+/// Whether an error of the disk passes by itself: there is no room, or no descriptor is left.
+#[must_use]
+pub fn passes(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::StorageFull || exhausted(error)
 }

@@ -3,22 +3,57 @@
 //! The log is a sequence of *runs*: entries of consecutive indexes in one file, back to back. A new file starts a
 //! run, and so does the first entry after a truncation, whose index may have been used before.
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use trine_ledger::frame::FileHeader;
 
 use super::disk::Disk;
+use crate::descriptors::exhausted;
+use crate::raft::limits::{OPEN_PATIENCE, OPEN_PAUSE};
 
-/// A segment file, open for as long as anybody reads it.
+/// A segment file: open while it is written, opened for each read once it is not, since a log grows to any number of
+/// files and a process may have so many open.
 #[derive(Debug)]
 pub struct SegmentFile<D: Disk> {
-    /// Its path, for errors.
+    /// Its path.
     pub path: PathBuf,
-    /// The open file.
-    pub file: D::File,
     /// What it starts with.
     pub header: FileHeader,
+    disk: D,
+    open: RwLock<Option<Arc<D::File>>>,
+}
+
+impl<D: Disk> SegmentFile<D> {
+    /// An open one.
+    pub fn new(disk: D, path: PathBuf, file: D::File, header: FileHeader) -> Self {
+        Self { path, header, disk, open: RwLock::new(Some(Arc::new(file))) }
+    }
+
+    /// The open file. Without a descriptor to open it with, it waits a little: some other file will be closed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn file(&self) -> io::Result<Arc<D::File>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(open) = open {
+            return Ok(open);
+        }
+        let ends = Instant::now() + OPEN_PATIENCE;
+        loop {
+            match self.disk.open(&self.path) {
+                Err(error) if exhausted(&error) && Instant::now() < ends => std::thread::sleep(OPEN_PAUSE),
+                opened => return opened.map(Arc::new),
+            }
+        }
+    }
+
+    /// It is written no more: it is closed, and opened by whoever reads it.
+    pub fn close(&self) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 #[derive(Debug)]

@@ -16,11 +16,8 @@ use crate::raft::types::Entry;
 pub fn entries<D: Disk>(extent: &Extent<D>) -> Result<Vec<Entry>, LogError> {
     let length = (extent.end - extent.start) as usize;
     let mut buffer = vec![0; length];
-    extent
-        .file
-        .file
-        .read_exact_at(&mut buffer, u64::from(extent.start))
-        .map_err(LogError::io("reading", &extent.file.path))?;
+    let mut read = || extent.file.file()?.read_exact_at(&mut buffer, u64::from(extent.start));
+    read().map_err(LogError::io("reading", &extent.file.path))?;
     let bytes = Bytes::from(buffer);
     let mut entries = Vec::new();
     let mut at = 0;

@@ -94,7 +94,11 @@ impl<D: Disk> Recovered<D> {
             return Err(LogError::Damaged { file: short, offset: 0, reason });
         }
         let file = disk.open(&path).map_err(LogError::io("opening", &path))?;
-        let segment = Arc::new(SegmentFile { path: path.clone(), file, header: scan.header });
+        let segment = Arc::new(SegmentFile::new(disk.clone(), path.clone(), file, scan.header));
+        let file = segment.file().map_err(LogError::io("opening", &path))?;
+        if let Some((before, _, _)) = &self.active {
+            before.close();
+        }
         for placed in &scan.frames {
             self.frame(&segment, placed, purged).map_err(|reason| damaged(placed.at, reason))?;
         }
@@ -108,7 +112,7 @@ impl<D: Disk> Recovered<D> {
             TailState::Torn { at } if is_last && floor.is_none_or(|floor| next > floor) => {
                 let torn = bytes.len() as u64 - at;
                 tracing::warn!(file = %path.display(), offset = at, bytes = torn, "cut a torn end off the log");
-                cut(&segment.file, at).map_err(LogError::io("cutting", &path))?;
+                cut(&*file, at).map_err(LogError::io("cutting", &path))?;
                 self.room = at;
             }
             TailState::Torn { at } | TailState::Damaged { at } => {
@@ -120,8 +124,8 @@ impl<D: Disk> Recovered<D> {
             let from = scan.frames.iter().rfind(|placed| covered(placed)).map_or(0, end);
             let rest = usize::try_from(from).ok().zip(usize::try_from(scan.end).ok());
             if let Some(rest) = rest.and_then(|(from, end)| bytes.get(from..end)).filter(|rest| !rest.is_empty()) {
-                segment.file.write_all_at(rest, from).map_err(LogError::io("writing once more", &path))?;
-                segment.file.sync_all().map_err(LogError::io("syncing", &path))?;
+                file.write_all_at(rest, from).map_err(LogError::io("writing once more", &path))?;
+                file.sync_all().map_err(LogError::io("syncing", &path))?;
             }
         }
         self.active = Some((segment, number, scan.end));

@@ -10,7 +10,8 @@
 //!    the floor says, never a shorter one.
 //! 4. Room is made ahead of the frames, as zeros: a sync that need not change the file's length and extents as well costs
 //!    half. Zeros are no frames; a file is cut to its frames before the next one is begun, and when the log closes.
-//! 5. A write that finds the disk full waits and starts again at the same place. After any other error, and any error
+//! 5. A write that finds the disk full waits and starts again at the same place, and so does a file that cannot be made for
+//!    want of a descriptor. After any other error, and any error
 //!    of a sync, nobody knows what the disk holds: the process is told to end, and nothing is promised any more.
 //! 6. What a full disk keeps from being written until the log closes ends the writer's work: what comes behind it would
 //!    leave a gap.
@@ -29,7 +30,7 @@ use crate::mutants::{self, Mutant};
 
 use super::convert;
 use super::disk::{Disk, DiskFile as _};
-use super::error::LogError;
+use super::error::{LogError, passes};
 use super::index::SegmentFile;
 use super::queue::{Job, Jobs, Next, Queue};
 use super::recover::segment_path;
@@ -242,7 +243,7 @@ impl<D: Disk, C: Types> Writer<D, C> {
     fn write(&mut self, file: &Arc<SegmentFile<D>>, start: u64, bytes: &[u8]) -> Result<(), Stop> {
         loop {
             let result = if self.has_room(bytes.len()) {
-                self.make_room(file, start + bytes.len() as u64).and_then(|()| file.file.write_all_at(bytes, start))
+                self.make_room(file, start + bytes.len() as u64).and_then(|()| file.file()?.write_all_at(bytes, start))
             } else {
                 Err(io::ErrorKind::StorageFull.into())
             };
@@ -267,7 +268,7 @@ impl<D: Disk, C: Types> Writer<D, C> {
         }
         let began = Instant::now();
         if !mutants::is(Mutant::LogAnswersBeforeSync) {
-            let synced = file.file.sync_data().map_err(LogError::io("syncing", &file.path));
+            let synced = file.file().and_then(|file| file.sync_data()).map_err(LogError::io("syncing", &file.path));
             synced.or_else(|error| if mutants::is(Mutant::SyncErrorIgnored) { Ok(()) } else { Err(error) })?;
         }
         metrics::histogram!("trine_fsync_seconds").record(began.elapsed());
@@ -284,7 +285,7 @@ impl<D: Disk, C: Types> Writer<D, C> {
         if bytes == 0 || end <= self.room || !self.has_room(bytes.saturating_mul(2)) {
             return Ok(());
         }
-        match file.file.write_all_at(&vec![0; bytes], end) {
+        match file.file()?.write_all_at(&vec![0; bytes], end) {
             Ok(()) => self.room = end + bytes as u64,
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
             Err(error) => return Err(error),
@@ -296,7 +297,11 @@ impl<D: Disk, C: Types> Writer<D, C> {
     fn cut(&mut self) -> Result<(), LogError> {
         let Some((file, _, length)) = &self.active else { return Ok(()) };
         if self.room > *length {
-            let cut = || file.file.cut(*length).and_then(|()| file.file.sync_all());
+            let cut = || {
+                let file = file.file()?;
+                file.cut(*length)?;
+                file.sync_all()
+            };
             cut().map_err(LogError::io("cutting", &file.path))?;
         }
         self.room = *length;
@@ -341,7 +346,7 @@ impl<D: Disk, C: Types> Writer<D, C> {
         let file = loop {
             match create() {
                 Ok(file) => break file,
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(error) if passes(&error) => {
                     if self.queue.wait_closed(D::FULL_RETRY) {
                         return Err(Stop::Closed);
                     }
@@ -349,7 +354,10 @@ impl<D: Disk, C: Types> Writer<D, C> {
                 Err(error) => return Err(LogError::io("creating", path)(error).into()),
             }
         };
-        let segment = Arc::new(SegmentFile { path, file, header });
+        if let Some((before, _, _)) = &self.active {
+            before.close();
+        }
+        let segment = Arc::new(SegmentFile::new(self.disk.clone(), path, file, header));
         self.active = Some((segment.clone(), number, FILE_HEADER_BYTES as u64));
         self.room = FILE_HEADER_BYTES as u64;
         Ok((segment, FILE_HEADER_BYTES as u64))

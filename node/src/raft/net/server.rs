@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::frame::{self, FrameReader};
-use super::limits::{ACCEPT_TIMEOUT, CONNECTIONS_MAX, CONTROL_FRAME_BYTES_MAX};
+use super::limits::{ACCEPT_TIMEOUT, CONTROL_FRAME_BYTES_MAX};
 use super::serve::{Caller, Service};
 use super::wire::{Hello, Lane, VERSION, Welcome};
 use crate::identity::tls::Trust;
+use crate::seats::{Place, Seat, Seats};
 
 /// What is needed to answer.
 #[derive(Clone)]
@@ -27,12 +27,14 @@ pub struct Server {
     pub trust: Arc<Trust>,
     /// Raft.
     pub service: Service,
+    /// The most connections.
+    pub connections_max: usize,
 }
 
 impl Server {
     /// Accepts until the returned future is dropped; connections end with it.
     pub async fn run(self, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let seats = Seats::new(self.connections_max, 0);
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -40,11 +42,11 @@ impl Server {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
-                Ok((stream, from)) => match room.clone().try_acquire_owned() {
-                    Ok(permit) => {
-                        connections.spawn(self.clone().connection(stream, from, permit));
+                Ok((stream, from)) => match seats.take(from.ip()) {
+                    Some(seat) => {
+                        connections.spawn(self.clone().connection(stream, from, seat));
                     }
-                    Err(_) => tracing::warn!(%from, "too many Raft connections: one is refused"),
+                    None => tracing::warn!(%from, "too many Raft connections: one is refused"),
                 },
                 Err(error) => {
                     // Out of file descriptors, most likely; accepting again at once would only spin.
@@ -55,13 +57,18 @@ impl Server {
         }
     }
 
-    async fn connection(self, stream: TcpStream, from: SocketAddr, _permit: OwnedSemaphorePermit) {
-        if let Err(error) = self.serve(stream).await {
+    async fn connection(self, stream: TcpStream, from: SocketAddr, mut seat: Seat) {
+        let place = Arc::clone(seat.place());
+        let ended = tokio::select! {
+            ended = self.serve(stream, &place) => ended,
+            () = seat.dismissed() => Err(io::Error::other("its place was given to another before it said who it is")),
+        };
+        if let Err(error) = ended {
             tracing::debug!(%from, %error, "a Raft connection ended");
         }
     }
 
-    async fn serve(self, stream: TcpStream) -> io::Result<()> {
+    async fn serve(self, stream: TcpStream, place: &Arc<Place>) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let greeting = async {
             let tls = self.tls.accept(stream).await?;
@@ -88,6 +95,8 @@ impl Server {
             Ok((reader, writer, hello, claims.name))
         };
         let (reader, writer, hello, name) = timeout(ACCEPT_TIMEOUT, greeting).await??;
+        // A node of this region keeps its place.
+        let _member = place.work();
         let caller = Caller { node: hello.from, name, meant: hello.to.is_some() };
         match hello.lane {
             Lane::Control => self.service.control(caller, reader, writer).await,
