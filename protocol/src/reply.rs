@@ -241,6 +241,24 @@ pub struct StatusView {
     pub stamps_held: u64,
     /// The nodes that this one is connected to.
     pub connected: Vec<NodeId>,
+    /// Whether it mirrors the other regions' ledgers; what one holds of them that mirrors no more stands still.
+    pub mirrors: bool,
+    /// What is wrong, as far as it knows; nothing when all is well.
+    pub problems: Vec<ProblemView>,
+}
+
+/// Something that is wrong, as a node or a client of it sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProblemView {
+    /// The kind, stable, such as `unreachable`.
+    pub code: String,
+    /// A sentence that names who or what it is about, and what to do when that is known.
+    pub what: String,
+    /// The name of the node that it is about, when it is about one.
+    pub node: Option<String>,
+    /// The region that it is about, when it is about one.
+    pub region: Option<RegionId>,
 }
 
 /// The objects of a namespace on a node, summed up.

@@ -32,6 +32,7 @@ pub mod objects;
 mod objects_listed;
 mod objects_served;
 mod opened_notes;
+mod problems;
 mod reads;
 mod remembered;
 mod repair;

@@ -21,6 +21,7 @@ use crate::metadata::Metadata;
 use crate::mirrors::Mirrors;
 use crate::objects::Objects;
 use crate::opened_notes::OpenedNotes;
+use crate::problems::Holding;
 use crate::repair::Rounds;
 use crate::rosters::Rosters;
 use crate::rows;
@@ -65,6 +66,7 @@ pub struct Replica {
     pub(crate) counters: Counters,
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,
+    pub(crate) holding: Holding,
     next_tick_ns: u64,
     next_register_ns: u64,
 }
@@ -140,6 +142,7 @@ impl Replica {
             writable: true,
             counters: Counters::default(),
             last_barrier: 0,
+            holding: Holding::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
             config,
@@ -378,6 +381,7 @@ impl Replica {
             return Ok(());
         }
         self.next_tick_ns = now_ns + TICK_NS;
+        self.holding.look(now_ns, self.counters.stamps_held);
         self.register(turn);
         self.reroute(turn);
         self.repair_tick(turn)?;

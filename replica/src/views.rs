@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
+use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Recovery, Registry};
 use trine_protocol::reply::{
     Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
@@ -119,6 +120,8 @@ impl Replica {
         if !views.iter().any(|view| view.id == self.config.node) {
             views.push(self.own_view(now_ns));
         }
+        let unheard = self.unheard_founders().into_iter();
+        views.extend(unheard.map(|(region, founder)| founder_view(region, founder)));
         views.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
         views
     }
@@ -201,7 +204,24 @@ impl Replica {
             timestamp: self.latest(),
             stamps_held: self.counters.stamps_held,
             connected: self.peers.keys().copied().collect(),
+            mirrors: self.mirrors_here(),
+            problems: self.problems(),
         }
+    }
+
+    /// Founders that no roster known here names, nor ever took off: nobody has heard of them yet, or not told this node.
+    pub(crate) fn unheard_founders(&self) -> Vec<(&RegionId, &GenesisNode)> {
+        let regions = self.config.genesis.regions.iter();
+        let founders = regions.flat_map(|region| region.nodes.iter().map(move |node| (&region.id, node)));
+        let unheard = |(region, founder): &(&RegionId, &GenesisNode)| {
+            let known = self.registry(region);
+            let named = known.is_some_and(|known| {
+                known.named(&founder.name).is_some() || known.closed_names.contains_key(&founder.name)
+            });
+            // A region that has retired nodes has outgrown its genesis.
+            !named && known.is_none_or(|known| known.retired.is_empty()) && founder.name != self.config.name
+        };
+        founders.filter(unheard).collect()
     }
 
     fn segment_views(&self, only: Option<&RegionId>) -> Vec<SegmentView> {
@@ -223,4 +243,21 @@ impl Replica {
 fn recovery_view(recovery: &Recovery) -> RecoveryView {
     let Recovery { index: _, stamp, node, survivor, records } = *recovery;
     RecoveryView { stamp, node, survivor, records }
+}
+
+/// A founder as the genesis names it. Its disk, and so its id, is not known.
+fn founder_view(region: &RegionId, founder: &GenesisNode) -> NodeView {
+    NodeView {
+        id: NodeId(0),
+        name: founder.name.clone(),
+        region: region.clone(),
+        peer: founder.peer.clone(),
+        addresses: founder.addresses.clone(),
+        http: None,
+        writer: None,
+        health: Health::Unknown,
+        raft: RaftRole::Unknown,
+        since: None,
+        silent_ms: None,
+    }
 }

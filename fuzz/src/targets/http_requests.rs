@@ -268,6 +268,8 @@ fn reply(request: &Request) -> Reply {
             timestamp: at(9),
             stamps_held: 0,
             connected: vec![NodeId(2)],
+            mirrors: true,
+            problems: Vec::new(),
         })),
         _ => Reply::Done,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use trine_protocol::reply::{
-    ForkView, Health, NamespaceView, NodeView, RaftRole, RecoveryView, RegionView, SegmentView, StatusView,
+    ForkView, Health, NamespaceView, NodeView, ProblemView, RaftRole, RecoveryView, RegionView, SegmentView, StatusView,
 };
 use trine_protocol::request::NamespaceKind;
 use utoipa::ToSchema;
@@ -306,6 +306,36 @@ pub struct Status {
     pub stamps_held: u64,
     /// The nodes that it is connected to.
     pub connected: Vec<String>,
+    /// Whether it mirrors the other regions' ledgers; what one holds of them that mirrors no more stands still.
+    pub mirrors: bool,
+    /// What is wrong, as far as it knows; nothing when all is well.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The kind, stable, such as `unreachable`.
+    pub code: String,
+    /// A sentence that names who or what it is about, and what to do when that is known.
+    pub what: String,
+    /// The name of the node that it is about, when it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The region that it is about, when it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+impl From<&ProblemView> for Problem {
+    fn from(view: &ProblemView) -> Self {
+        Self {
+            code: view.code.clone(),
+            what: view.what.clone(),
+            node: view.node.clone(),
+            region: view.region.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 impl From<&StatusView> for Status {
@@ -327,6 +357,8 @@ impl From<&StatusView> for Status {
             time: time_of(view.timestamp),
             stamps_held: view.stamps_held,
             connected: view.connected.iter().map(ToString::to_string).collect(),
+            mirrors: view.mirrors,
+            problems: view.problems.iter().map(Problem::from).collect(),
         }
     }
 }

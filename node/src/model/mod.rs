@@ -10,7 +10,9 @@ pub mod proof;
 pub mod record;
 pub mod value;
 
-pub use cluster::{Manifest, Namespace, Namespaces, Node, Nodes, Recovery, Region, Regions, Status, health_name};
+pub use cluster::{
+    Manifest, Namespace, Namespaces, Node, Nodes, Problem, Recovery, Region, Regions, Status, health_name,
+};
 pub use edit::{EditError, ObjectEdit};
 pub use object::{Object, ObjectValue, Objects};
 pub use record::{Appended, Proof, Record, Records};

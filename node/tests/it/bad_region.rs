@@ -58,7 +58,12 @@ impl Region {
 
     /// The same with so many nodes.
     pub fn of(nodes: u16, directory: &Path, settings: &[(&'static str, &str)]) -> Self {
-        let planned = plan(1, nodes, free_ports(3 * nodes), &[]).unwrap();
+        Self::prepared_as(directory, (1, nodes), settings)
+    }
+
+    /// Files of so many regions with so many nodes each, nothing started.
+    pub fn prepared_as(directory: &Path, (regions, nodes): (u16, u16), settings: &[(&'static str, &str)]) -> Self {
+        let planned = plan(regions, nodes, free_ports(3 * regions * nodes), &[]).unwrap();
         let cluster = prepare(directory, &planned).unwrap();
         let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let (logs, processes) = (tempfile::tempdir().unwrap(), planned.iter().map(|_| None).collect());

@@ -248,6 +248,8 @@ impl Held {
                 timestamp: stamp(99),
                 stamps_held: 0,
                 connected: vec![NodeId(6)],
+                mirrors: true,
+                problems: Vec::new(),
             })),
             Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
             _ => Reply::Done,

@@ -47,6 +47,7 @@ mod raft_log_crash;
 mod raft_log_disk;
 mod raft_log_script;
 mod raft_sim;
+mod status;
 mod store;
 mod unheard;
 mod up;

@@ -1,0 +1,92 @@
+//! A cluster's or node's state as it is printed.
+
+use super::super::exit::Exit;
+use super::super::output::{Output, pairs, short, table};
+use super::judge::{ClusterStatus, Told, object_digest};
+use crate::model::Status;
+
+/// The whole cluster: a row a node, then what is wrong, a line each.
+pub fn cluster(status: &ClusterStatus) -> Output {
+    let rows = status.nodes.iter().map(|node| match &node.status {
+        Some(known) => vec![
+            node.name.clone(),
+            node.region.clone(),
+            state(known),
+            known.node.raft.clone(),
+            records(known),
+            known.objects.values().map(|sum| sum.count).sum::<u64>().to_string(),
+            digest(known),
+        ],
+        None => vec![node.name.clone(), node.region.clone(), "no answer".to_owned()],
+    });
+    let mut people = table(&["node", "region", "state", "raft", "records", "objects", "digest"], rows);
+    if !status.problems.is_empty() {
+        people.push_str("\n\nWhat is wrong:\n");
+        people.extend(status.problems.iter().map(|told| format!("  - {}\n", sentence(told))));
+    }
+    let verdict = format!(
+        "{}; objects {}; ledgers {}",
+        match status.problems.len() {
+            0 => "all nodes serve, all regions take records".to_owned(),
+            1 => "something is wrong".to_owned(),
+            several => format!("{several} things are wrong"),
+        },
+        if status.objects_agree { "agree" } else { "differ" },
+        match (status.ledgers_agree, status.behind.iter().map(|lag| lag.lacks).max()) {
+            (false, _) => "differ".to_owned(),
+            (true, None) => "agree".to_owned(),
+            (true, Some(most)) => format!("agree, the last by {most} records behind"),
+        },
+    );
+    let exit = if status.healthy { Exit::Done } else { Exit::Unhealthy };
+    let ids: Vec<String> = status.nodes.iter().map(|node| node.id.clone()).collect();
+    Output::new(status, people).ids(ids).note(verdict).exit(exit)
+}
+
+/// The sentence, and who says so where that is not plain from it.
+fn sentence(told: &Told) -> String {
+    let itself = told.told_by.iter().all(|by| Some(by) == told.problem.node.as_ref());
+    if itself || told.told_by.len() == 1 && told.problem.what.contains(&told.told_by[0]) {
+        return told.problem.what.clone();
+    }
+    format!("{} (so say {})", told.problem.what, told.told_by.join(", "))
+}
+
+fn state(known: &Status) -> String {
+    known.reason.clone().unwrap_or_else(|| if known.ready { "ready" } else { "not ready" }.to_owned())
+}
+
+/// How many records of which region's ledger; of those that the node must hold.
+fn records(known: &Status) -> String {
+    let held = known.ledgers.iter().filter(|(region, _)| known.mirrors || **region == known.node.region);
+    held.map(|(region, head)| format!("{region}:{}", head.size)).collect::<Vec<_>>().join(" ")
+}
+
+/// The digests of a node's object namespaces as one, short enough for a table.
+fn digest(status: &Status) -> String {
+    short(blake3::hash(object_digest(status).as_bytes()).to_hex().as_str())
+}
+
+/// One node.
+pub fn node(status: &Status) -> Output {
+    let mut lines = vec![
+        ("cluster", status.cluster.clone()),
+        ("node", format!("{} ({})", status.node.name, status.node.id)),
+        ("region", status.node.region.clone()),
+        ("ready", status.reason.clone().unwrap_or_else(|| if status.ready { "yes" } else { "no" }.to_owned())),
+        ("raft", format!("{} in term {}", status.node.raft, status.term)),
+        ("leader", status.leader.clone().unwrap_or_else(|| "(not known)".to_owned())),
+        ("connected", format!("{} nodes", status.connected.len())),
+        ("time", status.time.clone()),
+        ("stamps held", status.stamps_held.to_string()),
+    ];
+    for (region, head) in &status.ledgers {
+        lines.push(("ledger", format!("{region}: {} records, root {}", head.size, head.root)));
+    }
+    for (namespace, sum) in &status.objects {
+        lines.push(("objects", format!("{namespace}: {}, digest {}", sum.count, sum.digest)));
+    }
+    lines.extend(status.problems.iter().map(|problem| ("wrong", problem.what.clone())));
+    let exit = if status.problems.is_empty() { Exit::Done } else { Exit::Unhealthy };
+    Output::new(status, pairs(&lines)).ids([&status.node.id]).exit(exit)
+}

@@ -1,0 +1,90 @@
+//! What is wrong, in sentences, as far as this node knows.
+//!
+//! Each condition is one entry with a stable code; the status of a node, that of the cluster, its exit code and its
+//! JSON follow from the list by themselves. What a node cannot know (that it is cut off from somebody who asks, that others hold
+//! something else) is for whoever asks several nodes.
+
+use trine_crdt::RegionId;
+use trine_protocol::reply::ProblemView;
+
+use crate::replica::Replica;
+
+/// How long after the last stamp that was held back one is said to be held.
+const HOLDING_NS: u64 = 10_000_000_000;
+
+/// Whether messages are held back for their stamps, lately.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    seen: u64,
+    last_ns: u64,
+    lately: bool,
+}
+
+impl Holding {
+    /// Looks at how many were held back in all.
+    pub(crate) fn look(&mut self, now_ns: u64, held: u64) {
+        if held > self.seen {
+            (self.seen, self.last_ns, self.lately) = (held, now_ns, true);
+        } else {
+            self.lately &= now_ns < self.last_ns.saturating_add(HOLDING_NS);
+        }
+    }
+}
+
+impl Replica {
+    /// All of it.
+    pub(crate) fn problems(&self) -> Vec<ProblemView> {
+        let mut found = Vec::new();
+        let name = &self.config.name;
+        if let Err(reason) = self.ready() {
+            found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
+        } else if let Err(reason) = self.writes() {
+            found.push(of_node("writes_refused", name, format!("{name} takes no writes: {reason}")));
+        }
+        if self.holding.lately {
+            let what = format!(
+                "{name} holds back what others send, because its stamps are too far ahead of {name}'s clock: compare the \
+                 clocks of the nodes"
+            );
+            found.push(of_node("stamps_held", name, what));
+        }
+        self.forks_found(&mut found);
+        self.unreached(&mut found);
+        found
+    }
+
+    fn forks_found(&self, found: &mut Vec<ProblemView>) {
+        let regions = self.config.genesis.regions.iter().map(|region| &region.id);
+        for region in regions.filter(|region| self.forks.evidence(region).is_some()) {
+            let follows =
+                if self.quarantined(region) { "its ledger is followed no more" } else { "an operator released it" };
+            let what = format!("{region}'s key signed two histories; {follows}: see `trine region list -o json`");
+            found.push(of_region("fork", region, what));
+        }
+    }
+
+    fn unreached(&self, found: &mut Vec<ProblemView>) {
+        let name = &self.config.name;
+        for region in self.config.genesis.regions.iter().map(|region| &region.id) {
+            let nodes = self.registry(region).into_iter().flat_map(|known| known.roster.values());
+            let away = nodes.filter(|node| node.node != self.config.node && !self.peers.contains_key(&node.node));
+            found.extend(
+                away.map(|node| of_node("unreachable", &node.name, format!("{} is not reached by {name}", node.name))),
+            );
+        }
+        found.extend(self.unheard_founders().into_iter().map(|(region, founder)| {
+            let what = format!("{}, a founder of {region}, stands on no roster that {name} knows", founder.name);
+            of_node("unregistered", &founder.name, what)
+        }));
+    }
+}
+
+/// A problem of a node, by its name.
+pub(crate) fn of_node(code: &str, node: &str, what: String) -> ProblemView {
+    ProblemView { code: code.to_owned(), what, node: Some(node.to_owned()), region: None }
+}
+
+/// A problem of a region.
+pub(crate) fn of_region(code: &str, region: &RegionId, what: String) -> ProblemView {
+    ProblemView { code: code.to_owned(), what, node: None, region: Some(region.clone()) }
+}
