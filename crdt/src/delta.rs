@@ -78,6 +78,12 @@ impl Delta {
         self.then(later);
     }
 
+    /// Whether nothing came and nothing went: the edit found nothing to remove.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.entries.is_empty() && self.removed_own.is_empty() && self.removed.len() == 0
+    }
+
     /// An upper bound of its encoding's length, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -43,6 +43,12 @@ pub enum RequestError {
         /// How many of those answer now.
         answering: u32,
     },
+    /// A name stands for several things, or is taken: regions that could not hear each other gave it away more than once.
+    #[error("{what}")]
+    Ambiguous {
+        /// The name, and the ids that it may stand for.
+        what: String,
+    },
     /// A value is larger than the limit.
     #[error("{what} has {bytes} bytes; at most {limit} are allowed")]
     TooLarge {
@@ -109,6 +115,7 @@ impl RequestError {
             Self::Forbidden { .. } => "forbidden",
             Self::Conflict { .. } => "conflict",
             Self::Standstill { .. } => "standstill",
+            Self::Ambiguous { .. } => "ambiguous",
             Self::TooLarge { .. } => "too_large",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Overloaded { .. } => "overloaded",

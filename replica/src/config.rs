@@ -52,6 +52,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// How many delta rows are kept per partition and writer; older ones are served as whole objects.
     pub delta_rows_max: u64,
+    /// What is damaged on this node's disk and being healed, in words.
+    pub damage: Vec<String>,
     /// Whether rumors are published; repair alone suffices, only later.
     pub gossip: bool,
     /// What bounds the core. Only the simulator has others than the usual ones.
@@ -82,6 +84,7 @@ impl Config {
             mirrors_per_region: 2,
             segment_bytes: 64 * 1024 * 1024,
             delta_rows_max: crate::limits::DELTA_ROWS_MAX,
+            damage: Vec::new(),
             gossip: true,
             sizes: Sizes::default(),
         }

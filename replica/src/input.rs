@@ -74,6 +74,8 @@ pub enum Input {
         /// The index, or none when no majority answered.
         index: Option<u64>,
     },
+    /// What is damaged on this node's disk and not healed, in words; replaces what was said before.
+    Damaged(Vec<String>),
     /// Whether the disk has room for writes.
     Disk {
         /// False: refuse writes.

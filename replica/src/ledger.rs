@@ -252,7 +252,9 @@ impl Replica {
                 }
                 let namespace = matches!(&draft.command, DraftCommand::Other(Command::CreateNamespace { .. }));
                 let stamp = self.ledger_stamp(turn)?;
-                match self.command(turn, stamp, draft.command)? {
+                // What of the indexes cannot be read is for whoever asked; the leader goes on.
+                let command = self.command(turn, stamp, draft.command);
+                match command.unwrap_or_else(|error| Err(crate::requests::storage(&error))) {
                     Ok(command) => {
                         bytes += command.bytes_max();
                         commands.push(command);

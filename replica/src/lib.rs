@@ -20,6 +20,7 @@ pub mod effect;
 pub mod forks;
 mod held;
 pub mod input;
+mod joining;
 mod ledger;
 pub mod limits;
 mod links;

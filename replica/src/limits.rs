@@ -57,6 +57,8 @@ pub const VECTORS_PER_MESSAGE_MAX: usize = 128;
 pub const HASHES_PER_MESSAGE_TARGET: usize = 4096;
 /// How many gaps per peer are remembered between rounds of repair.
 pub const LACKED_MAX: usize = 16 * 1024;
+/// The most partitions that a node which catches up remembers per peer, at some hundred bytes each.
+pub const JOIN_PARTITIONS_MAX: usize = 256 * 1024;
 /// The most bytes of ledger records in one `Tail`; one large record may exceed it alone.
 pub const TAIL_BYTES_TARGET: usize = 256 * 1024;
 /// The most records in one `Tail`.

@@ -3,6 +3,8 @@
 //! Nothing here depends on arriving: each message may be lost, repeated, late. A frame is a length, checked before
 //! anything is allocated, and one value of `trine_crdt::codec`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trine_crdt::{PartitionId, RegionId, VersionVector, WriterId};
@@ -106,6 +108,15 @@ pub enum PeerMessage {
         /// The answer.
         answer: Result<Box<Answer>, RequestError>,
     },
+    /// Asks what is held, partitions after this one; the sender's disk is new and catches up.
+    AskHoldings {
+        /// None: from the first on.
+        after: Option<PartitionId>,
+    },
+    /// A page of what the sender holds.
+    Holdings(Holdings),
+    /// Whether the sender is catching up, and had better not be asked for what it lacks.
+    CatchingUp(bool),
     /// Asks the leader to put this node (name, disk, incarnation, addresses) on the roster.
     Register(Registration),
     /// A node that asked to be registered is not, for now.
@@ -117,6 +128,22 @@ pub enum PeerMessage {
     },
     /// The receiver is a voter of its region no more, as its neighbour's log has it: when it was retired, it may stop.
     LetGo,
+}
+
+/// What a node holds, for one that catches up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdings {
+    /// The page begins after this partition.
+    pub after: Option<PartitionId>,
+    /// Partitions and their vectors, in order.
+    pub partitions: Vec<(PartitionId, VersionVector)>,
+    /// Whether there are more partitions after these.
+    pub more: bool,
+    /// How many records of which ledger.
+    pub ledgers: BTreeMap<RegionId, u64>,
+    /// Whether the sender is catching up itself.
+    pub joining: bool,
 }
 
 /// Deltas of one writer in one partition: everything after `after` up to `upto`, joined per object.

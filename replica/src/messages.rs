@@ -55,6 +55,9 @@ impl Replica {
                 );
             }
             PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
+            PeerMessage::AskHoldings { after } => self.serve_holdings(turn, from, after),
+            PeerMessage::Holdings(holdings) => self.take_holdings(turn, from, holdings),
+            PeerMessage::CatchingUp(joining) => self.take_catching_up(turn, from, joining),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
             PeerMessage::NotAdmitted { node, reason } => self.take_not_admitted(turn, from, node, reason),
             PeerMessage::LetGo => self.take_let_go(turn, from),

@@ -9,6 +9,7 @@
 //! partition and writer, never objects or deltas.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use trine_crdt::digest::SumDigest;
@@ -105,6 +106,19 @@ impl Objects {
     /// The partitions of a namespace that hold anything.
     pub fn partitions<'a>(&'a self, namespace: &'a NamespaceId) -> impl Iterator<Item = &'a PartitionId> {
         self.sums.keys().filter(move |partition| partition.namespace == *namespace)
+    }
+
+    /// Up to `count` partitions after one, with their vectors, and whether there are more.
+    #[must_use]
+    pub fn vectors_after(
+        &self,
+        after: Option<&PartitionId>,
+        count: usize,
+    ) -> (Vec<(PartitionId, VersionVector)>, bool) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.vectors.range((from, Bound::Unbounded));
+        let page = rest.by_ref().take(count).map(|(partition, vector)| (partition.clone(), vector.clone())).collect();
+        (page, rest.next().is_some())
     }
 
     /// How many objects a namespace has, and the sum of their digests. An object in which nothing is left counts no more,

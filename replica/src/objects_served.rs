@@ -28,6 +28,10 @@ impl Replica {
             // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
             return Ok(RequestError::Unavailable { what: self.ready().err().unwrap_or_default() }.into());
         }
+        if let Some(what) = self.joining.waits() {
+            // An edit answers with what stands after it, and that is not all here.
+            return Ok(RequestError::Unavailable { what }.into());
+        }
         if let Durability::Regions(_) | Durability::All = asked.options.durability {
             let what = format!("durability {} for objects; use local or region", asked.options.durability);
             return Ok(RequestError::Unsupported { what }.into());
@@ -53,6 +57,11 @@ impl Replica {
             Ok(delta) => delta,
             Err(error) => return Ok(refused(&error).into()),
         };
+        let durable = asked.options.durability == Durability::Local || self.at_majority(&partition);
+        if delta.changes_nothing() && (stored.bytes.is_none() || durable) {
+            marks::reached(Mark::EditOfNothing);
+            return Ok(Served::Now(Ok(nothing_done(stored.bytes.as_ref(), stamp)?)));
+        }
         let bytes = bytes::Bytes::from(stored.object.to_bytes());
         if bytes.len() > OBJECT_BYTES_MAX {
             return Ok(too_large("the object", bytes.len(), OBJECT_BYTES_MAX).into());
@@ -71,6 +80,18 @@ impl Replica {
         }
         let have = std::collections::BTreeSet::new();
         Ok(Served::Waits(Cause::Majority { partition, seq, have, answer: Box::new(answer) }))
+    }
+
+    /// Whether a majority of the region has on its disks all that is held here of a partition, as far as it said. What an
+    /// edit finds removed may have been removed a moment ago: only if so is that as durable as the edit asks for.
+    fn at_majority(&self, partition: &PartitionId) -> bool {
+        let needed = self.majority_others();
+        let others: Vec<_> = self.ledger.roster().map(|record| record.node).collect();
+        self.objects.logged(partition).into_iter().all(|writer| {
+            let held = self.objects.held(partition, writer);
+            let has = |node: &&trine_crdt::NodeId| self.objects.holder(partition, writer, **node) >= held;
+            others.iter().filter(has).count() >= needed
+        })
     }
 
     /// A majority has a write now.
@@ -146,6 +167,15 @@ impl Replica {
             .filter(|known| known.kind == trine_ledger::entry::NamespaceKind::Objects && partition.slot < known.slots)
             .map(|known| known.slots)
     }
+}
+
+/// The answer to an edit that found nothing to remove: what stands, and no place of its own that a session would wait for.
+fn nothing_done(stored: Option<&bytes::Bytes>, stamp: trine_crdt::Timestamp) -> Result<Answer, StoreError> {
+    let object = stored.map(|bytes| trine_crdt::Object::from_bytes(bytes)).transpose();
+    let object = object.map_err(|error| StoreError::Damaged(error.to_string()))?.unwrap_or_default();
+    let bytes = stored.cloned().unwrap_or_else(|| object.to_bytes().into());
+    let view = ObjectView { timestamp: stamp, ..view_of(&object, &bytes) };
+    Ok(Answer { reply: Reply::Object(view), session: SessionToken::default(), timestamp: stamp })
 }
 
 fn operation(edit: &Edit) -> Operation {

@@ -41,6 +41,13 @@ impl Replica {
         } else if let Err(reason) = self.writes() {
             found.push(of_node("writes_refused", name, format!("{name} takes no writes: {reason}")));
         }
+        found.extend(self.config.damage.iter().map(|words| {
+            of_node("damaged", name, format!("{name} has found damage on its disk that is not healed: {words}"))
+        }));
+        if let Some(words) = self.joining.incomplete() {
+            let what = format!("{name} serves although nothing more comes of what it lacks: {words}");
+            found.push(of_node("incomplete", name, what));
+        }
         if self.holding.lately {
             let what = format!(
                 "{name} holds back what others send, because its stamps are too far ahead of {name}'s clock: compare the \

@@ -45,6 +45,9 @@ impl Replica {
         if !self.mirrors_here() && needs_mirrors(&asked.request, &self.config.region) {
             return Ok(self.hand_on_to_one_of(self.mirror_nodes(), asked));
         }
+        if let Some(served) = self.pass_while_joining(asked) {
+            return Ok(served);
+        }
         if asked.options.consistency == Consistency::Session
             && !mutants::is(Mutant::IgnoreSession)
             && let Some(until) = self.lacks_records(asked)
@@ -437,7 +440,7 @@ fn bad_cursor() -> RequestError {
 fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
-        Refusal::NamespaceExists { .. } => RequestError::Conflict { what: refusal.to_string() },
+        Refusal::NamespaceExists { .. } => RequestError::Ambiguous { what: refusal.to_string() },
         Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },

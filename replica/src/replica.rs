@@ -15,6 +15,7 @@ use crate::effect::{Effect, Outbox};
 use crate::forks::Forks;
 use crate::held::Held;
 use crate::input::{Input, Leadership, Payload, Peer};
+use crate::joining::Joining;
 use crate::ledger::OwnLedger;
 use crate::links::Links;
 use crate::metadata::Metadata;
@@ -67,6 +68,7 @@ pub struct Replica {
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,
     pub(crate) holding: Holding,
+    pub(crate) joining: Joining,
     next_tick_ns: u64,
     next_register_ns: u64,
 }
@@ -105,7 +107,8 @@ impl Replica {
         if mutants::is(Mutant::ReuseWriter) {
             config.writer = WriterId(u128::from(config.node.0).to_be_bytes());
         }
-        let mark = match store.get(Synced, rows::CLOCK)? {
+        let mark_row = store.get(Synced, rows::CLOCK)?;
+        let mark = match &mark_row {
             Some(_) if mutants::is(Mutant::ForgetClockMark) => 0,
             Some(bytes) => u64::from_be_bytes(
                 bytes.as_ref().try_into().map_err(|_| StoreError::Damaged("the clock's mark".to_owned()))?,
@@ -143,11 +146,15 @@ impl Replica {
             counters: Counters::default(),
             last_barrier: 0,
             holding: Holding::default(),
+            joining: Joining::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
             config,
         };
         replica.buffer.put(Synced, rows::own_writer(replica.config.writer), Some(bytes::Bytes::new()));
+        // A disk without a mark of the clock, under which nobody ever wrote, is new.
+        let fresh = mark_row.is_none() && replica.own_writers.len() == 1;
+        replica.begin_joining(fresh, store.get(Synced, rows::JOINING)?.as_ref());
         let mut turn = Turn { now: Now::default(), store, effects: Vec::new() };
         let regions = replica.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         if replica.rosters_changed(&mut turn, &regions) {
@@ -205,6 +212,10 @@ impl Replica {
             }
             Input::ReadIndex { ticket, index } => {
                 self.barrier_reached(&mut turn, ticket, index);
+                Ok(())
+            }
+            Input::Damaged(words) => {
+                self.config.damage = words;
                 Ok(())
             }
             Input::Disk { writable } => {
@@ -272,7 +283,7 @@ impl Replica {
                 None => format!("its incarnation is not yet registered in the region's ledger{leader}"),
             });
         }
-        Ok(())
+        self.joining.waits().map_or(Ok(()), Err)
     }
 
     /// Whether edits of objects made here can be acknowledged as edits are by default, by a majority of the region.
@@ -383,6 +394,7 @@ impl Replica {
         self.next_tick_ns = now_ns + TICK_NS;
         self.holding.look(now_ns, self.counters.stamps_held);
         self.register(turn);
+        self.joining_tick(turn);
         self.reroute(turn);
         self.repair_tick(turn)?;
         self.metadata_tick(turn);

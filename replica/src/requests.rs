@@ -173,6 +173,11 @@ impl Replica {
     }
 
     fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+        if let Request::ObjectGet { .. } | Request::ObjectList { .. } = &asked.request
+            && let Some(served) = self.pass_while_joining(asked)
+        {
+            return Ok(served);
+        }
         match &asked.request {
             Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
             Request::ObjectGet { .. } => self.serve_get(turn, asked),
@@ -246,8 +251,9 @@ impl Replica {
             Request::NamespaceCreate { name, kind, slots } => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
                 check_namespace(name, slots)?;
-                if self.namespaces().values().any(|known| known.name == *name) {
-                    return Err(RequestError::Conflict { what: format!("a namespace named {name} exists") });
+                if let Some(known) = self.namespaces().values().find(|known| known.name == *name) {
+                    let what = format!("a namespace named {name} exists: {}", known.id);
+                    return Err(RequestError::Ambiguous { what });
                 }
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
             }
@@ -490,7 +496,7 @@ impl Replica {
             several => {
                 let ids: Vec<String> = several.iter().map(|known| known.id.to_string()).collect();
                 let what = format!("several namespaces are named {label}; use an id: {}", ids.join(", "));
-                Err(RequestError::Conflict { what })
+                Err(RequestError::Ambiguous { what })
             }
         }
     }

@@ -16,6 +16,7 @@
 //!          d partition writer upto             delta log: after u64, then keys and deltas
 //!          g partition                         sum of the partition's object digests, and how many objects
 //!                                              have anything left
+//!          j                                   there while this disk, which was new, catches up with its peers
 //!          q region                            evidence of a fork: two checkpoints that cannot both be true
 //! derived  a                                   own ledger: state after the last applied entry
 //!          b                                   own region's registry, after the log index of its last change
@@ -40,6 +41,10 @@ use trine_crdt::{NamespaceId, PartitionId, RegionId, Timestamp, WriterId};
 
 /// The clock's high-water mark.
 pub const CLOCK: &[u8] = b"c";
+/// This disk catches up with its peers.
+pub const JOINING: &[u8] = b"j";
+/// The value of [`JOINING`] where the disk's rows were lost to damage: then it waits for somebody who has them.
+pub const JOINING_DAMAGED: &[u8] = b"damaged";
 /// Own ledger's state after the last applied entry.
 pub const LEDGER_STATE: &[u8] = b"a";
 /// The own region's registry: log index of its last change, then its bytes.

@@ -144,7 +144,11 @@ impl Replica {
             addresses: record.addresses.clone(),
             http: record.http.clone(),
             writer: Some(record.writer),
-            health: if up { Health::Healthy } else { Health::Unreachable },
+            health: match (up, here && self.joining.waits().is_some() || self.joining.of(record.node)) {
+                (false, _) => Health::Unreachable,
+                (true, true) => Health::Degraded,
+                (true, false) => Health::Healthy,
+            },
             raft,
             since: Some(record.stamp),
             silent_ms: self.silent_ms(record.node, now_ns),

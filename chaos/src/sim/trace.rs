@@ -31,6 +31,7 @@ impl Trace {
             Input::Voters(_) => 7,
             Input::Proposed { ticket, .. } => 2_000_000 + ticket,
             Input::ReadIndex { .. } => 5,
+            Input::Damaged(_) => 8,
             Input::Disk { .. } => 6,
         };
         self.fold(now_ns);
@@ -106,5 +107,8 @@ fn message_kind(message: &PeerMessage) -> u64 {
         PeerMessage::Register(_) => 13,
         PeerMessage::NotAdmitted { .. } => 14,
         PeerMessage::LetGo => 15,
+        PeerMessage::AskHoldings { .. } => 16,
+        PeerMessage::Holdings(holdings) => 17 + ((holdings.partitions.len() as u64) << 8),
+        PeerMessage::CatchingUp(joining) => 18 + (u64::from(*joining) << 8),
     }
 }

@@ -5,7 +5,7 @@ use trine_crdt::VersionVector;
 use trine_gossip::RepairMessage;
 use trine_protocol::Role;
 use trine_replica::PeerMessage;
-use trine_replica::message::{Interval, NotAdmitted, Registration};
+use trine_replica::message::{Holdings, Interval, NotAdmitted, Registration};
 
 use super::client_frames::{answers, options, requests};
 use super::object::objects;
@@ -56,6 +56,13 @@ fn samples() -> Vec<Sample> {
     let records =
         |from: usize| ledger().records[from..].iter().map(|record| record.to_bytes().expect("within bounds")).collect();
     let eu = || "eu-west-1".parse().expect("a region's name");
+    let holdings = Holdings {
+        after: None,
+        partitions: vec![(slot.clone(), vector.clone())],
+        more: true,
+        ledgers: [(region(), u64::MAX)].into(),
+        joining: false,
+    };
     let registration = Registration {
         node: PEER,
         name: "us-east-1-b".to_owned(),
@@ -86,6 +93,9 @@ fn samples() -> Vec<Sample> {
             "tail-from-the-end",
             PeerMessage::Tail { ledger: eu(), from: u64::MAX, records: records(11), checkpoint: ledger().note(13) },
         ),
+        ("ask-holdings", PeerMessage::AskHoldings { after: Some(partition()) }),
+        ("holdings", PeerMessage::Holdings(holdings)),
+        ("catching-up", PeerMessage::CatchingUp(true)),
         ("followed", PeerMessage::Followed { ledger: region(), from: u64::MAX }),
         ("register", PeerMessage::Register(registration)),
         ("let-go", PeerMessage::LetGo),

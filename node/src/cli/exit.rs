@@ -144,6 +144,8 @@ impl From<RequestError> for Failure {
             RequestError::Conflict { .. } => {
                 Self::new(Exit::Conflict, what).hint("read the key again and decide on what stands there now")
             }
+            RequestError::Ambiguous { .. } => Self::new(Exit::Conflict, what)
+                .hint("name it by its id, such as us-east-1/17; `trine namespace list` shows names and ids"),
             RequestError::WrongKind { .. } => {
                 Self::new(Exit::Conflict, what).hint("an object keeps the kind of its first change: use another key")
             }

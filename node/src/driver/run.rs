@@ -285,5 +285,6 @@ fn name(input: &Input) -> &'static str {
         Input::Proposed { .. } => "proposed",
         Input::ReadIndex { .. } => "read_index",
         Input::Disk { .. } => "disk",
+        Input::Damaged(_) => "damaged",
     }
 }

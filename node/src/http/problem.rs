@@ -100,6 +100,7 @@ fn title(code: &str) -> &'static str {
         "foreign_origin" => "Sent by another site",
         "conflict" => "A precondition did not hold",
         "standstill" => "The region would come to a standstill",
+        "ambiguous" => "A name of several namespaces",
         "too_large" => "Too large",
         "wrong_kind" => "The object is of another kind",
         "overloaded" => "Overloaded",
@@ -122,9 +123,10 @@ pub fn status_of(error: &RequestError) -> StatusCode {
         RequestError::Invalid { .. } => StatusCode::BAD_REQUEST,
         RequestError::NotFound { .. } => StatusCode::NOT_FOUND,
         RequestError::Forbidden { .. } => StatusCode::FORBIDDEN,
-        RequestError::Conflict { .. } | RequestError::WrongKind { .. } | RequestError::Standstill { .. } => {
-            StatusCode::CONFLICT
-        }
+        RequestError::Conflict { .. }
+        | RequestError::Ambiguous { .. }
+        | RequestError::WrongKind { .. }
+        | RequestError::Standstill { .. } => StatusCode::CONFLICT,
         RequestError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         RequestError::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
         RequestError::Unavailable { .. } | RequestError::Stale { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -30,11 +30,13 @@ impl Class {
             | PeerMessage::PullPartition { .. }
             | PeerMessage::Follow { .. }
             | PeerMessage::Followed { .. }
+            | PeerMessage::AskHoldings { .. }
+            | PeerMessage::CatchingUp(_)
             | PeerMessage::Register(_)
             | PeerMessage::NotAdmitted { .. }
             | PeerMessage::LetGo => Self::Control,
             PeerMessage::Intervals { .. } | PeerMessage::Forward { .. } | PeerMessage::Forwarded { .. } => Self::Data,
-            PeerMessage::PartitionPage { .. } | PeerMessage::Tail { .. } => Self::Bulk,
+            PeerMessage::PartitionPage { .. } | PeerMessage::Tail { .. } | PeerMessage::Holdings(_) => Self::Bulk,
         }
     }
 

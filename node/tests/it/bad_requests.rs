@@ -121,7 +121,7 @@ fn values_namespaces_kinds_and_the_rest_are_refused_with_their_rule() {
     let detail = refused(&region, "POST", "/api/v1/namespaces", body, 400, "invalid");
     assert!(detail.contains("power of two"), "{detail}");
     refused(&region, "POST", "/api/v1/namespaces", r#"{"name":"odd","kind":"blobs"}"#, 400, "invalid");
-    refused(&region, "POST", "/api/v1/namespaces", r#"{"name":"default","kind":"ledger"}"#, 409, "conflict");
+    refused(&region, "POST", "/api/v1/namespaces", r#"{"name":"default","kind":"ledger"}"#, 409, "ambiguous");
     refused(&region, "PUT", "/api/v1/ledger/nowhere/key", "v", 404, "not_found");
     refused(&region, "PUT", "/api/v1/ledger/objects/key", "v", 400, "invalid");
     let (code, text) = told(&region.trine(&["ledger", "append", "key", "v", "--namespace", "nowhere"]));

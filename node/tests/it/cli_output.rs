@@ -39,6 +39,15 @@ fn failures_say_what_happened_and_what_to_do() {
               hint: read the key again and decide on what stands there now"#]],
     );
     check(
+        RequestError::Ambiguous {
+            what: what("several namespaces are named audit; use an id: us-east-1/17, eu-west-1/3"),
+        },
+        Exit::Conflict,
+        expect![[r#"
+            error: several namespaces are named audit; use an id: us-east-1/17, eu-west-1/3
+              hint: name it by its id, such as us-east-1/17; `trine namespace list` shows names and ids"#]],
+    );
+    check(
         RequestError::WrongKind { actual: what("set"), asked: what("counter") },
         Exit::Conflict,
         expect![[r#"

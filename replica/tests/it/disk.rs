@@ -37,6 +37,11 @@ impl Disk {
         self.synced.keys().filter(|key| key.starts_with(b"d")).count()
     }
 
+    /// How many rows there are of objects, their deltas, vectors and sums.
+    pub fn object_rows(&self) -> usize {
+        self.synced.keys().filter(|key| b"odvg".contains(&key[0])).count()
+    }
+
     /// Every object's row turns into something that is none.
     pub fn damage_objects(&mut self) {
         let objects = self.synced.iter_mut().filter(|(key, _)| key.starts_with(b"o"));
