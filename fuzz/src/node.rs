@@ -241,7 +241,8 @@ impl Node {
         let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
         self.input(Input::Committed(entries));
         self.input(Input::Leadership(Leadership { leader: Some(self.id), term: index + 1, serving: true }));
-        self.pass_a_second();
+        // It hears nobody, and waits for a while before it believes its clock.
+        (0..3).for_each(|_| self.pass_a_second());
     }
 
     fn input(&mut self, input: Input) {
@@ -290,7 +291,7 @@ impl Node {
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");
                 }
                 Effect::Publish(rumor) => self.published.push(rumor),
-                Effect::Peers(_) | Effect::Roster(_) => {}
+                Effect::Peers(_) | Effect::Roster(_) | Effect::StepDown => {}
             }
         }
     }

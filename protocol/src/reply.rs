@@ -245,6 +245,22 @@ pub struct StatusView {
     pub mirrors: bool,
     /// What is wrong, as far as it knows; nothing when all is well.
     pub problems: Vec<ProblemView>,
+    /// What its peers' clocks say of its own.
+    pub clock: ClockView,
+}
+
+/// A node's clock, compared with those of the nodes that it hears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockView {
+    /// Whether the node stamps by it: most of those heard agree, or nobody is heard.
+    pub believed: bool,
+    /// With how many nodes it is compared.
+    pub compared: u32,
+    /// How far it is ahead of each, in milliseconds; below zero: behind.
+    pub offsets_ms: BTreeMap<NodeId, i64>,
+    /// How far the node's latest stamp lies ahead of its wall, in milliseconds.
+    pub hybrid_ahead_ms: u64,
 }
 
 /// Something that is wrong, as a node or a client of it sees it.

@@ -172,7 +172,7 @@ impl Replica {
         for interval in intervals {
             let (partition, writer) = (interval.partition.clone(), interval.writer);
             let held = self.objects.held(&partition, writer);
-            match self.take_interval(turn, interval, held)? {
+            match self.take_interval(turn, from, interval, held)? {
                 Taken::Held => {
                     let now = self.objects.held(&partition, writer);
                     if outside && now > held {
@@ -209,7 +209,13 @@ impl Replica {
     }
 
     /// Joins one interval, whole or not at all.
-    fn take_interval(&mut self, turn: &mut Turn<'_>, interval: Interval, held: u64) -> Result<Taken, StoreError> {
+    fn take_interval(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        interval: Interval,
+        held: u64,
+    ) -> Result<Taken, StoreError> {
         let Interval { partition, writer, after, upto, deltas } = interval;
         if upto <= held {
             self.counters.deltas_duplicate += deltas.len() as u64;
@@ -234,7 +240,7 @@ impl Replica {
             self.counters.messages_refused += 1;
             return Ok(Taken::Refused);
         };
-        if self.observe(turn, &latest_stamp(decoded.values())).is_err() {
+        if self.take_stamp(turn, from, &latest_stamp(decoded.values())).is_err() {
             self.counters.stamps_held += 1;
             return Ok(Taken::Refused);
         }

@@ -48,6 +48,8 @@ pub enum Effect {
     Peers(Vec<PeerAddress>),
     /// This region's roster; the leader's driver makes Raft membership follow it.
     Roster(Roster),
+    /// Hand leadership of the region's log to another voter, if this node has it: its clock is not believed.
+    StepDown,
     /// This node was taken off its region's roster and its vote is not missed any more: stop.
     Leave {
         /// What happened, for the log and the operator.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use trine_crdt::clock::ntp_of_ns;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
+use crate::log_time::LogTime;
 use crate::remembered::{Numbered, Rows};
 use crate::replica::Replica;
 use crate::requests::settled;
@@ -51,8 +53,8 @@ pub struct OwnLedger {
     numbered: Option<Numbered>,
     note: Option<(u64, Bytes)>,
     registry_dirty: bool,
-    /// The time of the latest stamp in the log, as far as it was applied here or proposed from here.
-    stamped: u64,
+    /// The latest stamp in the log, as far as it was applied here or proposed from here.
+    time: LogTime,
     /// The latest seal of this node's own, by its number among what waits.
     sealing: u64,
     sizes: Sizes,
@@ -142,7 +144,7 @@ impl OwnLedger {
             numbered: None,
             note: None,
             registry_dirty: false,
-            stamped,
+            time: LogTime::new(stamped),
             sealing: 0,
             sizes: config.sizes,
         })
@@ -238,7 +240,7 @@ impl OwnLedger {
 impl Replica {
     /// Proposes what is queued, as far as proposals under way allow.
     pub(crate) fn propose_queued(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if !self.leadership.serving {
+        if !self.leadership.serving || self.stamps().is_err() {
             return Ok(());
         }
         while self.ledger.may_propose() {
@@ -289,15 +291,31 @@ impl Replica {
         Ok(())
     }
 
-    /// A stamp above every stamp in the log. Where a leader's wall was wild the log may be far ahead of this node's
-    /// clock; then the log counts on by itself, and the clock, whose stamps other regions judge, stays with the wall.
+    /// A stamp above every stamp in the log. Where the log is far ahead of this node's clock it counts on by itself, and the
+    /// clock, whose stamps other regions judge, stays with the wall. It counts at half the wall's pace: so the wall comes up
+    /// to it, and what is remembered for a time of the log's own (an idempotency key) is not remembered for ever. A node
+    /// whose own mark is ahead of its wall does not lead the log there.
+    ///
+    /// Nor does a wall that leaps: the log's time goes on at about the pace of monotonic time, or what is remembered for a
+    /// while would be forgotten at once. Only a node that has just started does not know how much time went by, and
+    /// believes its wall when most of the cluster confirms it.
     fn ledger_stamp(&mut self, turn: &Turn<'_>) -> Result<Timestamp, StoreError> {
         let mut stamp = self.stamp(turn)?;
-        if stamp.time <= self.ledger.stamped {
-            let ended = || StoreError::Failed("the ledger's time is at the end of its range".to_owned());
-            stamp.time = self.ledger.stamped.checked_add(1).ok_or_else(ended)?;
+        if self.is_ahead(turn, stamp.time) {
+            stamp.time = ntp_of_ns(turn.now.wall_ns);
         }
-        self.ledger.stamped = stamp.time;
+        let time = &self.ledger.time;
+        if time.leaps(turn.now, stamp.time) && (time.live || !self.judge.confirmed()) {
+            marks::reached(Mark::LogHeldBack);
+            stamp.time = time.stamped.saturating_add(time.elapsed(turn.now));
+        }
+        if stamp.time <= time.stamped {
+            let ended = || StoreError::Failed("the ledger's time is at the end of its range".to_owned());
+            let ahead = self.is_ahead(turn, time.stamped);
+            let count = if ahead { (time.elapsed(turn.now) / 2).max(1) } else { 1 };
+            stamp.time = time.stamped.checked_add(count).ok_or_else(ended)?;
+        }
+        self.ledger.time.note(turn.now, stamp.time);
         Ok(stamp)
     }
 
@@ -404,10 +422,9 @@ impl Replica {
         lookup.change(&outcome.changes)?;
         let stamp = self.ledger.state.stamp();
         self.standing.removals_applied(stamp);
-        self.ledger.stamped = self.ledger.stamped.max(stamp.time);
-        if self.observe(turn, &stamp).is_err() {
-            self.counters.stamps_held += 1;
-        }
+        self.ledger.time.note(turn.now, stamp.time);
+        // The log stands as it is; the clock does not follow it ahead.
+        let _ = self.observe(turn, &stamp);
         tree::store(&mut self.buffer, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
         if outcome.registry_changed {
             self.ledger.registry_epoch = position.index;

@@ -12,6 +12,8 @@
 
 mod authored;
 mod buffer;
+pub mod clock_judge;
+mod clocks;
 pub mod config;
 mod delivery;
 pub mod delta_log;
@@ -24,6 +26,7 @@ mod joining;
 mod ledger;
 pub mod limits;
 mod links;
+mod log_time;
 mod membership;
 pub mod message;
 mod messages;

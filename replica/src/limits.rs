@@ -85,6 +85,26 @@ pub const LATEST_KEPT_MAX: usize = 16_384;
 /// its own wall by the clock's mark, and walls differ: this must be larger than mark and difference together, and
 /// leaves 700 ms for the difference.
 pub const CLOCK_DRIFT_MS_MAX: u64 = 1000;
+/// How long after a start a node waits for its peers' walls before it takes writes all the same, in milliseconds.
+pub const CLOCK_PATIENCE_MS: u64 = 2000;
+/// How often a peer is asked for its wall, in milliseconds.
+pub const CLOCK_ASK_INTERVAL_MS: u64 = 1000;
+/// How soon one that never answered is asked again, in milliseconds.
+pub const CLOCK_ASK_SOON_MS: u64 = 250;
+/// How many peers are asked at one tick, beside those that have just come up.
+pub const CLOCK_ASKS_PER_TICK_MAX: usize = 16;
+/// How long a comparison that took a shorter way is preferred to a newer one, in milliseconds.
+pub const CLOCK_SAMPLE_AGE_MS_MAX: u64 = 10_000;
+/// By how much of its age a comparison may be wrong, beyond its error, in thousandths: walls are slewed, crystals drift.
+pub const CLOCK_ERROR_GROWTH_PER_MILLE: u64 = 10;
+/// A wall that moves by more than this against monotonic time was set, in milliseconds.
+pub const CLOCK_LEAP_MS: u64 = 50;
+/// The most peers whose walls are remembered when they are gone.
+pub const CLOCK_SAMPLES_KEPT_MAX: usize = 4096;
+/// By how much a ledger's time may leap ahead of monotonic time, in milliseconds: walls of two leaders in turn differ.
+pub const LOG_LEAP_MS_MAX: u64 = 2 * CLOCK_DRIFT_MS_MAX;
+/// How often a leader whose clock is doubted asks to be relieved, in milliseconds.
+pub const STEP_DOWN_INTERVAL_MS: u64 = 1000;
 
 const _: () = assert!(CLOCK_DRIFT_MS_MAX * 1_000_000 >= 3 * trine_crdt::limits::CLOCK_MARK_AHEAD_NS);
 const _: () = assert!(OBJECT_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);

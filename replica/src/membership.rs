@@ -37,6 +37,7 @@ impl Replica {
         let near = peer.region == self.config.region;
         self.peers.insert(node, peer);
         self.mirrors.choices_changed();
+        self.clock_up(turn, node);
         self.metadata_up(turn, node, near);
         self.greet(turn, node);
     }
@@ -45,6 +46,7 @@ impl Replica {
         if self.peers.remove(&node).is_some() && self.standing.silent_since_ns.len() < SILENT_NODES_MAX {
             self.standing.silent_since_ns.insert(node, turn.now.monotonic_ns);
         }
+        self.judge.down(node);
         self.mirrors.choices_changed();
         self.links.close(node);
         self.forget_rounds(node);

@@ -128,6 +128,18 @@ pub enum PeerMessage {
     },
     /// The receiver is a voter of its region no more, as its neighbour's log has it: when it was retired, it may stop.
     LetGo,
+    /// Asks what the receiver's wall clock shows.
+    ClockAsk {
+        /// When it was asked, by the asker's monotonic clock, in nanoseconds.
+        asked_ns: u64,
+    },
+    /// What the sender's wall clock shows.
+    ClockTell {
+        /// The asker's word, as it came.
+        asked_ns: u64,
+        /// Nanoseconds since 1970.
+        wall_ns: u64,
+    },
 }
 
 /// What a node holds, for one that catches up.

@@ -61,6 +61,10 @@ impl Replica {
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
             PeerMessage::NotAdmitted { node, reason } => self.take_not_admitted(turn, from, node, reason),
             PeerMessage::LetGo => self.take_let_go(turn, from),
+            PeerMessage::ClockAsk { asked_ns } => {
+                turn.send(from, PeerMessage::ClockTell { asked_ns, wall_ns: turn.now.wall_ns });
+            }
+            PeerMessage::ClockTell { asked_ns, wall_ns } => self.clock_told(turn, from, asked_ns, wall_ns),
         }
         Ok(())
     }

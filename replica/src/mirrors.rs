@@ -372,7 +372,7 @@ impl Replica {
             return Ok(());
         }
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
-        let observed = mutants::is(Mutant::MirrorStill) || self.observe(turn, &latest).is_ok();
+        let observed = mutants::is(Mutant::MirrorStill) || self.take_stamp(turn, from, &latest).is_ok();
         if !observed && !mutants::is(Mutant::MirrorAnyDrift) {
             self.counters.stamps_held += 1;
             return Ok(());

@@ -53,6 +53,7 @@ impl Replica {
         let before = self.objects.held(&partition, writer);
         let seq = before + 1;
         let stamp = self.stamp(turn)?;
+        let stamp = self.above(stored.object.latest_stamp(), stamp);
         let delta = match stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit)) {
             Ok(delta) => delta,
             Err(error) => return Ok(refused(&error).into()),

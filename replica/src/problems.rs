@@ -36,7 +36,9 @@ impl Replica {
     pub(crate) fn problems(&self) -> Vec<ProblemView> {
         let mut found = Vec::new();
         let name = &self.config.name;
-        if let Err(reason) = self.ready() {
+        if let Err(reason) = self.stamps() {
+            found.push(of_node("clock", name, format!("{name} takes no writes: {reason}")));
+        } else if let Err(reason) = self.ready() {
             found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
         } else if let Err(reason) = self.writes() {
             found.push(of_node("writes_refused", name, format!("{name} takes no writes: {reason}")));

@@ -366,7 +366,7 @@ impl Replica {
             return Ok(());
         };
         for (_, object) in &decoded {
-            if self.observe(turn, &object.latest_stamp()).is_err() {
+            if self.take_stamp(turn, from, &object.latest_stamp()).is_err() {
                 self.counters.stamps_held += 1;
                 return Ok(());
             }

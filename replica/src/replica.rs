@@ -7,6 +7,7 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Clock, NodeId, Now, RegionId, Timestamp, WriterId};
 
 use crate::buffer::Buffer;
+use crate::clock_judge::ClockJudge;
 use crate::config::Config;
 use crate::delivery::Fresh;
 use crate::durable_time::DurableTime;
@@ -44,6 +45,7 @@ pub struct Replica {
     pub(crate) held: Held,
     pub(crate) clock: Clock,
     pub(crate) durable_time: DurableTime,
+    pub(crate) judge: ClockJudge,
     pub(crate) objects: Objects,
     /// Deltas on their way to the disk; bounded by what may be on its way there.
     pub(crate) fresh: VecDeque<Fresh>,
@@ -71,6 +73,7 @@ pub struct Replica {
     pub(crate) joining: Joining,
     next_tick_ns: u64,
     next_register_ns: u64,
+    pub(crate) next_step_down_ns: u64,
 }
 
 /// What the core counts, for the driver's metrics.
@@ -126,6 +129,7 @@ impl Replica {
             held: Held::default(),
             clock: Clock::new(config.writer, mark),
             durable_time: DurableTime::new(mark),
+            judge: ClockJudge::new(config.clock_drift_ms_max.saturating_mul(1_000_000)),
             objects: Objects::open(store)?,
             fresh: VecDeque::new(),
             links: Links::new(&config.sizes),
@@ -149,6 +153,7 @@ impl Replica {
             joining: Joining::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
+            next_step_down_ns: 0,
             config,
         };
         replica.buffer.put(Synced, rows::own_writer(replica.config.writer), Some(bytes::Bytes::new()));
@@ -167,6 +172,7 @@ impl Replica {
     /// One thing happened; what is to be done goes to `out`, in order.
     pub fn handle(&mut self, now: Now, store: &dyn Store, input: Input, out: &mut Outbox) {
         let mut turn = Turn { now, store, effects: Vec::new() };
+        self.look_at_clock(&turn);
         let done = match input {
             Input::Tick => Ok(()),
             Input::Message { from, message } => {
@@ -276,6 +282,7 @@ impl Replica {
                     .to_owned(),
             );
         }
+        self.stamps()?;
         if !self.registered {
             let leader = if self.leadership.leader.is_none() { ": the region has no leader" } else { "" };
             return Err(match &self.standing.not_admitted {
@@ -393,6 +400,7 @@ impl Replica {
         }
         self.next_tick_ns = now_ns + TICK_NS;
         self.holding.look(now_ns, self.counters.stamps_held);
+        self.clock_tick(turn);
         self.register(turn);
         self.joining_tick(turn);
         self.reroute(turn);

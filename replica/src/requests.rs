@@ -136,6 +136,9 @@ impl Replica {
             marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
         }
+        if asked.request.writes() {
+            self.may_write()?;
+        }
         if asked.request.writes() && self.buffer.in_flight_bytes() > self.config.sizes.unpersisted_bytes {
             marks::reached(Mark::DiskBehind);
             return Err(RequestError::Overloaded { retry_after: Duration::from_millis(100) });
@@ -198,6 +201,10 @@ impl Replica {
             // Who does not belong yet hears of no leader, but others of the region do.
             let neighbour = || if self.registered { None } else { self.region_peers().first().copied() };
             return self.hand_on(self.leadership.leader.or_else(neighbour), &asked);
+        }
+        // Taken while its clock was believed: it waits for another leader, or for the clock.
+        if self.stamps().is_err() {
+            return Served::Waits(Cause::Route(asked));
         }
         // A leader that has just begun waits until it knows who answers.
         if removes(&asked.request) && self.standing.told_in(self.leadership.term).is_none() {

@@ -210,6 +210,7 @@ impl Replica {
             connected: self.peers.keys().copied().collect(),
             mirrors: self.mirrors_here(),
             problems: self.problems(),
+            clock: self.clock_view(),
         }
     }
 

@@ -2,16 +2,18 @@
 //!
 //! Statement: an edit that a node began after it had acknowledged another has the later stamp, also when it was started
 //! anew between them; no answer about an object tells an earlier time than one of that node that had ended before its
-//! call began; and the marks that a node's clock left when it stopped and started do not fall.
+//! call began; and the marks that a node's clock left when it stopped and started do not fall. An edit of an object
+//! that is ahead of all clocks is stamped by that object ([`super::carried`]) and says nothing here.
 //!
 //! Source: S. Kulkarni et al., "Logical physical clocks", 2014; clocks that forgot their high-water mark over a restart
 //! (CockroachDB, issue 23122).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::Timestamp;
 
 use crate::check::backwards::backwards;
+use crate::check::carried::carried;
 use crate::check::{Check, ClockMark, Evidence, Violation};
 use crate::history::{Action, Call};
 
@@ -23,7 +25,8 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     // Another disk's clock knows nothing of the former one's.
     let mut edits: BTreeMap<(&str, usize), Vec<(&Call, Timestamp)>> = BTreeMap::new();
     let mut answers: BTreeMap<(&str, usize), Vec<(&Call, u64)>> = BTreeMap::new();
-    for call in evidence.history.calls() {
+    let carried = carried(evidence);
+    for call in evidence.history.calls().iter().filter(|call| !carried.contains(&call.id)) {
         let (Some(node), Some(seen), Some(returned_ns)) = (&call.node, call.ok(), call.returned_ns) else { continue };
         let Some(life) = evidence.life(node, call.invoked_ns, returned_ns) else { continue };
         if call.edit().is_some() {
@@ -48,7 +51,10 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         }
     }
     let mut marks: BTreeMap<&str, Vec<&ClockMark>> = BTreeMap::new();
-    for mark in &evidence.clocks {
+    let calls = evidence.history.calls().iter();
+    let by_objects: BTreeSet<Timestamp> =
+        calls.filter(|call| carried.contains(&call.id)).filter_map(Call::stamp).collect();
+    for mark in evidence.clocks.iter().filter(|mark| !by_objects.contains(&mark.stamp)) {
         marks.entry(&mark.node).or_default().push(mark);
     }
     for (node, mut marks) in marks {
@@ -66,6 +72,8 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
+    use trine_crdt::clock::ntp_of_ns;
+
     use super::*;
     use crate::check::Happened;
     use crate::check::story::{Story, stamp};
@@ -96,6 +104,23 @@ mod tests {
             // A stamp that stays breaks the strict rule only.
             story.rejected(&CHECK, if time == 9 { 2 } else { 1 });
         }
+    }
+
+    #[test]
+    fn a_stamp_that_its_object_accounts_for_says_nothing_of_the_clock_and_any_other_does() {
+        let ahead = ntp_of_ns(3_600_000_000_000);
+        let told = |seen: u64| {
+            let mut story = Story::default();
+            story.evidence.wall_ns = Some(0);
+            for (node, key, from_ns, time) in
+                [("eu-west-1-a", "c", 0, ahead), ("us-east-1-a", "c", 10, seen), ("us-east-1-a", "d", 20, 500)]
+            {
+                story.edit(key, Edit::Increment(1)).on(node).during(from_ns, from_ns + 5).stamped(stamp(time));
+            }
+            story
+        };
+        told(ahead + 1).accepted(&CHECK);
+        told(ahead + 2).rejected(&CHECK, 2);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! Statement: an edit that a node acknowledged has a stamp no later than the true time of the acknowledgement, plus how
 //! far that node's own wall was ever ahead, plus the allowed drift, plus what the clock's mark adds at each start. So has
-//! a record, of whose region any node may have led.
+//! a record, of whose region any node may have led. As long as nothing but clocks went wrong, so that every node heard the
+//! others: plus no more than the allowed drift once again and how far most walls were ahead, however far its own was,
+//! because it must not be believed then. An edit of an object that is ahead of all clocks is stamped by that object
+//! ([`super::carried`]).
 //!
 //! Source: a store that believed stamps of ten years ahead, so that values could not be overwritten any more (Garage's
 //! registers under scrambled clocks); the bound is that of Kulkarni et al., "Logical physical clocks", 2014.
@@ -13,7 +16,11 @@ use trine_crdt::clock::ntp_of_ns;
 use trine_crdt::limits::CLOCK_MARK_AHEAD_NS;
 use trine_replica::limits::CLOCK_DRIFT_MS_MAX;
 
+use crate::check::carried::carried;
 use crate::check::{Check, Evidence, Violation, Wall};
+
+/// Kinds of faults that keep no node from hearing the others.
+const CLOCKS: [&str; 3] = ["skew", "jump", "drift"];
 
 /// The checker.
 pub const CHECK: Check = Check {
@@ -25,10 +32,20 @@ pub const CHECK: Check = Check {
 fn run(evidence: &Evidence) -> Vec<Violation> {
     let Some(start_ns) = evidence.wall_ns else { return Vec::new() };
     let walls: BTreeMap<&str, &Wall> = evidence.walls.iter().map(|wall| (wall.node.as_str(), wall)).collect();
+    let mut ahead: Vec<u64> = walls.values().map(|wall| wall.ahead_ns).collect();
+    ahead.sort_unstable();
+    let most_ns = ahead.get(ahead.len() / 2).copied().unwrap_or_default();
+    let others = evidence.faults.iter().filter(|fault| !CLOCKS.contains(&fault.kind.as_str()));
+    let heard_until_ns = others.map(|fault| fault.from_ns).min().unwrap_or(u64::MAX);
+    let (drift_ns, carried) = (CLOCK_DRIFT_MS_MAX * 1_000_000, carried(evidence));
     let mut found = Vec::new();
-    let most = |wall: &Wall| wall.ahead_ns + CLOCK_DRIFT_MS_MAX * 1_000_000 + wall.starts * CLOCK_MARK_AHEAD_NS;
-    for call in evidence.history.calls().iter() {
+    for call in evidence.history.calls().iter().filter(|call| !carried.contains(&call.id)) {
         let (Some(seen), Some(at_ns)) = (call.ok(), call.returned_ns) else { continue };
+        let doubted = at_ns < heard_until_ns;
+        let most = |wall: &Wall| {
+            let wall_ns = if doubted { wall.ahead_ns.min(most_ns + drift_ns) } else { wall.ahead_ns };
+            wall_ns + drift_ns + wall.starts * CLOCK_MARK_AHEAD_NS
+        };
         let (who, stamp, ahead_ns) = match &seen.record {
             Some(record) => {
                 let leads =
@@ -55,6 +72,7 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Happened;
     use crate::check::story::{Story, stamp};
     use crate::history::Edit;
 
@@ -94,6 +112,22 @@ mod tests {
             story.append("k", "v").during(SECOND_NS - 5, SECOND_NS).at(0, ntp_of_ns(101 * SECOND_NS + ahead_ns));
             story.rejected(&CHECK, count);
         }
+    }
+
+    #[test]
+    fn a_node_that_hears_others_is_not_excused_by_its_own_wall() {
+        let with_others = |kind: &str| {
+            let mut story = story(8 * SECOND_NS, 9 * SECOND_NS);
+            for node in ["eu-west-1-a", "ap-southeast-1-a"] {
+                story.evidence.walls.push(Wall { node: node.to_owned(), ahead_ns: 0, starts: 1 });
+            }
+            let (kind, targets) = (kind.to_owned(), vec!["us-east-1-a".to_owned()]);
+            let detail = String::new();
+            story.evidence.faults.push(Happened { kind, targets, from_ns: 10, until_ns: None, detail });
+            story
+        };
+        with_others("split").accepted(&CHECK);
+        with_others("skew").rejected(&CHECK, 1);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod standstill;
 pub mod status;
 
 mod backwards;
+mod carried;
 mod sight;
 #[cfg(test)]
 #[allow(dead_code, reason = "each checker uses what it needs")]

@@ -11,13 +11,16 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 77] = [
+const KEPT: [(&str, &str); 80] = [
     kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),
     kept!("clock-drift"),
     kept!("clock-far-ahead"),
     kept!("clock-jump"),
+    kept!("clock-leap"),
+    kept!("clock-node-ahead"),
+    kept!("clock-region-ahead"),
     kept!("clock-skew"),
     kept!("clock-steps"),
     kept!("deletes"),

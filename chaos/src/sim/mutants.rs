@@ -6,7 +6,9 @@ use trine_crdt::mutants::Mutant;
 #[must_use]
 pub fn plan(mutant: Mutant) -> Option<&'static str> {
     match mutant {
-        Mutant::AcceptAnyDrift | Mutant::StampByWallAlone => Some("clock-steps"),
+        Mutant::AcceptAnyDrift | Mutant::AheadNeverTaken | Mutant::EditBelowSeen => Some("clock-region-ahead"),
+        Mutant::ClockAlwaysBelieved => Some("clock-leap"),
+        Mutant::StampByWallAlone => Some("clock-jump"),
         Mutant::MirrorTrusts => Some("disordered-tails"),
         Mutant::ReuseWriter | Mutant::RollbackUnnoticed => Some("disk-restored"),
         Mutant::RegionMajorityOfOne => Some("split-node-and-disk-lost"),

@@ -180,6 +180,13 @@ impl World {
                 }
                 Effect::Roster(roster) => self.nodes[node].roster = Some(roster),
                 Effect::Peers(_) => {}
+                Effect::StepDown => {
+                    let region = self.nodes[node].region;
+                    let leads = self.logs[region].borrow().leader == Some(node);
+                    if leads {
+                        self.unseat(region);
+                    }
+                }
                 Effect::Halt { reason } | Effect::Leave { reason } => {
                     self.halt(node, reason);
                     return;

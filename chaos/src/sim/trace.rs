@@ -55,6 +55,7 @@ impl Trace {
             Effect::Roster(roster) => 6_000 + roster.nodes.len() as u64,
             Effect::Halt { .. } => 8,
             Effect::Leave { .. } => 9,
+            Effect::StepDown => 10,
         };
         self.fold(kind);
     }
@@ -110,5 +111,7 @@ fn message_kind(message: &PeerMessage) -> u64 {
         PeerMessage::AskHoldings { .. } => 16,
         PeerMessage::Holdings(holdings) => 17 + ((holdings.partitions.len() as u64) << 8),
         PeerMessage::CatchingUp(joining) => 18 + (u64::from(*joining) << 8),
+        PeerMessage::ClockAsk { .. } => 19,
+        PeerMessage::ClockTell { .. } => 20,
     }
 }

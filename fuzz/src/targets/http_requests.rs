@@ -270,6 +270,7 @@ fn reply(request: &Request) -> Reply {
             connected: vec![NodeId(2)],
             mirrors: true,
             problems: Vec::new(),
+            clock: trine_protocol::reply::ClockView::default(),
         })),
         _ => Reply::Done,
     }

@@ -68,6 +68,11 @@ impl World for NodeWorld {
         self.end.leave(reason);
     }
 
+    fn step_down(&mut self) {
+        let group = self.group.clone();
+        self.runtime.spawn(async move { group.step_down().await });
+    }
+
     fn halt(&mut self, reason: String) {
         self.end.fail(reason);
     }

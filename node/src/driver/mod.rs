@@ -23,7 +23,7 @@ pub mod readiness;
 pub mod run;
 pub mod world;
 
-pub use clock::Clock;
+pub use clock::{Clock, Clocks};
 pub use handle::{DriverHandle, Inbox, Stopped, channel};
 pub use readiness::Readiness;
 pub use run::{Driver, Stop};

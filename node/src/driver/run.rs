@@ -233,6 +233,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             Effect::Roster(roster) => self.world.roster(roster),
             // It goes on until it is stopped: others may need its word until then.
             Effect::Leave { reason } => self.world.leave(reason),
+            Effect::StepDown => self.world.step_down(),
             Effect::Halt { reason } => {
                 self.halted = true;
                 self.world.halt(reason);
@@ -247,6 +248,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             self.waiters.retain(|_, waiter| !waiter.answer.is_closed());
             gauge!("trine_driver_clients_waiting").set(self.waiters.len() as f64);
             publish(&self.core.counters());
+            self.core.clocks().publish();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The two sides of the driver: the core that decides, and the world that its decisions go to.
 
+use super::clock::Clocks;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
 use trine_replica::effect::{PeerAddress, Roster};
@@ -29,6 +30,11 @@ pub trait Core: Send {
 
     /// What it counts.
     fn counters(&self) -> Counters;
+
+    /// What its peers' clocks say of its own.
+    fn clocks(&self) -> Clocks {
+        Clocks::default()
+    }
 }
 
 impl Core for Replica {
@@ -50,6 +56,11 @@ impl Core for Replica {
 
     fn counters(&self) -> Counters {
         Self::counters(self)
+    }
+
+    fn clocks(&self) -> Clocks {
+        let (believed, hybrid_ahead_s) = self.clock_figures();
+        Clocks { believed, hybrid_ahead_s, offsets_s: self.clock_offsets() }
     }
 }
 
@@ -79,6 +90,9 @@ pub trait World: Send {
 
     /// The node has left its region: it is to be stopped in order.
     fn leave(&mut self, reason: String);
+
+    /// Hands leadership of the region's log to another voter, if this node has it.
+    fn step_down(&mut self);
 
     /// The node may not go on.
     fn halt(&mut self, reason: String);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use trine_protocol::reply::{
-    ForkView, Health, NamespaceView, NodeView, ProblemView, RaftRole, RecoveryView, RegionView, SegmentView, StatusView,
+    ClockView, ForkView, Health, NamespaceView, NodeView, ProblemView, RaftRole, RecoveryView, RegionView, SegmentView,
+    StatusView,
 };
 use trine_protocol::request::NamespaceKind;
 use utoipa::ToSchema;
@@ -310,6 +311,32 @@ pub struct Status {
     pub mirrors: bool,
     /// What is wrong, as far as it knows; nothing when all is well.
     pub problems: Vec<Problem>,
+    /// What its peers' clocks say of its own.
+    pub clock: NodeClock,
+}
+
+/// A node's clock, compared with those of the nodes that it hears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeClock {
+    /// Whether the node stamps by it: most of those heard agree, or nobody is heard.
+    pub believed: bool,
+    /// With how many nodes it is compared.
+    pub compared: u32,
+    /// How far it is ahead of each, in milliseconds, by the node's id; below zero: behind.
+    pub offsets_ms: BTreeMap<String, i64>,
+    /// How far the node's latest stamp lies ahead of its wall, in milliseconds.
+    pub hybrid_ahead_ms: u64,
+}
+
+impl From<&ClockView> for NodeClock {
+    fn from(view: &ClockView) -> Self {
+        Self {
+            believed: view.believed,
+            compared: view.compared,
+            offsets_ms: view.offsets_ms.iter().map(|(node, ms)| (node.to_string(), *ms)).collect(),
+            hybrid_ahead_ms: view.hybrid_ahead_ms,
+        }
+    }
 }
 
 /// Something that is wrong.
@@ -359,6 +386,7 @@ impl From<&StatusView> for Status {
             connected: view.connected.iter().map(ToString::to_string).collect(),
             mirrors: view.mirrors,
             problems: view.problems.iter().map(Problem::from).collect(),
+            clock: NodeClock::from(&view.clock),
         }
     }
 }

@@ -34,7 +34,9 @@ impl Class {
             | PeerMessage::CatchingUp(_)
             | PeerMessage::Register(_)
             | PeerMessage::NotAdmitted { .. }
-            | PeerMessage::LetGo => Self::Control,
+            | PeerMessage::LetGo
+            | PeerMessage::ClockAsk { .. }
+            | PeerMessage::ClockTell { .. } => Self::Control,
             PeerMessage::Intervals { .. } | PeerMessage::Forward { .. } | PeerMessage::Forwarded { .. } => Self::Data,
             PeerMessage::PartitionPage { .. } | PeerMessage::Tail { .. } | PeerMessage::Holdings(_) => Self::Bulk,
         }

@@ -89,6 +89,8 @@ impl Core for Script {
 struct Notes(SyncSender<String>);
 
 impl World for Notes {
+    fn step_down(&mut self) {}
+
     fn persist(&mut self, batch: Batch) {
         let _ = self.0.send(format!("persist {}", batch.id));
     }

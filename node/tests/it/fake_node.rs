@@ -250,6 +250,7 @@ impl Held {
                 connected: vec![NodeId(6)],
                 mirrors: true,
                 problems: Vec::new(),
+                clock: trine_protocol::reply::ClockView::default(),
             })),
             Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
             _ => Reply::Done,

@@ -236,6 +236,7 @@ fn an_answer_to_what_was_asked_before_a_restart_is_taken_for_no_other() {
     };
     let before = ask(&mut world);
     world.restart(1, None);
+    world.settle();
     let after = ask(&mut world);
     assert!(before.len() == 20 && !after.is_empty(), "{} and {}", before.len(), after.len());
     assert!(after.iter().all(|number| !before.contains(number)), "{before:?} {after:?}");

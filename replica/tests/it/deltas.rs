@@ -77,8 +77,12 @@ fn intervals_that_make_no_sense_change_nothing() {
 #[test]
 fn what_is_refused_is_not_asked_for_again_at_once() {
     let mut world = World::new(&[2]);
+    // By itself, and an hour ahead.
     world.nodes[0].wall_ahead_ns = 3_600_000_000_000;
+    world.restart_apart(0, None);
+    world.settle();
     world.increment(0, "visits", Durability::Local);
+    world.connect(0);
     let before = world.delivered;
     world.pass(5_000);
     assert_eq!(world.counter(1, "visits"), None, "an hour ahead");

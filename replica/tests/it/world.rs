@@ -43,6 +43,8 @@ pub struct Node {
     pub deaf: bool,
     delivered: usize,
     pub wall_ahead_ns: u64,
+    /// How often it wanted to be relieved of leadership.
+    pub stepped_down: u32,
 }
 
 /// Some nodes, all connected.
@@ -147,6 +149,7 @@ impl World {
             deaf: false,
             delivered: 0,
             wall_ahead_ns: 0,
+            stepped_down: 0,
         });
         self.effects(place, out);
         place
@@ -154,6 +157,12 @@ impl World {
 
     /// Stops a node and starts it again on what its disk has synced, and on `disk` instead when there is one.
     pub fn restart(&mut self, place: usize, disk: Option<Disk>) {
+        self.restart_apart(place, disk);
+        self.connect(place);
+    }
+
+    /// The same for a node that nobody reaches.
+    pub fn restart_apart(&mut self, place: usize, disk: Option<Disk>) {
         for other in 0..self.nodes.len() {
             if other != place {
                 self.input(other, Input::PeerDown(self.nodes[place].id));
@@ -169,7 +178,6 @@ impl World {
         (node.unsynced, node.sent, node.proposed) = Default::default();
         node.delivered = node.core.last_applied().map_or(0, |last| last.index as usize + 1);
         self.effects(place, out);
-        self.connect(place);
         let leader = self.leaders.get(&self.nodes[place].region).copied();
         if let Some(leader) = leader {
             self.tell_leader(place, leader);
@@ -269,6 +277,7 @@ impl World {
                     return self.after(place, derived, Some(input));
                 }
                 Effect::Halt { reason } | Effect::Leave { reason } => node.halted = Some(reason),
+                Effect::StepDown => node.stepped_down += 1,
                 Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
             }
         }

@@ -3,7 +3,10 @@
 use super::super::exit::Exit;
 use super::super::output::{Output, pairs, short, table};
 use super::judge::{ClusterStatus, Told, object_digest};
-use crate::model::Status;
+use crate::model::{NodeClock, Status};
+
+/// From so many milliseconds on it is told how far a node's stamps lie ahead of its wall: beyond what restarts bring.
+const HYBRID_AHEAD_MS_TOLD: u64 = 2_000;
 
 /// The whole cluster: a row a node, then what is wrong, a line each.
 pub fn cluster(status: &ClusterStatus) -> Output {
@@ -67,6 +70,21 @@ fn digest(status: &Status) -> String {
     short(blake3::hash(object_digest(status).as_bytes()).to_hex().as_str())
 }
 
+/// How a node's clock stands beside the others'.
+fn clock(clock: &NodeClock) -> String {
+    let worst = clock.offsets_ms.values().copied().max_by_key(|ms| ms.unsigned_abs());
+    let compared = match worst {
+        None => "compared with nobody".to_owned(),
+        Some(ms) => format!("within {} ms of {} nodes", ms.unsigned_abs(), clock.compared),
+    };
+    let believed = if clock.believed { "believed" } else { "not believed" };
+    let ahead = match clock.hybrid_ahead_ms {
+        0..HYBRID_AHEAD_MS_TOLD => String::new(),
+        ms => format!("; its stamps lie {} s ahead of it", ms / 1000),
+    };
+    format!("{believed}, {compared}{ahead}")
+}
+
 /// One node.
 pub fn node(status: &Status) -> Output {
     let mut lines = vec![
@@ -78,6 +96,7 @@ pub fn node(status: &Status) -> Output {
         ("leader", status.leader.clone().unwrap_or_else(|| "(not known)".to_owned())),
         ("connected", format!("{} nodes", status.connected.len())),
         ("time", status.time.clone()),
+        ("clock", clock(&status.clock)),
         ("stamps held", status.stamps_held.to_string()),
     ];
     for (region, head) in &status.ledgers {

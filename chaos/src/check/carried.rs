@@ -1,0 +1,39 @@
+//! Edits that are stamped ahead because what they had seen was.
+//!
+//! An edit is stamped above all that its object has seen. Where that lies further ahead than any clock explains, the object
+//! counts on by itself, by one, and its node's clock stays with the wall. So such a stamp tells nothing of that node's
+//! clock: it is excused where another edit of the object accounts for it, which is itself judged; nothing else is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trine_crdt::clock::ntp_of_ns;
+use trine_replica::limits::CLOCK_DRIFT_MS_MAX;
+
+use crate::check::Evidence;
+use crate::history::Call;
+
+/// The ids of calls whose stamps say nothing of their nodes' clocks.
+pub fn carried(evidence: &Evidence) -> BTreeSet<u64> {
+    let Some(start_ns) = evidence.wall_ns else { return BTreeSet::new() };
+    let mut keys: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    for call in evidence.history.calls().iter().filter(|call| call.edit().is_some() && call.may_be_done()) {
+        keys.entry(&call.key).or_default().push(call);
+    }
+    let ahead = |call: &&&Call| {
+        let (Some(stamp), Some(at_ns)) = (call.stamp(), call.returned_ns) else { return false };
+        stamp.time > ntp_of_ns(start_ns + at_ns + CLOCK_DRIFT_MS_MAX * 1_000_000)
+    };
+    let mut found = BTreeSet::new();
+    for calls in keys.into_values() {
+        let times: BTreeSet<u64> = calls.iter().filter_map(|call| call.stamp()).map(|stamp| stamp.time).collect();
+        // What nobody knows of may have been seen as well.
+        let unknown = calls.iter().any(|call| call.is_unknown());
+        for call in calls.iter().filter(ahead) {
+            let accounts = call.stamp().is_some_and(|stamp| times.contains(&(stamp.time - 1)));
+            if accounts || unknown {
+                found.insert(call.id);
+            }
+        }
+    }
+    found
+}
