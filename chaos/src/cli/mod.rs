@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bitrot;
 mod check;
 mod command;
 mod digest;
@@ -37,6 +38,8 @@ enum Command {
     Probe(probe::Probe),
     /// Kill nodes under load, round after round, and check that nothing acknowledged was lost
     Rounds(program::Rounds),
+    /// Turn one bit after the other in the files of nodes under load, and see it healed or refused
+    Bitrot(bitrot::Bitrot),
     /// Cut a region off under load, heal, and measure how fast the regions agree
     Partition(program::Partition),
     /// Take a region's leader away, again and again, and measure how soon the region appends
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Up(up) => up.run(),
         Command::Probe(probe) => probe.run(),
         Command::Rounds(rounds) => rounds.run(),
+        Command::Bitrot(bitrot) => bitrot.run(),
         Command::Partition(partition) => partition.run(),
         Command::Failover(failover) => failover.run(),
         Command::Run(run) => run.run(),

@@ -9,9 +9,10 @@ use trine_replica::Input;
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
 
 use crate::daemon::limits::FIGURES_INTERVAL;
-use crate::driver::DriverHandle;
+use crate::driver::{DriverHandle, Readiness};
 use crate::net::NetEvent;
 use crate::raft::{Applied, Group};
+use crate::store::Damage;
 
 /// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.
 pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle) {
@@ -78,6 +79,31 @@ pub(super) async fn figures(group: Group) {
         gauge!("trine_raft_applied_index").set(now.applied_index.unwrap_or(0) as f64);
         gauge!("trine_raft_voters").set(now.voters.len() as f64);
         gauge!("trine_raft_learners").set(now.learners.len() as f64);
+    }
+}
+
+/// Tells the core of damage that this process cannot heal; ends when there is some that a new process can.
+pub(super) async fn damaged(damage: &Damage, driver: &DriverHandle) {
+    loop {
+        damage.wait().await;
+        if damage.calls_for_restart() {
+            return;
+        }
+        // The driver gone, the process ends.
+        let _ = driver.deliver(Input::Damaged(damage.words()), 0).await;
+    }
+}
+
+/// Notes that what an earlier process found is healed, once the node serves again.
+pub(super) async fn healed(damage: Damage, readiness: Readiness, driver: DriverHandle) {
+    let mut interval = tokio::time::interval(FIGURES_INTERVAL);
+    while !damage.words().is_empty() {
+        interval.tick().await;
+        if readiness.get().is_ok() {
+            damage.healed();
+            let _ = driver.deliver(Input::Damaged(damage.words()), 0).await;
+            return;
+        }
     }
 }
 

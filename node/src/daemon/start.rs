@@ -1,5 +1,6 @@
 //! The chain of starting and stopping.
 
+use std::os::unix::process::CommandExt as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
@@ -25,9 +26,11 @@ use crate::identity::HttpsFiles;
 use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
-use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, Timing};
+use crate::raft::log::LogError;
+use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
-use crate::store::{Committers, DataDir, Databases, Entries};
+use crate::store::scrub::Scrub;
+use crate::store::{Committers, Damage, DataDir, Databases, Entries};
 
 /// The node was taken off its region's roster, has left, and stopped in order.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +49,13 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;
     let runtime = Io(Some(runtime));
-    let end = Arc::new(End::default());
-    let ran = runtime.block_on(node(config, &end));
+    let (end, damage) = (Arc::new(End::default()), OnceLock::new());
+    let ran = runtime.block_on(node(config, &end, &damage));
     drop(runtime);
     telemetry::flush();
+    if damage.get().is_some_and(Damage::calls_for_restart) {
+        return Err(again());
+    }
     ran?;
     match (end.failure(), end.left()) {
         (Some(reason), _) => Err(anyhow::anyhow!(reason)),
@@ -76,7 +82,7 @@ impl Drop for Io {
     }
 }
 
-async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
+async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyhow::Result<()> {
     let identity = checked(config)?;
     check_ports(config)?;
     let descriptors = Descriptors::raise()?;
@@ -88,11 +94,15 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
         "connections that the limit of open files leaves room for"
     );
     let directory = DataDir::open(&config.node.data_dir, &identity.genesis.cluster, &identity.name)?;
+    // Who is founded alone has nobody to ask for its objects.
+    let alone = identity.genesis.regions.iter().map(|region| region.nodes.len()).sum::<usize>() <= 1;
+    let damage = known.get_or_init(|| Damage::open(directory.path(), alone)).clone();
     let opening = std::time::Instant::now();
-    let databases = Databases::open(directory.path(), &config.storage)?;
+    let databases = Databases::open_healing(directory.path(), &config.storage, &damage)?;
     let databases_ms = opening.elapsed().as_millis();
     let room = DiskRoom::new(directory.path(), config.limits.disk_reserve).context("the disk cannot be measured")?;
     let figures = telemetry::figures()?;
+    damage.publish();
     let clock = Clock::default();
     let (driver, inbox) = channel();
 
@@ -100,13 +110,15 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     let store = databases.rows(Box::new(LateLog(Arc::clone(&log))));
     let mut outbox = Outbox::default();
     let opening = std::time::Instant::now();
-    let replica = Replica::open(core_config(config, &identity, &directory)?, &store, &mut outbox)
+    let core_config = trine_replica::Config { damage: damage.words(), ..core_config(config, &identity, &directory)? };
+    let replica = Replica::open(core_config, &store, &mut outbox)
         .with_context(|| format!("cannot start from the rows in {}", directory.path().display()))?;
     tracing::info!(databases_ms, core_ms = opening.elapsed().as_millis(), "opened what the disk holds");
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
-    let group = Group::start(group_config(config, &identity, &directory, descriptors)?, Arc::new(uptake)).await?;
+    let group = Group::start(group_config(config, &identity, &directory, descriptors)?, Arc::new(uptake)).await;
+    let group = group.map_err(|error| way_out(error, &directory))?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
     let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors))?).await?;
     let readiness = Readiness::default();
@@ -124,8 +136,9 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
         &room,
         config.storage.derived_flush,
         (report(&driver, DriverHandle::persisted_synced), report(&driver, DriverHandle::persisted_derived)),
-        (Box::new(|reason| die(&reason)), Box::new(|reason| die(&reason))),
+        (fatal(&damage), fatal(&damage)),
     )?;
+    let scrub = Scrub::start(directory.path(), damage.clone())?;
     let world = NodeWorld {
         committers,
         net: net.clone(),
@@ -135,7 +148,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
         end: Arc::clone(end),
     };
     let stop = Stop::default();
-    let core = Driver::start(replica, outbox, Box::new(store), world, inbox, (stop.clone(), clock, readiness))?;
+    let core = Driver::start(replica, outbox, Box::new(store), world, inbox, (stop.clone(), clock, readiness.clone()))?;
     let (told, log, runtime) = (driver.clone(), group.clone(), tokio::runtime::Handle::current());
     let watcher = DiskWatcher::start(&room, move |writable| {
         // A driver that is gone needs no room.
@@ -149,6 +162,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
     tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
     tokio::spawn(pump::figures(group.clone()));
+    tokio::spawn(pump::healed(damage.clone(), readiness, driver.clone()));
     let (stop_http, stopped_http) = tokio::sync::oneshot::channel::<()>();
     let http = tokio::spawn(http.serve(async move { drop(stopped_http.await) }));
     let core = tokio::task::spawn_blocking(move || core.join());
@@ -159,6 +173,7 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
 
     tokio::select! {
         waited = end.wait() => waited?,
+        () = pump::damaged(&damage, &driver) => tracing::warn!("stopping, to start anew and heal what is damaged"),
         ended = &mut core => {
             if end.failure().is_none() {
                 end.fail(format!("the core ended: {ended:?}"));
@@ -176,15 +191,54 @@ async fn node(config: &Config, end: &Arc<End>) -> anyhow::Result<()> {
         // The driver's end drops the committers, which write what they hold.
         let _ = core.await;
         drop(watcher);
+        drop(scrub);
         let _ = http.await;
     };
     if tokio::time::timeout(STOP_MAX, orderly).await.is_err() {
         tracing::warn!("stopping took too long: ending as it is");
         telemetry::flush();
+        if damage.calls_for_restart() {
+            return Err(again());
+        }
         std::process::exit(0);
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What a committer that may not go on leads to: another process, where that can heal the disk.
+fn fatal(damage: &Damage) -> Box<dyn Fn(String) + Send> {
+    let damage = damage.clone();
+    Box::new(move |reason| {
+        if damage.calls_for_restart() {
+            tracing::error!(%reason, "the node starts anew at once");
+            tracing::error!(error = %again(), "it cannot");
+        }
+        die(&reason)
+    })
+}
+
+/// Starts this program anew in this process: whoever watches over it sees none end. Returns only when that fails.
+fn again() -> anyhow::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return anyhow::Error::new(error).context("this program's own file is not known"),
+    };
+    let error = std::process::Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    anyhow::Error::new(error).context(format!("cannot start {} anew", program.display()))
+}
+
+/// What to do about a log that is not what was written. It may lack what this node promised, so that the node must not vote
+/// on it; only another that has it can give it back.
+fn way_out(error: StartError, directory: &DataDir) -> anyhow::Error {
+    if !matches!(error, StartError::Log(LogError::Damaged { .. }) | StartError::LogShorterThanFloor { .. }) {
+        return error.into();
+    }
+    anyhow::anyhow!(
+        "{error}. Where other nodes of the region serve, empty {} whole and start again: the node joins anew and has the \
+         log from them; where none does, restore that directory from a copy",
+        directory.path().display()
+    )
 }
 
 fn report(driver: &DriverHandle, tell: fn(&DriverHandle, u64)) -> Box<dyn Fn(u64) + Send> {

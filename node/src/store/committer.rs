@@ -6,6 +6,7 @@
 //! was promised.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,9 +17,11 @@ use metrics::histogram;
 use trine_replica::input::BatchId;
 use trine_replica::{Batch, Persistence};
 
+use super::damage::{Damage, Part};
 use super::disk::DiskRoom;
 use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_BYTES_MAX};
+use super::manifest;
 use super::row;
 use super::rows::{Databases, Table};
 use crate::descriptors::exhausted;
@@ -54,6 +57,7 @@ impl Committers {
         fatal: (Fatal, Fatal),
     ) -> std::io::Result<Self> {
         let synced = Writer {
+            disk: (Part::Synced, databases.data_dir.clone(), databases.damage.clone()),
             table: databases.synced.clone(),
             room: room.clone(),
             report: reports.0,
@@ -65,6 +69,7 @@ impl Committers {
             },
         };
         let derived = Writer {
+            disk: (Part::Derived, databases.data_dir.clone(), databases.damage.clone()),
             table: databases.derived.clone(),
             room: room.clone(),
             report: reports.1,
@@ -117,12 +122,21 @@ struct Writer {
     room: DiskRoom,
     report: Report,
     fatal: Fatal,
+    /// Whose files these are, and where damage in them is noted.
+    disk: (Part, PathBuf, Option<Damage>),
     kind: Kind,
 }
 
 impl Writer {
     fn run(mut self, batches: &Receiver<Batch>) {
         if let Err(reason) = self.write_all(batches).and_then(|()| self.finish()) {
+            let (part, data_dir, damage) = &self.disk;
+            // A database whose tables cannot be merged any more stops without a word of why.
+            if self.table.stopped_itself()
+                && let (Some(damage), Some(what)) = (damage, manifest::damaged_file(&data_dir.join(part.name())))
+            {
+                damage.found(*part, &what);
+            }
             (self.fatal)(format!("the database `{}` cannot be written: {reason}", self.table.name));
         }
     }

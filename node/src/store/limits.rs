@@ -25,6 +25,12 @@ pub const DERIVED_GATHER: Duration = Duration::from_millis(10);
 pub const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 /// How often free disk is measured.
 pub const DISK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long it is waited between two looks at all tables.
+pub const SCRUB_INTERVAL: Duration = Duration::from_secs(10);
+/// Bytes of a table that are read at once, and how long it is waited after: 10 MiB a second.
+pub const SCRUB_BYTES_AT_ONCE: usize = 256 * 1024;
+/// See [`SCRUB_BYTES_AT_ONCE`].
+pub const SCRUB_PAUSE: Duration = Duration::from_millis(25);
 /// Of the reserve, the share (one so-many-th) that committers leave untouched: below it they hold batches back, so that
 /// the databases can still write their tables. Between it and the reserve only clients' writes are refused.
 pub const RESERVE_HOLD_SHARE: u64 = 8;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError};
 
+use super::damage::{Damage, Part};
 use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{JOURNAL_BYTES_MAX, OPEN_FILES_MAX, TABLE_WRITERS};
 use super::making;
@@ -26,7 +27,7 @@ pub enum OpenError {
         error: fjall::Error,
     },
     /// The floor file cannot be read.
-    #[error("cannot read the floor of {}: {error}", path.display())]
+    #[error("cannot read the floor of {}: {error}. Where all else on this disk is sound, delete that file", path.display())]
     Floor {
         /// The data directory.
         path: PathBuf,
@@ -46,6 +47,30 @@ pub enum OpenError {
         held: u64,
         /// What it held.
         floor: u64,
+    },
+    /// A database is damaged, and nobody has its rows again.
+    #[error(
+        "{} is damaged: {what}. No other node of the cluster holds its objects: restore {} from a copy, or move {} away and \
+         give up the objects that are not in it",
+        path.display(), path.display(), path.display()
+    )]
+    Alone {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// A database is damaged again and again.
+    #[error(
+        "{} is damaged, though it was made anew several times: {what}. The disk fails: replace it, start with an empty \
+         directory, and the node joins anew",
+        path.display()
+    )]
+    Again {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        what: String,
     },
     /// The number of the last group cannot be read.
     #[error("{}: {error}", path.display())]
@@ -72,6 +97,7 @@ pub struct Databases {
     pub(super) derived: Table,
     pub(super) data_dir: PathBuf,
     pub(super) number: u64,
+    pub(super) damage: Option<Damage>,
 }
 
 impl Databases {
@@ -82,6 +108,11 @@ impl Databases {
     pub fn open(data_dir: &Path, storage: &StorageSection) -> Result<Self, OpenError> {
         let synced = Table::open(data_dir, "synced", storage)?;
         let derived = Table::open(data_dir, "derived", storage)?;
+        Self::of(data_dir, synced, derived)
+    }
+
+    /// Both tables, unless the synced one lost what was acknowledged.
+    pub(super) fn of(data_dir: &Path, synced: Table, derived: Table) -> Result<Self, OpenError> {
         let path = data_dir.join("synced");
         let held = synced.number().map_err(|error| OpenError::Number { path: path.clone(), error })?;
         let floor =
@@ -90,38 +121,41 @@ impl Databases {
             Some(floor) if held < floor && !mutants::is(Mutant::FloorIgnored) => {
                 Err(OpenError::RolledBack { path, held, floor })
             }
-            _ => Ok(Self { synced, derived, data_dir: data_dir.to_owned(), number: held }),
+            _ => Ok(Self { synced, derived, data_dir: data_dir.to_owned(), number: held, damage: None }),
         }
     }
 
     /// The rows as the core reads them; `entries` reads the log.
     #[must_use]
     pub fn rows(&self, entries: Box<dyn Entries>) -> Rows {
-        Rows { synced: self.synced.clone(), derived: self.derived.clone(), entries }
+        let damage = self.damage.clone();
+        Rows { synced: self.synced.clone(), derived: self.derived.clone(), entries, damage }
     }
 }
 
 impl Table {
-    fn open(data_dir: &Path, name: &'static str, storage: &StorageSection) -> Result<Self, OpenError> {
+    pub(super) fn open(data_dir: &Path, name: &'static str, storage: &StorageSection) -> Result<Self, OpenError> {
         let path = data_dir.join(name);
-        let open = |path: &Path| {
-            let database = Database::builder(path)
-                .cache_size(storage.cache / 2)
-                .max_journaling_size(JOURNAL_BYTES_MAX)
-                .worker_threads(TABLE_WRITERS)
-                .max_cached_files(Some(OPEN_FILES_MAX))
-                .open()?;
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(storage.memtable);
-            let keyspace = database.keyspace("rows", options)?;
-            Ok(Self { name, database, keyspace })
-        };
+        let open = |path: &Path| Self::open_at(path, name, storage);
         making::make(&path, |beside| open(beside).map(drop))
             .and_then(|()| open(&path))
             .map_err(|error| OpenError::Database { path: path.clone(), error })
     }
 
+    pub(super) fn open_at(path: &Path, name: &'static str, storage: &StorageSection) -> Result<Self, fjall::Error> {
+        let database = Database::builder(path)
+            .cache_size(storage.cache / 2)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(TABLE_WRITERS)
+            .max_cached_files(Some(OPEN_FILES_MAX))
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(storage.memtable);
+        let keyspace = database.keyspace("rows", options)?;
+        Ok(Self { name, database, keyspace })
+    }
+
     /// The number of the last group of rows.
-    fn number(&self) -> Result<u64, StoreError> {
+    pub(super) fn number(&self) -> Result<u64, StoreError> {
         let damaged = || StoreError::Damaged("the number of the last group".to_owned());
         match self.get(NUMBER_KEY)? {
             None => Ok(0),
@@ -129,12 +163,18 @@ impl Table {
         }
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let stored = self.keyspace.get(key).map_err(|error| self.failed(&error))?;
         stored.map(|stored| row::open(self.name, key, &Bytes::from(stored))).transpose()
     }
 
-    fn scan(&self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+    pub(super) fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         if from >= to {
             return Ok(Vec::new());
         }
@@ -152,13 +192,34 @@ impl Table {
         }
     }
 
-    fn failed(&self, error: &fjall::Error) -> StoreError {
-        match error {
-            fjall::Error::Io(_) | fjall::Error::Poisoned => StoreError::Failed(format!("`{}`: {error}", self.name)),
-            // Blocks bear checksums too: what fjall cannot decode is damage.
-            _ => StoreError::Damaged(format!("a table of `{}`: {error}", self.name)),
-        }
+    /// Whether the database takes no write any more because its own threads met an error: a table that could not be merged.
+    pub(super) fn stopped_itself(&self) -> bool {
+        matches!(self.database.persist(PersistMode::Buffer), Err(fjall::Error::Poisoned))
     }
+
+    fn failed(&self, error: &fjall::Error) -> StoreError {
+        if is_damage(error) {
+            return StoreError::Damaged(format!("a table of `{}`: {error}", self.name));
+        }
+        StoreError::Failed(format!("`{}`: {error}", self.name))
+    }
+}
+
+/// Whether an error says that bytes are not what was written, and not that the system refuses (too many open files, a full
+/// disk), which goes over. Blocks bear checksums: what fjall cannot decode is damage.
+pub(super) fn is_damage(error: &fjall::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    if matches!(error, fjall::Error::Poisoned | fjall::Error::Locked | fjall::Error::KeyspaceDeleted) {
+        return false;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), InvalidData | InvalidInput | NotFound | UnexpectedEof);
+        }
+        cause = error.source();
+    }
+    true
 }
 
 /// Reads the region's log.
@@ -175,9 +236,18 @@ pub struct Rows {
     synced: Table,
     derived: Table,
     entries: Box<dyn Entries>,
+    damage: Option<Damage>,
 }
 
 impl Rows {
+    /// What was read, or that it is damaged, which is noted.
+    fn noted<T>(&self, part: Part, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Some(damage), Err(StoreError::Damaged(what))) = (&self.damage, &read) {
+            damage.found(part, what);
+        }
+        read
+    }
+
     fn table(&self, kind: Persistence) -> &Table {
         match kind {
             Persistence::Synced => &self.synced,
@@ -188,7 +258,7 @@ impl Rows {
 
 impl Store for Rows {
     fn get(&self, kind: Persistence, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.table(kind).get(key)
+        self.noted(part(kind), self.table(kind).get(key))
     }
 
     fn scan(
@@ -199,10 +269,17 @@ impl Store for Rows {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.table(kind).scan(from, to, limit, reverse)
+        self.noted(part(kind), self.table(kind).scan(from, to, limit, reverse))
     }
 
     fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
-        self.entries.entry(index)
+        self.noted(Part::Log, self.entries.entry(index))
+    }
+}
+
+fn part(kind: Persistence) -> Part {
+    match kind {
+        Persistence::Synced => Part::Synced,
+        Persistence::Derived => Part::Derived,
     }
 }

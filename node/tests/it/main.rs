@@ -16,6 +16,7 @@ mod cluster;
 mod config;
 mod coverage;
 mod crowds;
+mod damage;
 mod data_dir;
 mod driver;
 mod fake_node;

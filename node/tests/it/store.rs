@@ -15,7 +15,32 @@ use trine_replica::{Batch, Persistence, StoreError};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn storage() -> StorageSection {
+/// Fills both databases of a directory with rows, so that each has tables, and closes them.
+pub fn filled(directory: &Path) {
+    let databases = Databases::open(directory, &storage()).unwrap();
+    let (committers, synced, derived) = start(&databases, directory, 0);
+    let value = Bytes::from(vec![7; 64 * 1024]);
+    for id in 1..=40 {
+        for persistence in [Persistence::Synced, Persistence::Derived] {
+            let row = (Bytes::from(format!("key-{id:03}")), Some(value.clone()));
+            committers.write(Batch { id, persistence, rows: vec![row] });
+        }
+        await_report(&synced, id);
+    }
+    await_report(&derived, 40);
+    // Tables are written by the databases' own threads.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let tables = |part: &str| -> usize {
+        let keyspaces = std::fs::read_dir(directory.join(part).join("keyspaces")).unwrap();
+        let tables = keyspaces.filter_map(|keyspace| std::fs::read_dir(keyspace.unwrap().path().join("tables")).ok());
+        tables.map(Iterator::count).sum()
+    };
+    while tables("synced") == 0 || tables("derived") == 0 {
+        assert!(std::time::Instant::now() < deadline, "no tables are written");
+    }
+}
+
+pub fn storage() -> StorageSection {
     StorageSection {
         cache: 1 << 20,
         memtable: 1 << 20,

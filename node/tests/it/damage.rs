@@ -1,0 +1,171 @@
+//! Damage on a disk is found, counted, told, and healed: derived rows from the log, objects from peers.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use bytes::Bytes;
+use trine_node::store::{Damage, Databases, Entries, Part};
+use trine_replica::store::Store;
+use trine_replica::{Persistence, StoreError, rows};
+
+use crate::bad_region::{PATIENCE, Region};
+use crate::store::{filled, storage};
+
+struct NoLog;
+
+impl Entries for NoLog {
+    fn entry(&self, _index: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn below(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { below(&path, found) } else { found.push(path) }
+    }
+}
+
+/// The files of one part of a data directory whose path shows this.
+fn files(data_dir: &Path, part: &str, like: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    below(&data_dir.join(part), &mut found);
+    found.retain(|path| path.display().to_string().contains(like));
+    found.sort();
+    found
+}
+
+/// Turns one bit in the middle of a file.
+fn flip(file: &Path) {
+    let bytes = std::fs::read(file).unwrap();
+    let at = bytes.len() / 2;
+    File::options().write(true).open(file).unwrap().write_all_at(&[bytes[at] ^ 0x10], at as u64).unwrap();
+}
+
+/// Opens a directory as a node does.
+fn open(directory: &Path, alone: bool) -> (Damage, Result<Databases, String>) {
+    let damage = Damage::open(directory, alone);
+    let opened = Databases::open_healing(directory, &storage(), &damage);
+    (damage, opened.map_err(|error| error.to_string()))
+}
+
+#[test]
+fn a_list_of_tables_that_was_changed_is_not_believed() {
+    for part in ["synced", "derived"] {
+        let directory = tempfile::tempdir().unwrap();
+        filled(directory.path());
+        let lists = files(directory.path(), part, "/v");
+        assert!(!lists.is_empty());
+        lists.iter().for_each(|list| flip(list));
+        let (damage, opened) = open(directory.path(), false);
+        opened.unwrap();
+        let words = damage.words().join("; ");
+        assert!(words.contains("is not what was written") && words.contains(part), "{words}");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_replaced_and_what_only_peers_know_is_asked_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    for (part, kind) in [(Part::Derived, Persistence::Derived), (Part::Synced, Persistence::Synced)] {
+        for table in files(directory.path(), part.name(), "/tables/") {
+            flip(&table);
+        }
+        // It is met when it is read, counted once, and calls for a new process.
+        let (damage, opened) = open(directory.path(), false);
+        if let Ok(opened) = opened {
+            let rows = opened.rows(Box::new(NoLog));
+            let _ = rows.scan(kind, b"", b"\xff", usize::MAX, false);
+            let _ = rows.scan(kind, b"", b"\xff", usize::MAX, false);
+        }
+        assert!(damage.pending(part).is_some(), "{part:?}");
+        let (damage, opened) = open(directory.path(), false);
+        let rows = opened.unwrap().rows(Box::new(NoLog));
+        let held = rows.scan(kind, b"", b"\xff", usize::MAX, false).unwrap();
+        match part {
+            Part::Derived => assert_eq!(held, []),
+            _ => {
+                let keys: Vec<&[u8]> = held.iter().map(|(key, _)| key.as_ref()).collect();
+                assert_eq!(keys, [rows::CLOCK, rows::JOINING]);
+            }
+        }
+        damage.healed();
+        assert_eq!(Damage::open(directory.path(), false).words(), [""; 0]);
+    }
+    // Nothing is damaged any more, and the floor holds.
+    let (damage, opened) = open(directory.path(), false);
+    opened.unwrap();
+    assert_eq!(damage.words(), [""; 0]);
+}
+
+#[test]
+fn objects_that_nobody_else_has_are_not_thrown_away() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    files(directory.path(), "synced", "/v").iter().for_each(|list| flip(list));
+    let (_, opened) = open(directory.path(), true);
+    let words = opened.err().expect("it is refused");
+    assert!(words.contains("/synced") && words.contains("restore"), "{words}");
+    assert!(!files(directory.path(), "synced", "/tables/").is_empty());
+}
+
+#[test]
+fn a_disk_that_is_damaged_again_and_again_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        filled(directory.path());
+        files(directory.path(), "derived", "/v").iter().for_each(|list| flip(list));
+        open(directory.path(), false).1.unwrap();
+    }
+    filled(directory.path());
+    files(directory.path(), "derived", "/v").iter().for_each(|list| flip(list));
+    let words = open(directory.path(), false).1.err().expect("it is refused");
+    assert!(words.contains("The disk fails"), "{words}");
+}
+
+/// A region whose third node has records and objects in tables.
+fn written(directory: &Path) -> Region {
+    let region = Region::started(&directory.join("cluster"), &[("TRINE_STORAGE__MEMTABLE", "64KiB")]);
+    for number in 0..40 {
+        let value = format!("{number:08}").repeat(1024);
+        let answer = region.http(0, "PUT", &format!("/api/v1/ledger/default/record-{number}"), &value);
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        let edit = serde_json::json!({ "op": "set", "value": value }).to_string();
+        let answer = region.http(2, "POST", &format!("/api/v1/objects/objects/object-{number}"), edit);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    region
+}
+
+#[test]
+fn a_running_node_finds_damage_before_anybody_reads_it_and_heals() {
+    let directory = tempfile::tempdir().unwrap();
+    let region = written(directory.path());
+    for (round, part) in [(1.0, "derived"), (1.0, "synced"), (2.0, "derived")] {
+        let tables = files(&region.data(2), part, "/tables/");
+        flip(tables.first().unwrap_or_else(|| panic!("{part} has tables")));
+        let label = format!("what=\"{part}\"");
+        let deadline = Instant::now() + 2 * PATIENCE;
+        let figure = |name: &str| match crate::bad_region::try_http(&region.node(2).http, "GET", "/metrics", &[], b"") {
+            Some(answer) => {
+                let line = answer.body.lines().find(|line| line.starts_with(name) && line.contains(&label));
+                line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
+            }
+            None => 0.0,
+        };
+        while figure("trine_damage_healed_total") < round {
+            assert!(Instant::now() < deadline, "{part} is not healed:\n{}", region.log(2));
+        }
+        assert!(figure("trine_damage_found_total") >= round);
+        for number in 0..40 {
+            let value = format!("{number:08}").repeat(1024);
+            let read = region.http(2, "GET", &format!("/api/v1/objects/objects/object-{number}"), "");
+            assert!(read.body.contains(&value), "{}", read.body);
+            assert_eq!(region.http(2, "GET", &format!("/api/v1/ledger/default/record-{number}"), "").body, value);
+        }
+    }
+    region.is_well("healed");
+}
