@@ -100,6 +100,13 @@ impl Seats {
         Some(Seat { number, seats: self.clone(), place, reserved, dismissed, gone: false })
     }
 
+    /// Whether the next one can only be seated in another's place.
+    #[must_use]
+    pub fn full(&self) -> bool {
+        let seated = self.lock();
+        seated.taken.len() - seated.reserved >= self.places
+    }
+
     /// How many sit.
     #[must_use]
     pub fn taken(&self) -> usize {

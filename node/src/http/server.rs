@@ -21,7 +21,7 @@ use trine_protocol::limits::VALUE_BYTES_MAX;
 use super::connection::{Connection, Heard, silent};
 use super::guard::Caller;
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
+    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, CROWD_PAUSE, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
 };
 use super::room::BodyPool;
 use super::routes::router;
@@ -180,6 +180,10 @@ impl HttpServer {
                         let Some(seat) = seats.take(from.ip()) else { continue };
                         let (router, secured, stopped) = (self.router.clone(), self.secured.clone(), stopped.clone());
                         connections.spawn(connection(stream, from, seat, router, secured, stopped));
+                        if seats.full() {
+                            // Each newcomer sends another away: not faster than a caller on a busy machine can speak.
+                            tokio::time::sleep(CROWD_PAUSE).await;
+                        }
                     }
                     Err(error) => {
                         // Out of descriptors, most likely: give the others a moment to end.
