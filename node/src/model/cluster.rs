@@ -340,7 +340,9 @@ impl From<&ClockView> for NodeClock {
 }
 
 /// Something that is wrong.
+// Schemas share one room of names, and what a request is refused with bears this one already.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusProblem)]
 pub struct Problem {
     /// The kind, stable, such as `unreachable`.
     pub code: String,

@@ -103,7 +103,9 @@ impl ObjectValue {
 }
 
 /// A page of objects.
+// Schemas share one room of names, and a node's sum of its objects bears this one already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ObjectPage)]
 pub struct Objects {
     /// The objects, in the order of their keys.
     pub objects: Vec<Object>,

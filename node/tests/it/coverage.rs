@@ -104,6 +104,24 @@ async fn no_route_passes_over_a_parameter_that_it_does_not_know() {
     assert_eq!(api.node.asked(), 0, "and the node is not asked");
 }
 
+/// Schemas share one room of names: two of one name, and one of them describes the other's answers.
+#[test]
+fn each_schema_describes_its_own() {
+    let document = serde_json::to_value(openapi::document()).expect("JSON");
+    let has = |schema: &str, field: &str| {
+        assert!(document["components"]["schemas"][schema]["properties"][field].is_object(), "{schema} has no {field}");
+    };
+    for (schema, field) in [
+        ("Problem", "status"),
+        ("StatusProblem", "what"),
+        ("Objects", "digest"),
+        ("ObjectPage", "next"),
+        ("Status", "problems"),
+    ] {
+        has(schema, field);
+    }
+}
+
 /// `UPDATE_EXPECT=1 cargo test` writes it anew.
 #[test]
 fn the_committed_description_is_current() {
