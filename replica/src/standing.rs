@@ -137,17 +137,20 @@ impl Replica {
             );
             return Err(RequestError::Standstill { what, voters: 0, answering: 0 });
         }
-        if let Some(set) = told.sets.iter().find(|set| !voters::majority(set, &told.answering)) {
+        // A link that broke says so at once, where Raft's silence takes a while to be noticed.
+        let heard: BTreeSet<NodeId> =
+            told.answering.iter().copied().filter(|node| !self.standing.silent_since_ns.contains_key(node)).collect();
+        if let Some(set) = told.sets.iter().find(|set| !voters::majority(set, &heard)) {
             let what = format!(
                 "{region} can commit no change of its nodes now: {}; {}",
-                self.count(set, &told.answering),
-                self.way_out(set, &told.answering)
+                self.count(set, &heard),
+                self.way_out(set, &heard)
             );
-            return Err(standstill(what, set, &told.answering));
+            return Err(standstill(what, set, &heard));
         }
         // Who is linked can join.
         let linked = self.peers.keys().chain([&self.config.node]).filter(|node| rest.contains(*node));
-        let answering: BTreeSet<NodeId> = told.answering.iter().chain(linked).copied().collect();
+        let answering: BTreeSet<NodeId> = heard.iter().chain(linked).copied().collect();
         let now = Membership { voters: members, learners: told.learners.clone() };
         let then = voters::settled(&now, &rest, &answering, VOTERS_MAX);
         let leaves = then.voters.iter().all(|voter| !goes(voter));
