@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use trine_client::framing;
 use trine_crdt::NodeId;
 use trine_node::identity::Bundle;
+use trine_node::net::frame::Reached;
 use trine_protocol::{ClientHello, NodeHello, Role};
 
 use crate::net_world::{Node, PATIENCE, World};
@@ -23,6 +24,7 @@ struct Hello {
     certificate: Bytes,
     process: u64,
     number: u64,
+    reached: Reached,
 }
 
 async fn open(world: &World, bundle: &Bundle, node: &Node, protocol: &'static str) -> Stream {
@@ -56,6 +58,7 @@ async fn link(world: &World, node: &mut Node, id: u64) -> Stream {
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
         number: 1,
+        reached: Reached::default(),
     };
     let frame = framing::frame(&hello, 64 * 1024).expect("short");
     framing::write_frame(&mut stream, &frame, PATIENCE).await.expect("written");
@@ -110,6 +113,7 @@ async fn a_node_cannot_take_the_id_of_another_that_is_connected() {
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
         number: 1,
+        reached: Reached::default(),
     };
     let frame = framing::frame(&hello, 64 * 1024).expect("short");
     framing::write_frame(&mut stream, &frame, PATIENCE).await.expect("written");
