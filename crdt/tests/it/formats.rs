@@ -170,6 +170,7 @@ proptest! {
     fn nothing_that_comes_makes_it_panic(kind in prop_oneof![Just(b'o'), Just(b'd')], rest in vec(0..12u8, 0..80)) {
         let bytes: Vec<u8> = [1, kind].into_iter().chain(rest).collect();
         if let Ok(object) = Object::from_bytes(&bytes) {
+            prop_assert_eq!(Object::bytes_are_empty(&bytes), Ok(object.is_empty()));
             prop_assert_eq!(object.to_bytes(), bytes);
         } else if let Ok(delta) = Delta::from_bytes(&bytes) {
             prop_assert_eq!(delta.to_bytes(), bytes);

@@ -21,6 +21,7 @@ pub fn check(config: &Config) -> anyhow::Result<()> {
 /// As [`check`]; who the node is comes out of it.
 pub(super) fn checked(config: &Config) -> anyhow::Result<Identity> {
     telemetry::filter(&config.log.filter)?;
+    telemetry::check_file(&config.log)?;
     check_addresses(config)?;
     let identity = Identity::open(config)?;
     seeds(config, &identity)?;

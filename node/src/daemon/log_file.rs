@@ -39,6 +39,20 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), bytes_max, age_max, kept, file, bytes: metadata.len(), made })
     }
 
+    /// Whether [`Self::open`] would do, without making the file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn check(path: &Path) -> io::Result<()> {
+        use nix::unistd::{AccessFlags, access};
+        match OpenOptions::new().append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map(|_| ()),
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(access(parent, AccessFlags::W_OK | AccessFlags::X_OK)?)
+    }
+
     /// Writes a line, into a new file when it is time.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub(super) fn log(section: &LogSection) -> anyhow::Result<()> {
     let to_file = !section.file.as_os_str().is_empty();
     let sink = if to_file {
         let file = LogFile::open(&section.file, section.file_bytes, section.file_age, section.files_kept);
-        Sink::File(file.with_context(|| format!("log.file: cannot write {}", section.file.display()))?)
+        Sink::File(file.with_context(|| unwritable(section))?)
     } else {
         Sink::Stderr
     };
@@ -51,6 +51,21 @@ pub(super) fn log(section: &LogSection) -> anyhow::Result<()> {
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter.and(Quiet::default()))).try_init();
     let _ = LINES.set(lines);
     Ok(())
+}
+
+/// Refuses a file that could not be written; makes none.
+///
+/// # Errors
+/// As [`log`] about the file.
+pub(super) fn check_file(section: &LogSection) -> anyhow::Result<()> {
+    if section.file.as_os_str().is_empty() {
+        return Ok(());
+    }
+    LogFile::check(&section.file).with_context(|| unwritable(section))
+}
+
+fn unwritable(section: &LogSection) -> String {
+    format!("log.file: cannot write {}", section.file.display())
 }
 
 /// Sees to it that what was said last is written, before the process ends.

@@ -118,6 +118,7 @@ fn what_a_start_refuses_validation_refuses_in_the_same_words() {
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
     let under_a_file = file.join("data").display().to_string();
+    let in_nothing = directory.path().join("nothing/node.log").display().to_string();
     let log_key = region.node_path(0, "tls.key").display().to_string();
     let http = region.node(0).http.clone();
     let wrong: &[(&str, &str, &str)] = &[
@@ -127,6 +128,8 @@ fn what_a_start_refuses_validation_refuses_in_the_same_words() {
         ("TRINE_ADVERTISE__HTTP", "host:0", "advertise.http"),
         ("TRINE_ADVERTISE__LIBP2P", "[10.0.0.1]", "advertise.libp2p"),
         ("TRINE_ADVERTISE__RAFT", "0.0.0.0:7422", "where no other node can reach this one"),
+        ("TRINE_LOG__FILE", &under_a_file, "log.file: cannot write"),
+        ("TRINE_LOG__FILE", &in_nothing, "log.file: cannot write"),
         ("TRINE_LOG__FILTER", "inof", "did you mean `info`?"),
         ("TRINE_LOG__FILTER", "trine_node=loud", "log.filter"),
         ("TRINE_CLUSTER__GENESIS_FILE", &genesis, "No such file"),
