@@ -19,6 +19,8 @@ pub const COUNTERS: &[(&str, &str)] = &[
     ("trine_antientropy_rounds_total", "Comparisons with a peer begun, to find what one of the two lacks"),
     ("trine_client_requests_total", "Requests of clients over libp2p"),
     ("trine_connections_failed_total", "Incoming libp2p connections that came to nothing"),
+    ("trine_damage_found_total", "Damage found on this node's disk, by part; any is bad"),
+    ("trine_damage_healed_total", "Damage on this node's disk that was healed, by part"),
     ("trine_delta_dropped_total", "Intervals of changes that did not connect to what is held, and were dropped"),
     ("trine_delta_duplicate_total", "Intervals of changes that were here already"),
     ("trine_delta_received_total", "Intervals of changes received"),
@@ -45,6 +47,9 @@ pub const COUNTERS: &[(&str, &str)] = &[
 /// What rises and falls.
 pub const GAUGES: &[(&str, &str)] = &[
     ("trine_clients", "Clients connected over libp2p"),
+    ("trine_clock_believed", "1 when this node's clock agrees with most of its peers', else 0"),
+    ("trine_clock_hybrid_ahead_seconds", "How far the latest stamp lies ahead of the wall"),
+    ("trine_clock_offset_seconds", "How far this node's clock is ahead of a peer's"),
     ("trine_disk_free_bytes", "Free bytes on the data directory's disk"),
     ("trine_driver_clients_waiting", "Requests that wait for an answer of the core"),
     ("trine_driver_inputs_waiting", "Inputs that wait for the core"),

@@ -22,7 +22,7 @@ use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions
 
 /// The cluster's founding document, as its authority signed it: proofs are checked with the log keys that it names
 #[utoipa::path(get, path = "/api/v1/genesis", tag = "cluster", responses(
-    (status = 200, description = "The signed document, byte for byte", body = serde_json::Value),
+    (status = 200, description = "The signed document, byte for byte", body = Object),
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn genesis(ask: Ask) -> Result<Response, Problem> {
