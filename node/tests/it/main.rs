@@ -39,6 +39,7 @@ mod net_links;
 mod net_proofs;
 mod net_relay;
 mod net_world;
+mod operating;
 mod quorum;
 mod raft_append;
 mod raft_cut;
