@@ -258,7 +258,7 @@ pub struct ClockView {
     /// With how many nodes it is compared.
     pub compared: u32,
     /// How far it is ahead of each, in milliseconds; below zero: behind.
-    pub offsets_ms: BTreeMap<NodeId, i64>,
+    pub offsets_ms: Vec<(NodeId, i64)>,
     /// How far the node's latest stamp lies ahead of its wall, in milliseconds.
     pub hybrid_ahead_ms: u64,
 }

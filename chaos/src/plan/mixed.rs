@@ -177,7 +177,8 @@ impl Plan {
             let by = Offset { ns: 1_000_000 * (300 - chance.below(600) as i64) };
             self.faults.push(once(when(chance), None, Inject::Jump { target: Target::AnyNode, by }));
         }
-        if chance.happens(0.15) {
+        // Of two voters neither goes on without the other's disk.
+        if chance.happens(0.15) && self.topology.nodes > 2 {
             self.faults.push(once(
                 when(chance),
                 millis(chance, 200, 1_500),

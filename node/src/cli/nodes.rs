@@ -12,6 +12,10 @@ use super::input::confirm;
 use super::output::{Output, pairs, table};
 use crate::model::{Node, Nodes, health_name};
 
+/// What to do about a node that is on no roster.
+const NOT_ON_A_ROSTER: &str = "`trine nodes list` shows names and ids; the name of a node that was removed is opened by \
+                               `trine nodes readmit NAME`";
+
 /// The nodes of all regions.
 #[derive(Debug, Subcommand)]
 pub enum NodesCommand {
@@ -97,10 +101,7 @@ async fn change(
         (Ok(view), _) => (view.id, view.name.clone(), said_of(&view)),
         (Err(_), Ok(id)) => (id, "a node that is off the roster".to_owned(), "not listed".to_owned()),
         (Err(failure), Err(_)) => {
-            return Err(failure.hint(
-                "`trine nodes list` shows names and ids; the name of a node that was removed is opened by `trine nodes \
-                 readmit NAME`",
-            ));
+            return Err(failure.hint(NOT_ON_A_ROSTER));
         }
     };
     let json = serde_json::json!({ "node": id.to_string(), "name": name, "dry_run": args.dry_run });
@@ -108,7 +109,11 @@ async fn change(
         return Ok(Output::new(&json, format!("would change the roster by {name} ({id}; {state})")));
     }
     confirm(globals, &format!("{question} {name} ({id}; {state})?"))?;
-    connection.plain(request(id)).await?;
+    if let Err(failure) = connection.plain(request(id)).await {
+        // One that waits to be registered is listed and on no roster.
+        let off = failure.exit == Exit::NotFound;
+        return Err(if off { failure.hint(NOT_ON_A_ROSTER) } else { failure });
+    }
     Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]).changed())
 }
 
