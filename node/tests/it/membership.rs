@@ -188,8 +188,10 @@ fn a_removed_node_ends_and_stays_out_until_it_is_replaced() {
     assert_eq!(id(&region, 0, "us-east-1-c"), None);
     members(&region, 0, 2, 0);
 
-    let why = super::bad_region::try_http(&region.node(2).http, "GET", "/readyz", &[], b"").unwrap();
-    assert!(why.detail().contains("trine nodes readmit us-east-1-c"), "{}", why.body);
+    until(&region, "its reason", || {
+        let why = super::bad_region::try_http(&region.node(2).http, "GET", "/readyz", &[], b"");
+        why.is_some_and(|why| why.detail().contains("trine nodes readmit us-east-1-c"))
+    });
     until(&region, "its log", || region.log(2).contains("trine nodes readmit us-east-1-c"));
     let unknown = region.trine(&["nodes", "replace", "us-east-1-c", "--yes"]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("readmit"), "{unknown:?}");

@@ -18,6 +18,7 @@ fn status(name: &str, region: &str, mirrors: bool, ledgers: &[(&str, u64, &str)]
     serde_json::from_value(serde_json::json!({
         "cluster": "c", "ready": true, "term": 1, "objects": {}, "timestamp": "", "time": "", "stamps_held": 0,
         "connected": [], "mirrors": mirrors, "problems": [], "ledgers": ledgers,
+        "clock": { "believed": true, "compared": 0, "offsets_ms": {}, "hybrid_ahead_ms": 0 },
         "node": { "id": name, "name": name, "region": region, "peer": "", "addresses": [], "health": "healthy",
                   "raft": "voter" },
     }))

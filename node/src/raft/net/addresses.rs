@@ -72,8 +72,10 @@ impl Addresses {
                 }
                 let known = known.entry(node.name.clone()).or_default();
                 if known.registered != node.raft {
+                    // The first roster is what the ledger held at the start: older than what a link has told since.
+                    let older = known.registered.is_empty() && !known.newest.is_empty();
                     known.registered.clone_from(&node.raft);
-                    if known.newest != node.raft {
+                    if known.newest != node.raft && !older {
                         known.newest.clone_from(&node.raft);
                         known.found = None;
                         news = true;
@@ -117,6 +119,17 @@ mod tests {
 
     fn on(raft: &str) -> Vec<RosterNode> {
         vec![RosterNode { node: NodeId(1), name: "a".to_owned(), raft: raft.to_owned() }]
+    }
+
+    #[test]
+    fn the_roster_of_the_start_is_older_than_what_a_link_told() {
+        let addresses = Addresses::default();
+        addresses.told("a", "new:1");
+        addresses.registered(&on("old:1"));
+        let member = Member { name: "a".to_owned(), address: "old:1".to_owned() };
+        assert_eq!(addresses.of(&member), ["new:1", "old:1"]);
+        addresses.registered(&on("newer:1"));
+        assert_eq!(addresses.of(&member), ["newer:1", "old:1"]);
     }
 
     #[test]
