@@ -138,8 +138,8 @@ impl Replica {
             return Err(RequestError::Standstill { what, voters: 0, answering: 0 });
         }
         // A link that broke says so at once, where Raft's silence takes a while to be noticed.
-        let heard: BTreeSet<NodeId> =
-            told.answering.iter().copied().filter(|node| !self.standing.silent_since_ns.contains_key(node)).collect();
+        let broken = |node: &NodeId| !self.peers.contains_key(node) && self.standing.silent_since_ns.contains_key(node);
+        let heard: BTreeSet<NodeId> = told.answering.iter().copied().filter(|node| !broken(node)).collect();
         if let Some(set) = told.sets.iter().find(|set| !voters::majority(set, &heard)) {
             let what = format!(
                 "{region} can commit no change of its nodes now: {}; {}",
