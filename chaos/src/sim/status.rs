@@ -18,6 +18,8 @@ use crate::sim::world::{MS, World};
 const QUESTION: u64 = 1 << 50;
 /// How often each node is asked.
 const EVERY_NS: u64 = 500 * MS;
+/// What a node says of itself it looks up at a tick: the last look comes a few of them after the last change.
+const SETTLE_NS: u64 = 500 * MS;
 /// How long the last answers may take.
 const LAST_NS: u64 = 100 * MS;
 /// In worlds of more nodes than this nobody asks.
@@ -32,6 +34,7 @@ impl World {
 
     /// Asks once more, when nothing changes any longer.
     pub fn last_look(&mut self) {
+        self.run_until(self.now_ns + SETTLE_NS, |_| {});
         let first = self.said.len();
         self.question();
         self.run_until(self.now_ns + LAST_NS, |_| {});
