@@ -247,11 +247,12 @@ impl Group {
 
     /// Stops at once and waits until the log is closed.
     pub async fn halt(&self) {
+        // Who still calls would find a Raft that has stopped, and openraft tells that as an error.
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "Raft ended badly");
         }
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.shutdown().await;
         let log = self.log.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
             tracing::warn!(%error, "the log ended badly");
