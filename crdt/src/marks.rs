@@ -58,6 +58,7 @@ marks! {
     EditOfNothing "edit-of-nothing" "an edit finds nothing to remove, and nothing is written"
     JoinCaughtUp "join-caught-up" "a node whose disk was new holds what its peers held when it joined"
     JoinReadPassed "join-read-passed" "a node that is catching up hands a read on, or back"
+    HeadAttested "head-attested" "a node signs because a node of its region has asked the other regions"
     RetiredTold "retired-told" "a node that was taken off is told so by a peer"
     RetiredVotes "retired-votes" "a node that was taken off the roster goes on because its vote still counts"
     RemovalRefused "removal-refused" "a removal is refused that would leave a region without a majority"

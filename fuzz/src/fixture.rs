@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use trine_crdt::{NamespaceId, NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_ledger::genesis::{GenesisNode, GenesisRegion};
+use trine_ledger::registry::Registry;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
 use trine_ledger::{
     AppendCommand, Applied, Body, Change, Checkpoint, Command, Condition, Entry, Frontier, Genesis, Hash, LogPosition,
@@ -90,6 +91,12 @@ pub fn append(number: u64, condition: Option<Condition>) -> Command {
     Command::Append(Box::new(AppendCommand { header, body, idempotency, condition }))
 }
 
+/// The same record, put back at its number.
+pub fn restored(number: u64) -> Command {
+    let Record { header, body } = record(number);
+    Command::Restore { index: number, header, body: Box::new(body.expect("just made")) }
+}
+
 /// A node as it registers.
 pub fn node_record(number: u64) -> NodeRecord {
     NodeRecord {
@@ -108,10 +115,12 @@ pub fn node_record(number: u64) -> NodeRecord {
 pub fn entries() -> Vec<Entry> {
     let (stamp, node) = (at(20), NodeId(2));
     let (name, kind) = ("orders".to_owned(), NamespaceKind::Objects);
+    let registry = Box::new(Registry { retired: [NodeId(7)].into(), ..Registry::default() });
     vec![
         Entry { commands: vec![Command::Register(node_record(1)), Command::Register(node_record(2))] },
         Entry { commands: vec![append(1, None), append(2, Some(Condition::Absent)), append(3, None)] },
         Entry { commands: vec![append(4, Some(Condition::Index(1))), Command::Seal { stamp }] },
+        Entry { commands: vec![restored(4), Command::Resume { stamp, version: 9, registry }] },
         Entry { commands: vec![Command::CreateNamespace { stamp, name, kind, slots: 256 }] },
         Entry { commands: vec![Command::Retire { stamp, node }, Command::Replace { stamp, node: NodeId(1) }] },
         Entry::default(),

@@ -167,12 +167,14 @@ impl Run<'_> {
     fn command(&mut self, number: usize, command: &Command) -> Result<Applied, Refusal> {
         let found = command.stamp().map_err(RecordError::Form)?;
         let last = self.state.stamp;
-        if found <= last {
+        // What is put back keeps its stamp, which the log may have passed meanwhile.
+        let restores = matches!(command, Command::Restore { .. });
+        if found <= last && !restores {
             return Err(Refusal::StampNotAbove { last, found });
         }
-        self.state.stamp = found;
-        self.forget(found);
-        let index = self.position.index;
+        self.state.stamp = last.max(found);
+        self.forget(self.state.stamp);
+        let index = self.state.lasting(self.position.index);
         match command {
             Command::Append(append) => self.append(number, append),
             Command::Register(record) => {
@@ -196,6 +198,23 @@ impl Run<'_> {
                 self.outcome.registry_changed = true;
                 Ok(Applied::Namespace(namespace))
             }
+            Command::Restore { index, header, body } => {
+                let size = self.state.size();
+                if *index != size {
+                    return Err(Refusal::OtherIndex { size, found: *index });
+                }
+                let (header, body) = (header.clone(), (**body).clone());
+                self.append(number, &AppendCommand { header, body, idempotency: None, condition: None })
+            }
+            Command::Resume { version, registry, .. } => {
+                let mut merged = self.state.registry.clone();
+                merged.merge(index, registry)?;
+                self.state.base = self.state.base.max(version.saturating_sub(self.position.index));
+                merged.epoch = self.state.lasting(self.position.index);
+                self.state.registry = merged;
+                self.outcome.registry_changed = true;
+                Ok(Applied::Resumed)
+            }
             Command::Seal { .. } => {
                 if self.state.segment.count == 0 {
                     return Err(Refusal::NothingToSeal);
@@ -209,7 +228,7 @@ impl Run<'_> {
     }
 
     fn remove(&mut self, node: NodeId, close: bool) -> Result<Applied, Refusal> {
-        self.state.registry.remove(self.position.index, node, close)?;
+        self.state.registry.remove(self.state.lasting(self.position.index), node, close)?;
         self.outcome.registry_changed = true;
         marks::reached(Mark::NodeRemoved);
         Ok(Applied::Removed { node, replaceable: !close, epoch: self.state.registry.epoch })

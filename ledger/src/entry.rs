@@ -13,16 +13,20 @@
 //!   5 namespace  stamp │ name │ kind u8 │ slots u32
 //!   6 seal       stamp
 //!   7 recover    stamp │ node u64 │ survivor u64
+//!   8 restore    index u64 │ header u16+bytes │ body
+//!   9 resume     stamp │ version u64 │ registry u32+bytes
 //! ```
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
-use crate::form::{FormError, Reader, bounded, put_count, put_short};
-use crate::limits::{ENTRY_BYTES_MAX, ENTRY_COMMANDS_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX, SLOTS_MAX};
+use crate::form::{FormError, Reader, bounded, put_count, put_long, put_short};
+use crate::limits::{
+    ENTRY_BYTES_MAX, ENTRY_COMMANDS_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX, REGISTRY_BYTES_MAX, SLOTS_MAX,
+};
 use crate::record::{Body, Record, stamp_of};
-use crate::registry::NodeRecord;
+use crate::registry::{NodeRecord, Registry};
 
 const VERSION: u8 = 1;
 
@@ -79,6 +83,25 @@ pub enum Command {
         node: NodeId,
         /// The node whose disk it was.
         survivor: NodeId,
+    },
+    /// Put back a record that the region's disks lost and others kept: as it was, at its index or not at all. Its stamp may
+    /// lie below the log's last one.
+    Restore {
+        /// The index that it has.
+        index: u64,
+        /// The header's bytes.
+        header: Bytes,
+        /// The body that the header commits to.
+        body: Box<Body>,
+    },
+    /// Take in the registry as the region told it before its disks went back, and count its versions on from there.
+    Resume {
+        /// When.
+        stamp: Timestamp,
+        /// The latest version that was told.
+        version: u64,
+        /// What it said.
+        registry: Box<Registry>,
     },
 }
 
@@ -154,7 +177,9 @@ impl Command {
     pub fn stamp(&self) -> Result<Timestamp, FormError> {
         match self {
             Self::Append(append) => stamp_of(&append.header),
+            Self::Restore { header, .. } => stamp_of(header),
             Self::Register(record) => Ok(record.stamp),
+            Self::Resume { stamp, .. } => Ok(*stamp),
             Self::Retire { stamp, .. }
             | Self::Replace { stamp, .. }
             | Self::CreateNamespace { stamp, .. }
@@ -167,11 +192,9 @@ impl Command {
     #[must_use]
     pub fn bytes_max(&self) -> usize {
         match self {
-            Self::Append(append) => {
-                let body = &append.body;
-                let metadata = body.metadata.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
-                append.header.len() + body.key.len() + metadata + body.value.len() + 256
-            }
+            Self::Append(append) => record_bytes_max(&append.header, &append.body),
+            Self::Restore { header, body, .. } => record_bytes_max(header, body),
+            Self::Resume { registry, .. } => registry.bytes_max() + 64,
             Self::Register(record) => record.bytes_max() + 1,
             Self::CreateNamespace { name, .. } => name.len() + 64,
             Self::Retire { .. } | Self::Replace { .. } | Self::Seal { .. } | Self::Recover { .. } => 64,
@@ -226,6 +249,21 @@ impl Command {
                 out.extend_from_slice(&node.0.to_be_bytes());
                 out.extend_from_slice(&survivor.0.to_be_bytes());
             }
+            Self::Restore { index, header, body } => {
+                bounded("header", header.len(), HEADER_BYTES_MAX)?;
+                body.check()?;
+                out.push(8);
+                out.extend_from_slice(&index.to_be_bytes());
+                put_short(out, header);
+                body.write(out);
+            }
+            Self::Resume { stamp, version, registry } => {
+                let registry = registry.to_bytes()?;
+                bounded("registry", registry.len(), REGISTRY_BYTES_MAX)?;
+                head(out, 9, stamp);
+                out.extend_from_slice(&version.to_be_bytes());
+                put_long(out, &registry);
+            }
         }
         Ok(())
     }
@@ -238,7 +276,12 @@ impl Command {
         if kind == 2 {
             return Ok(Self::Register(NodeRecord::read(reader)?));
         }
-        if !(3..=7).contains(&kind) {
+        if kind == 8 {
+            let index = reader.u64("index")?;
+            let header = reader.short("header", HEADER_BYTES_MAX)?;
+            return Ok(Self::Restore { index, header, body: Box::new(Body::read(reader)?) });
+        }
+        if !(3..=7).contains(&kind) && kind != 9 {
             return Err(FormError::Malformed { field: "command" });
         }
         let stamp = Timestamp::from_bytes(&reader.array("stamp")?);
@@ -255,12 +298,22 @@ impl Command {
                 Ok(Self::CreateNamespace { stamp, name, kind, slots })
             }
             6 => Ok(Self::Seal { stamp }),
-            _ => {
+            7 => {
                 let (node, survivor) = (NodeId(reader.u64("node")?), NodeId(reader.u64("survivor")?));
                 Ok(Self::Recover { stamp, node, survivor })
             }
+            _ => {
+                let version = reader.u64("version")?;
+                let registry = Registry::from_bytes(&reader.long("registry", REGISTRY_BYTES_MAX)?)?;
+                Ok(Self::Resume { stamp, version, registry: Box::new(registry) })
+            }
         }
     }
+}
+
+fn record_bytes_max(header: &Bytes, body: &Body) -> usize {
+    let metadata = body.metadata.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+    header.len() + body.key.len() + metadata + body.value.len() + 256
 }
 
 fn read_append(reader: &mut Reader) -> Result<AppendCommand, FormError> {

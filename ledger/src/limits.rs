@@ -34,6 +34,8 @@ pub const RETIRED_NODES_MAX: usize = 65_536;
 pub const RECOVERIES_MAX: usize = 64;
 /// The most namespaces that one region creates.
 pub const NAMESPACES_MAX: usize = 4096;
+/// The largest registry in an entry, in bytes.
+pub const REGISTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most slots of a namespace.
 pub const SLOTS_MAX: u32 = 65_536;
 /// How long an idempotency key is remembered, in seconds of hybrid time.

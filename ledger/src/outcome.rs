@@ -68,6 +68,8 @@ pub enum Applied {
         /// The roster's epoch.
         epoch: u64,
     },
+    /// The registry is what it was told to have been, and counts on from there.
+    Resumed,
     /// A node is off the roster for good.
     Removed {
         /// Which.
@@ -114,6 +116,14 @@ pub enum Refusal {
         last: Timestamp,
         /// The command's.
         found: Timestamp,
+    },
+    /// The record to be put back has another index than the next one.
+    #[error("record {found} cannot be put back where record {size} comes next")]
+    OtherIndex {
+        /// The index that comes next.
+        size: u64,
+        /// The record's.
+        found: u64,
     },
     /// Its record is none.
     #[error(transparent)]

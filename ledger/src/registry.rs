@@ -185,6 +185,44 @@ impl Registry {
         Ok(())
     }
 
+    /// All but the namespaces.
+    #[must_use]
+    pub fn without_namespaces(&self) -> Self {
+        Self { namespaces: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// Takes in what this registry said before it went back. What was decided since stands: a name has one node.
+    pub(crate) fn merge(&mut self, index: u64, told: &Self) -> Result<(), Refusal> {
+        self.retired.extend(&told.retired);
+        if self.recoveries.is_empty() {
+            self.recoveries.clone_from(&told.recoveries);
+        }
+        for (id, namespace) in &told.namespaces {
+            self.namespaces.entry(id.clone()).or_insert_with(|| namespace.clone());
+        }
+        for (node, record) in &told.roster {
+            let named = self.named(&record.name).map(|known| known.node);
+            if named.is_some_and(|named| named != *node) {
+                self.retired.insert(*node);
+            } else if !self.roster.contains_key(node) {
+                self.roster.insert(*node, record.clone());
+            }
+        }
+        let retired = &self.retired;
+        self.roster.retain(|node, _| !retired.contains(node));
+        for (name, node) in &told.closed_names {
+            if self.named(name).is_none() {
+                self.closed_names.entry(name.clone()).or_insert(*node);
+            }
+        }
+        let full = self.roster.len() > ROSTER_NODES_MAX
+            || self.retired.len() > RETIRED_NODES_MAX
+            || self.closed_names.len() > ROSTER_NODES_MAX
+            || self.namespaces.len() > NAMESPACES_MAX;
+        self.epoch = index;
+        if full { Err(Refusal::Full) } else { Ok(()) }
+    }
+
     pub(crate) fn create(&mut self, namespace: NamespaceRecord) -> Result<(), Refusal> {
         if let Some(known) = self.namespaces.values().find(|known| known.name == namespace.name) {
             return Err(Refusal::NamespaceExists { id: known.id.clone() });
@@ -197,6 +235,14 @@ impl Registry {
         }
         self.namespaces.insert(namespace.id.clone(), namespace);
         Ok(())
+    }
+
+    /// About how many bytes it takes; never fewer than it does.
+    pub(crate) fn bytes_max(&self) -> usize {
+        let nodes = self.roster.values().map(NodeRecord::bytes_max).sum::<usize>();
+        let names = self.closed_names.keys().map(|name| name.len() + 16).sum::<usize>();
+        let namespaces = self.namespaces.values().map(|known| known.name.len() + 128).sum::<usize>();
+        nodes + names + namespaces + 8 * self.retired.len() + 64
     }
 
     fn retire(&mut self, node: NodeId) -> Result<(), Refusal> {

@@ -56,6 +56,9 @@ pub struct LedgerState {
     pub(crate) rows_first: u64,
     /// The number of its next row.
     pub(crate) rows_next: u64,
+    /// What log indexes count from where they outlast the log: as ids of namespaces, and versions of the registry. 0,
+    /// unless the log began anew, or went back, and [`crate::entry::Command::Resume`] said where it had been.
+    pub(crate) base: u64,
     pub(crate) registry: Registry,
     /// What bounds the idempotency table; not part of what is stored.
     pub(crate) idempotency: Idempotency,
@@ -73,6 +76,7 @@ impl LedgerState {
             segment: OpenSegment::default(),
             rows_first: 0,
             rows_next: 0,
+            base: 0,
             registry: Registry::default(),
             idempotency: Idempotency::default(),
         }
@@ -114,6 +118,18 @@ impl LedgerState {
         self.frontier.root()
     }
 
+    /// The edge of the tree, to be grown elsewhere.
+    #[must_use]
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// A log index as it is counted where that outlasts the log.
+    #[must_use]
+    pub fn lasting(&self, index: u64) -> u64 {
+        self.base.saturating_add(index)
+    }
+
     /// The segment that still grows.
     #[must_use]
     pub fn segment(&self) -> &OpenSegment {
@@ -138,6 +154,7 @@ impl LedgerState {
             }
         }
         out.extend_from_slice(&self.stamp.to_bytes());
+        out.extend_from_slice(&self.base.to_be_bytes());
         out.extend_from_slice(&self.frontier.to_bytes());
         self.segment.write(&mut out);
         out.extend_from_slice(&self.rows_first.to_be_bytes());
@@ -161,6 +178,7 @@ impl LedgerState {
             None
         };
         let stamp = Timestamp::from_bytes(&reader.array("stamp")?);
+        let base = reader.u64("base")?;
         let frontier = Frontier::read(&mut reader)?;
         let segment = OpenSegment::read(&mut reader)?;
         let (rows_first, rows_next) = (reader.u64("idempotency rows")?, reader.u64("idempotency rows")?);
@@ -171,6 +189,6 @@ impl LedgerState {
         }
         let registry = Registry::from_bytes(registry)?;
         let idempotency = Idempotency::default();
-        Ok(Self { region, position, stamp, frontier, segment, rows_first, rows_next, registry, idempotency })
+        Ok(Self { region, position, stamp, frontier, segment, rows_first, rows_next, base, registry, idempotency })
     }
 }

@@ -239,6 +239,10 @@ pub struct StatusView {
     pub timestamp: Timestamp,
     /// Remote stamps held because they are too far ahead.
     pub stamps_held: u64,
+    /// On what grounds the node signs what its region's ledger says, or why it does not, in words.
+    pub standing: String,
+    /// Regions whose keys signed two histories, as this node has seen, and that no operator released here.
+    pub forked: Vec<RegionId>,
     /// The nodes that this one is connected to.
     pub connected: Vec<NodeId>,
     /// Whether it mirrors the other regions' ledgers; what one holds of them that mirrors no more stands still.
@@ -345,6 +349,13 @@ pub enum Reply {
     Segments(Vec<SegmentView>),
     /// Done; to `NodeRemove`, `NodeReplace` and `NodeReadmit`.
     Done,
+    /// To `RegionRecover`: all is here.
+    Recovered {
+        /// How many records the region's ledger has.
+        size: u64,
+        /// How many of them were put back since the answering node started.
+        restored: u64,
+    },
 }
 
 /// A reply with what the session has seen by it.

@@ -218,6 +218,11 @@ pub enum Request {
         /// The name.
         name: String,
     },
+    /// Brings back the records that a region's disks lost and other regions kept; asked in that region.
+    RegionRecover {
+        /// Which.
+        region: RegionId,
+    },
 }
 
 /// What the key's latest version must be for an append.
@@ -252,7 +257,8 @@ impl Request {
             Self::NamespaceCreate { .. }
             | Self::NodeRemove { .. }
             | Self::NodeReplace { .. }
-            | Self::NodeReadmit { .. } => Role::Admin,
+            | Self::NodeReadmit { .. }
+            | Self::RegionRecover { .. } => Role::Admin,
             request if request.writes() => Role::Writer,
             _ => Role::Reader,
         }

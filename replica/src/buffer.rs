@@ -97,6 +97,15 @@ impl Buffer {
         }
     }
 
+    /// Whether a row was written and is not yet as durable as it asked for.
+    #[must_use]
+    pub fn is_under_way(&self, kind: Persistence, key: &[u8]) -> bool {
+        match kind {
+            Persistence::Synced => self.synced.rows.contains_key(key),
+            Persistence::Derived => self.derived.rows.contains_key(key),
+        }
+    }
+
     /// Writes (or deletes) a row in this turn's batch.
     pub fn put(&mut self, kind: Persistence, key: impl Into<Bytes>, value: Option<Bytes>) {
         let key = key.into();

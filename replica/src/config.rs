@@ -44,6 +44,9 @@ pub struct Config {
     pub clock_drift_ms_max: u64,
     /// Regions whose ledgers are followed on although evidence of a fork was found; see [`crate::forks`].
     pub forks_released: BTreeSet<RegionId>,
+    /// Whether the region's ledger goes on when no other region could be asked what it holds of it; see
+    /// [`crate::signing`].
+    pub unasked_goes_on: bool,
     /// How often a round of repair is started, in milliseconds.
     pub repair_interval_ms: u64,
     /// How many nodes of a region mirror the other regions' ledgers.
@@ -80,6 +83,7 @@ impl Config {
             value_bytes_max: trine_protocol::limits::VALUE_BYTES_MAX,
             clock_drift_ms_max: CLOCK_DRIFT_MS_MAX,
             forks_released: BTreeSet::new(),
+            unasked_goes_on: false,
             repair_interval_ms: 500,
             mirrors_per_region: 2,
             segment_bytes: 64 * 1024 * 1024,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use trine_crdt::{NodeId, RegionId};
+use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
 
@@ -91,6 +91,8 @@ pub struct RosterNode {
     pub name: String,
     /// Where its Raft connections arrive.
     pub raft: String,
+    /// Its incarnation.
+    pub writer: WriterId,
 }
 
 /// How durable a batch must be before `Persisted`.

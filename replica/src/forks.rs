@@ -1,12 +1,13 @@
 //! Two checkpoints of one region that cannot both be true: its log key signed two histories.
 //!
 //! One of size n with another root than the records held here have at n is enough, where these were verified against
-//! a checkpoint, too. Both notes are kept for ever, on disk, because together they convict whoever holds the key,
+//! a checkpoint, too. Of a longer one a proof is asked for (`extension`). Both notes are kept for ever, on disk, because together they convict whoever holds the key,
 //! before anybody. From then on nothing more of that region's ledger is taken in, until an operator has looked at the
 //! evidence and releases the region (`Config::forks_released`): this node then follows the history that it holds. Who
 //! finds that the other history is the right one starts this node with an empty directory.
 //!
-//! Of its own region a node keeps the evidence as well, and goes on: its ledger is what its log says.
+//! Of its own region a node keeps the evidence as well. It then proposes no record and signs nothing (`signing`), until
+//! an operator releases the region here too: which of the two histories goes on is nothing that a program can know.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::turn::Turn;
 #[derive(Debug, Default)]
 pub struct Forks {
     found: BTreeMap<RegionId, Evidence>,
+    /// When a peer was last asked to prove that its head of a ledger extends what is held.
+    pub(crate) asked_ns: BTreeMap<RegionId, u64>,
 }
 
 /// Two signed checkpoints, byte by byte.
@@ -55,7 +58,7 @@ impl Forks {
             }
             found.insert(region, Evidence { first, second });
         }
-        Ok(Self { found })
+        Ok(Self { found, asked_ns: BTreeMap::new() })
     }
 
     /// Nothing was ever found.
@@ -77,6 +80,12 @@ impl Replica {
         *region != self.config.region
             && self.forks.found.contains_key(region)
             && !self.config.forks_released.contains(region)
+    }
+
+    /// The regions whose keys signed two histories, and that no operator released.
+    pub(crate) fn forked(&self) -> Vec<RegionId> {
+        let released = &self.config.forks_released;
+        self.forks.found.keys().filter(|region| !released.contains(*region)).cloned().collect()
     }
 
     /// Looks at the heads among entries that came, before they count: at each beside what is held, and beside the others.
@@ -118,7 +127,7 @@ impl Replica {
             let root = self.root_at(turn, region, told.size)?;
             match (root == told.root, own) {
                 (true, _) => None,
-                (false, true) => self.ledger.sign(told.size, root),
+                (false, true) => Some(self.own_statement(told.size, root)),
                 (false, false) => self.note_from(turn, region, told.size)?,
             }
         } else {
@@ -145,7 +154,12 @@ impl Replica {
     }
 
     /// The first checkpoint at or above `size` that a mirror was verified against.
-    fn note_from(&mut self, turn: &Turn<'_>, region: &RegionId, size: u64) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn note_from(
+        &mut self,
+        turn: &Turn<'_>,
+        region: &RegionId,
+        size: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
         let (first, last) = (rows::note(region, size), rows::note(region, u64::MAX));
         let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 1, false)?;
         Ok(notes.into_iter().next().map(|(_, note)| note).or_else(|| self.mirrors.note(region)))

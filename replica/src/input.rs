@@ -76,6 +76,8 @@ pub enum Input {
     },
     /// What is damaged on this node's disk and not healed, in words; replaces what was said before.
     Damaged(Vec<String>),
+    /// Why this node votes for nobody, in words; none: it votes.
+    HeldBack(Option<String>),
     /// Whether the disk has room for writes.
     Disk {
         /// False: refuse writes.

@@ -43,6 +43,8 @@ pub struct OwnLedger {
     pub(crate) registry_epoch: u64,
     pub(crate) origin: String,
     signing: Option<SigningKey>,
+    /// Whether this node may sign what the ledger says; see [`crate::signing`].
+    pub(crate) signs: bool,
     queue: VecDeque<Draft>,
     queued_bytes: usize,
     proposals: BTreeMap<u64, Vec<Timestamp>>,
@@ -134,6 +136,7 @@ impl OwnLedger {
             registry_epoch,
             origin: checkpoint::origin(&config.genesis.cluster, &config.region),
             signing: config.log_key.as_ref().map(SigningKey::from_bytes),
+            signs: false,
             queue: VecDeque::new(),
             queued_bytes: 0,
             proposals: BTreeMap::new(),
@@ -173,6 +176,9 @@ impl OwnLedger {
     /// The signed checkpoint of the applied size.
     pub fn note(&mut self) -> Option<Bytes> {
         let size = self.state.size();
+        if !self.signs {
+            return None;
+        }
         if self.note.as_ref().is_none_or(|(signed, _)| *signed != size) {
             let note = self.sign(size, self.state.root())?;
             self.note = Some((size, note));
@@ -180,11 +186,23 @@ impl OwnLedger {
         self.note.as_ref().map(|(_, note)| note.clone())
     }
 
-    /// Signs a size that was applied.
+    /// The checkpoint that was signed last.
+    #[must_use]
+    pub fn last_signed(&self) -> Option<Bytes> {
+        self.note.as_ref().map(|(_, note)| note.clone())
+    }
+
+    /// Signs a size that was applied, when this node may sign.
     #[must_use]
     pub fn sign(&self, size: u64, root: Hash) -> Option<Bytes> {
-        let key = self.signing.as_ref()?;
+        let key = self.signing.as_ref().filter(|_| self.signs)?;
         Some(Checkpoint { origin: self.origin.clone(), size, root }.sign(key))
+    }
+
+    /// What [`Self::sign`] would sign, for the eye.
+    #[must_use]
+    pub fn unsigned(&self, size: u64, root: Hash) -> Bytes {
+        Checkpoint { origin: self.origin.clone(), size, root }.text().into()
     }
 
     /// Puts a draft behind the others.
@@ -197,6 +215,13 @@ impl OwnLedger {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
+    }
+
+    /// A number for a proposal of commands with these stamps.
+    pub(crate) fn ticket(&mut self, stamps: Vec<Timestamp>) -> u64 {
+        self.next_ticket += 1;
+        self.proposals.insert(self.next_ticket, stamps);
+        self.next_ticket
     }
 
     /// Drops the drafts that nobody waits for any more.
@@ -243,6 +268,9 @@ impl Replica {
         if !self.leadership.serving || self.stamps().is_err() {
             return Ok(());
         }
+        if self.withheld().is_some() {
+            self.release_records();
+        }
         while self.ledger.may_propose() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
             let Sizes { entry_commands, entry_bytes, .. } = self.config.sizes;
@@ -283,9 +311,7 @@ impl Replica {
                 marks::reached(Mark::EntryFull);
             }
             let entry = Entry { commands }.to_bytes().expect("each command was checked against its bounds");
-            self.ledger.next_ticket += 1;
-            let ticket = self.ledger.next_ticket;
-            self.ledger.proposals.insert(ticket, stamps);
+            let ticket = self.ledger.ticket(stamps);
             turn.effects.push(Effect::Propose { ticket, entry });
         }
         Ok(())
@@ -387,7 +413,17 @@ impl Replica {
 
     /// This node does not lead any more: what it has not proposed goes to who does.
     pub(crate) fn release_queue(&mut self) {
-        while let Some(draft) = self.ledger.dequeue() {
+        self.release_queue_of(|_| true);
+    }
+
+    /// Hands on what of the queue is such a command.
+    pub(crate) fn release_queue_of(&mut self, such: impl Fn(&DraftCommand) -> bool) {
+        for _ in 0..self.ledger.queue.len() {
+            let Some(draft) = self.ledger.dequeue() else { break };
+            if !such(&draft.command) {
+                self.ledger.enqueue(draft);
+                continue;
+            }
             marks::reached(Mark::QueueReleased);
             let Some(wait) = self.waiting.take(draft.wait) else { continue };
             // What this node asked for itself it will ask for again.
@@ -427,7 +463,7 @@ impl Replica {
         let _ = self.observe(turn, &stamp);
         tree::store(&mut self.buffer, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
         if outcome.registry_changed {
-            self.ledger.registry_epoch = position.index;
+            self.ledger.registry_epoch = self.ledger.state.lasting(position.index);
             self.ledger.registry_dirty = true;
         }
         if self.ledger.size() > first {
@@ -441,7 +477,15 @@ impl Replica {
         }
         for (command, applied) in entry.commands.into_iter().zip(outcome.applied) {
             let stamp = command.stamp().unwrap_or_default();
-            if let (Applied::Record(record), Command::Append(append)) = (&applied, command) {
+            let append = match command {
+                Command::Append(append) => Some(append),
+                Command::Restore { header, body, .. } => {
+                    self.recovery.restored += u64::from(matches!(applied, Applied::Record(_)));
+                    Some(Box::new(AppendCommand { header, body: *body, idempotency: None, condition: None }))
+                }
+                _ => None,
+            };
+            if let (Applied::Record(record), Some(append)) = (&applied, append) {
                 self.index_version(&region, record.index, &record.header, &record.key, record.leaf);
                 self.ledger.keep_recent(record.index, append);
             }
@@ -469,6 +513,7 @@ impl Replica {
             self.rosters_changed(turn, &own);
         }
         let region = self.config.region.clone();
+        self.restored(turn);
         self.wake_ledger(turn, &region);
         self.wake_barriers(turn);
         Ok(())
@@ -478,6 +523,7 @@ impl Replica {
     pub(crate) fn seal_tick(&mut self, turn: &Turn<'_>) {
         let open = self.ledger.state.segment();
         let due = self.leadership.serving && open.count > 0 && open.bytes >= self.config.segment_bytes;
+        let due = due && self.withheld().is_none();
         // One at a time: what was proposed before is committed, or given up.
         if due && self.waiting.get(self.ledger.sealing).is_none() {
             let command = Command::Seal { stamp: Timestamp::ZERO };
@@ -509,7 +555,8 @@ fn stamped(command: Command, at: Timestamp) -> Command {
         Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
         Command::Seal { .. } => Command::Seal { stamp: at },
         Command::Recover { node, survivor, .. } => Command::Recover { stamp: at, node, survivor },
-        Command::Append(append) => Command::Append(append),
+        Command::Resume { version, registry, .. } => Command::Resume { stamp: at, version, registry },
+        command @ (Command::Append(_) | Command::Restore { .. }) => command,
     }
 }
 

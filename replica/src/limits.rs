@@ -106,6 +106,19 @@ pub const LOG_LEAP_MS_MAX: u64 = 2 * CLOCK_DRIFT_MS_MAX;
 /// How often a leader whose clock is doubted asks to be relieved, in milliseconds.
 pub const STEP_DOWN_INTERVAL_MS: u64 = 1000;
 
+/// A source of lost records that brings none for so many milliseconds is left for another.
+pub const RECOVERY_STALLED_MS: u64 = 3000;
+/// After a tail that does not verify a mirror asks nobody for so many milliseconds; twice as long after each further one.
+pub const DISTRUST_REST_MS: u64 = 100;
+/// It asks again after so many milliseconds at the latest.
+pub const DISTRUST_REST_MS_MAX: u64 = 30_000;
+/// How often a peer is asked for proof that its head of a ledger extends what is held, in milliseconds.
+pub const ASK_EXTENSION_INTERVAL_MS: u64 = 2000;
+/// How often the others are asked what they hold of this region's ledger, while this node may not sign, in milliseconds.
+pub const ASK_HEADS_INTERVAL_MS: u64 = 300;
+/// After so many milliseconds of asking an answer from one other region suffices; before, all are to answer.
+pub const ASK_HEADS_PATIENCE_MS: u64 = 3000;
+
 const _: () = assert!(CLOCK_DRIFT_MS_MAX * 1_000_000 >= 3 * trine_crdt::limits::CLOCK_MARK_AHEAD_NS);
 const _: () = assert!(OBJECT_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);
 const _: () = assert!(INTERVALS_BYTES_TARGET as u64 <= FOLLOW_WINDOW_BYTES);

@@ -12,11 +12,13 @@ use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
 
+use crate::effect::Persistence::Synced;
 use crate::effect::{Effect, Roster, RosterNode};
 use crate::input::{Leadership, Peer};
 use crate::limits::SILENT_NODES_MAX;
 use crate::message::{NotAdmitted, PeerMessage, Registration};
 use crate::replica::Replica;
+use crate::rows;
 use crate::turn::Turn;
 
 impl Replica {
@@ -40,6 +42,7 @@ impl Replica {
         self.clock_up(turn, node);
         self.metadata_up(turn, node, near);
         self.greet(turn, node);
+        self.ask_head(turn, node);
     }
 
     pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
@@ -52,6 +55,7 @@ impl Replica {
         self.forget_rounds(node);
         self.metadata_down(node);
         self.forget_follower(node);
+        self.signing.holders.remove(&node);
         for number in self.waiting.elsewhere(node) {
             self.send_again(number);
         }
@@ -82,7 +86,9 @@ impl Replica {
     pub(crate) fn register(&mut self, turn: &mut Turn<'_>) {
         let stands = self.rostered(self.config.node).is_some_and(|record| record.writer == self.config.writer);
         self.registered |= stands;
-        if self.registered || self.leaving() || !self.due_to_register(turn) {
+        // An incarnation that is on the roster and not on its disk would be taken for that of a disk that went back.
+        let kept = !self.buffer.is_under_way(Synced, &rows::own_writer(self.config.writer));
+        if self.registered || self.leaving() || !kept || !self.due_to_register(turn) {
             return;
         }
         let registration = self.registration();
@@ -215,15 +221,23 @@ impl Replica {
         if !self.rosters_changed(turn, &BTreeSet::from([self.config.region.clone()])) {
             return;
         }
-        let nodes: Vec<RosterNode> = self
-            .ledger
-            .roster()
-            .map(|record| RosterNode { node: record.node, name: record.name.clone(), raft: record.raft.clone() })
-            .collect();
-        if !nodes.is_empty() {
-            let retired = self.ledger.state.registry().retired.clone();
-            turn.effects.push(Effect::Roster(Roster { nodes, retired }));
+        let roster = self.roster();
+        if !roster.nodes.is_empty() {
+            turn.effects.push(Effect::Roster(roster));
         }
+    }
+
+    /// This region's roster, as its ledger has it here.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        let node = |record: &NodeRecord| RosterNode {
+            node: record.node,
+            name: record.name.clone(),
+            raft: record.raft.clone(),
+            writer: record.writer,
+        };
+        let retired = self.ledger.state.registry().retired.clone();
+        Roster { nodes: self.ledger.roster().map(node).collect(), retired }
     }
 
     /// Rosters of these regions changed: who is to be connected with, who is gone, and whether this node still belongs,

@@ -140,6 +140,30 @@ pub enum PeerMessage {
         /// Nanoseconds since 1970.
         wall_ns: u64,
     },
+    /// Asks what the receiver holds of the sender's own region's ledger.
+    HeadAsked,
+    /// What the sender holds of a ledger.
+    HeadTold(HeadTold),
+    /// Asks for proof that what the receiver holds of a ledger extends what the sender does.
+    ExtensionAsked {
+        /// Whose ledger.
+        ledger: RegionId,
+        /// How many records the sender holds.
+        from: u64,
+    },
+    /// That proof, or that it does not.
+    ExtensionTold {
+        /// Whose ledger.
+        ledger: RegionId,
+        /// How many records the receiver said that it holds.
+        from: u64,
+        /// The root of the sender's tree there.
+        root: Bytes,
+        /// The signed checkpoint of all that the sender holds.
+        note: Bytes,
+        /// The consistency proof between the two.
+        path: Vec<Bytes>,
+    },
 }
 
 /// What a node holds, for one that catches up.
@@ -156,6 +180,24 @@ pub struct Holdings {
     pub ledgers: BTreeMap<RegionId, u64>,
     /// Whether the sender is catching up itself.
     pub joining: bool,
+}
+
+/// What a node holds of a region's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadTold {
+    /// Whose ledger.
+    pub ledger: RegionId,
+    /// The largest checkpoint known, signed by the region's key; its records need not be held.
+    pub note: Option<Bytes>,
+    /// How many records are held.
+    pub size: u64,
+    /// The root of their tree.
+    pub root: Bytes,
+    /// Whether the sender mirrors ledgers: it then holds all that its region does.
+    pub mirrors: bool,
+    /// Whether the sender is of that region, and signs what its ledger says.
+    pub asked: bool,
 }
 
 /// Deltas of one writer in one partition: everything after `after` up to `upto`, joined per object.

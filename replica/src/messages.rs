@@ -51,6 +51,7 @@ impl Replica {
                         hops,
                         tried: false,
                         passed: std::collections::BTreeSet::new(),
+                        why: None,
                     },
                 );
             }
@@ -65,6 +66,12 @@ impl Replica {
                 turn.send(from, PeerMessage::ClockTell { asked_ns, wall_ns: turn.now.wall_ns });
             }
             PeerMessage::ClockTell { asked_ns, wall_ns } => self.clock_told(turn, from, asked_ns, wall_ns),
+            PeerMessage::HeadAsked => self.tell_head(turn, from),
+            PeerMessage::ExtensionAsked { ledger, from: size } => self.tell_extension(turn, from, ledger, size)?,
+            PeerMessage::ExtensionTold { ledger, from: size, root, note, path } => {
+                self.take_extension(turn, &ledger, size, (&root, &path), &note)?;
+            }
+            PeerMessage::HeadTold(told) => self.take_head_told(turn, from, told)?,
         }
         Ok(())
     }

@@ -57,12 +57,14 @@ pub struct Metadata {
 }
 
 /// The key of a region's registry.
-fn registry_key(region: &RegionId) -> Bytes {
+pub(crate) fn registry_key(region: &RegionId) -> Bytes {
     format!("registry/{region}").into()
 }
 
 /// What the keys of heads begin with.
 pub(crate) const HEAD_PREFIX: &[u8] = b"head/";
+/// What the keys of sealed segments begin with.
+const SEGMENT_PREFIX: &[u8] = b"segment/";
 
 /// The key of a region's head.
 pub(crate) fn head_key(region: &RegionId) -> Bytes {
@@ -116,7 +118,7 @@ impl Metadata {
             let (region, _) = text.split_once('/')?;
             Some((region.parse().ok()?, segment_from_bytes(&authored::said_in(&value.bytes)?)?))
         };
-        self.state.range(b"segment/").filter_map(read).collect()
+        self.state.range(SEGMENT_PREFIX).filter_map(read).collect()
     }
 }
 
@@ -136,6 +138,7 @@ impl Replica {
         if self.leadership.serving && now_ns >= self.metadata.next_head_ns {
             self.metadata.next_head_ns = now_ns + HEAD_INTERVAL_NS;
             self.publish_head(turn);
+            self.tell_own_head(turn);
         }
         let send = self.metadata.repair.on_tick(now_ns, &self.metadata.state);
         send_all(turn, send);
@@ -215,7 +218,7 @@ impl Replica {
     pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>) {
         let region = self.config.region.clone();
         let registry = self.ledger.state.registry();
-        let without = Registry { namespaces: BTreeMap::new(), ..registry.clone() };
+        let without = registry.without_namespaces();
         let nothing = Registry { namespaces: BTreeMap::new(), ..Registry::default() };
         // Created in the order of their ids and never removed: what an entry holds only grows.
         let created: Vec<_> = registry.namespaces.iter().filter(|(id, _)| id.region == region).collect();
@@ -250,9 +253,19 @@ impl Replica {
     }
 
     /// Publishes what the own region's ledger says. Whoever lacks the log key hears it from the others.
-    fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
+    pub(crate) fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
         let known = self.metadata.state.get(&key).is_some_and(|held| held.version.epoch >= epoch);
-        if !known && let Some(signing) = &self.metadata.signing {
+        if known {
+            return;
+        }
+        if !self.ledger.signs {
+            // The registry is told when it may be; a segment is sealed once.
+            if key.starts_with(SEGMENT_PREFIX) {
+                self.buffer.put(Derived, rows::unsaid(&key), Some(Bytes::copy_from_slice(said)));
+            }
+            return;
+        }
+        if let Some(signing) = &self.metadata.signing {
             let value = authored::sign(signing, &self.config.genesis.cluster, &key, epoch, said);
             self.publish(turn, key, epoch, value);
         }
@@ -265,10 +278,13 @@ impl Replica {
         }
     }
 
-    fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
+    pub(crate) fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
         let mut rosters = BTreeSet::new();
         for entry in changed {
             self.buffer.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
+            if entry.key.starts_with(HEAD_PREFIX) && entry.key == head_key(&self.config.region) {
+                self.signing.signed = entry.version.epoch;
+            }
             if says_registry(&entry.key) {
                 rosters.extend(learn(&mut self.metadata.registries, &entry));
             }
@@ -283,7 +299,7 @@ impl Replica {
     }
 }
 
-fn registry_bytes(registry: &Registry) -> Bytes {
+pub(crate) fn registry_bytes(registry: &Registry) -> Bytes {
     registry.to_bytes().expect("what was applied is within its bounds")
 }
 

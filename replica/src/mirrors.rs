@@ -18,7 +18,8 @@ use trine_placement::rendezvous;
 use crate::config::Config;
 use crate::effect::Persistence::Derived;
 use crate::input::Peer;
-use crate::message::PeerMessage;
+use crate::limits::{DISTRUST_REST_MS, DISTRUST_REST_MS_MAX};
+use crate::message::{HeadTold, PeerMessage};
 use crate::replica::Replica;
 use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
@@ -51,6 +52,9 @@ struct Mirror {
     asked_ns: u64,
     /// How many sources were left because they stalled; says which is tried next.
     left: usize,
+    /// How many tails in a row did not verify, and until when nobody is asked for that.
+    distrusted: u32,
+    rests_until_ns: u64,
 }
 
 /// A peer that follows a ledger here.
@@ -127,10 +131,14 @@ impl Replica {
         let regions: Vec<RegionId> = self.mirrors.mirrors.keys().cloned().collect();
         for region in regions {
             if self.quarantined(&region) {
+                self.show_evidence(turn, &region);
                 continue;
             }
             let known = self.metadata.head(&region).map_or(0, |(_, head)| head.size);
             let mirror = &self.mirrors.mirrors[&region];
+            if now_ns < mirror.rests_until_ns {
+                continue;
+            }
             let behind = known > mirror.frontier.size();
             let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
             let stalled = behind && now_ns.saturating_sub(heard_ns) >= STALLED_NS;
@@ -158,6 +166,25 @@ impl Replica {
             self.follow(turn, &region);
         }
         Ok(())
+    }
+
+    /// Shows a region's nodes what its key signed, now and then: they may not know that there is another history.
+    fn show_evidence(&mut self, turn: &mut Turn<'_>, region: &RegionId) {
+        let now_ns = turn.now.monotonic_ns;
+        let Some(mirror) = self.mirrors.mirrors.get_mut(region) else { return };
+        if now_ns.saturating_sub(mirror.asked_ns) < ASK_AGAIN_NS {
+            return;
+        }
+        mirror.asked_ns = now_ns;
+        let Some(evidence) = self.forks.evidence(region).cloned() else { return };
+        let there: Vec<NodeId> =
+            self.peers.values().filter(|peer| peer.region == *region).map(|peer| peer.node).collect();
+        for note in [evidence.first, evidence.second] {
+            let told = self.head_told(region);
+            for node in &there {
+                turn.send(*node, PeerMessage::HeadTold(HeadTold { note: Some(note.clone()), ..told.clone() }));
+            }
+        }
     }
 
     /// Where a ledger can be followed: the region's first mirror when that is another node, else its own region.
@@ -321,6 +348,9 @@ impl Replica {
         if self.quarantined(ledger) {
             return Ok(());
         }
+        if *ledger == self.config.region {
+            return self.take_lost_tail(turn, from, first, &records, &note);
+        }
         let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
         let size = mirror.frontier.size();
         let Some(end) = first.checked_add(records.len() as u64) else {
@@ -362,7 +392,9 @@ impl Replica {
         let agrees = told.size == frontier.size() && told.root == frontier.root();
         if !agrees && !mutants::is(Mutant::MirrorTrusts) {
             // Either the source made the records up, or the region's key signed another history.
-            self.compare(turn, ledger, &note, &told)?;
+            if self.compare(turn, ledger, &note, &told)? {
+                self.ask_extension(turn, from, ledger);
+            }
             return self.distrust(turn, from, ledger);
         }
         if let (Some((known, head)), Some(root)) = (&head, root_at_head)
@@ -392,6 +424,7 @@ impl Replica {
         let held = frontier.size();
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("just seen");
         (mirror.frontier, mirror.note, mirror.progress_ns) = (frontier, Some(note), turn.now.monotonic_ns);
+        mirror.distrusted = 0;
         turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: held });
         self.wake_ledger(turn, ledger);
         Ok(())
@@ -410,6 +443,10 @@ impl Replica {
         mirror.left += 1;
         mirror.source = None;
         mirror.progress_ns = turn.now.monotonic_ns;
+        // Where no source has what follows, asking on and on would bring no more than asking now and then.
+        let rest_ms = DISTRUST_REST_MS.saturating_mul(1 << mirror.distrusted.min(16)).min(DISTRUST_REST_MS_MAX);
+        mirror.distrusted += 1;
+        mirror.rests_until_ns = turn.now.monotonic_ns + rest_ms * 1_000_000;
         Ok(())
     }
 }

@@ -262,6 +262,10 @@ impl Replica {
         let entry = Entry::from_bytes(&entry).map_err(|_| damaged())?;
         match entry.commands.get(number as usize) {
             Some(Command::Append(append)) => append.record().to_bytes().map(Some).map_err(|_| damaged()),
+            Some(Command::Restore { header, body, .. }) => {
+                let record = Record { header: header.clone(), body: Some((**body).clone()) };
+                record.to_bytes().map(Some).map_err(|_| damaged())
+            }
             _ => Err(damaged()),
         }
     }
@@ -306,9 +310,11 @@ impl Replica {
                 },
             }),
             Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
-            Applied::Registered { .. } | Applied::Removed { .. } | Applied::Recovered(_) | Applied::Sealed(_) => {
-                Ok(self.plain(Reply::Done))
-            }
+            Applied::Registered { .. }
+            | Applied::Removed { .. }
+            | Applied::Recovered(_)
+            | Applied::Resumed
+            | Applied::Sealed(_) => Ok(self.plain(Reply::Done)),
             Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
         };
         self.answer(turn, origin, answer);

@@ -24,9 +24,11 @@ use crate::mirrors::Mirrors;
 use crate::objects::Objects;
 use crate::opened_notes::OpenedNotes;
 use crate::problems::Holding;
+use crate::recovery::Recovery;
 use crate::repair::Rounds;
 use crate::rosters::Rosters;
 use crate::rows;
+use crate::signing::{Signing, Withheld};
 use crate::standing::Standing;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -59,6 +61,8 @@ pub struct Replica {
     pub(crate) notes: OpenedNotes,
     pub(crate) rounds: Rounds,
     pub(crate) rosters: Rosters,
+    pub(crate) signing: Signing,
+    pub(crate) recovery: Recovery,
     pub(crate) leadership: Leadership,
     pub(crate) standing: Standing,
     /// Incarnations that this disk has written under, this one included.
@@ -66,6 +70,8 @@ pub struct Replica {
     /// This incarnation stands in the region's roster.
     pub(crate) registered: bool,
     pub(crate) writable: bool,
+    /// Why this node votes for nobody.
+    held_back: Option<String>,
     pub(crate) counters: Counters,
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,
@@ -99,6 +105,10 @@ pub struct Counters {
     pub records_mirrored: u64,
     /// Checkpoints that cannot be true beside what is held, although their region's key signed them.
     pub fork_evidence: u64,
+    /// Whether no record may be proposed nor anything signed here now: 1 or 0.
+    pub appends_withheld: u64,
+    /// How many records of the own region's ledger others hold and this node does not, although it leads or may not sign.
+    pub records_missing: u64,
 }
 
 impl Replica {
@@ -142,11 +152,14 @@ impl Replica {
             notes: OpenedNotes::new(config.sizes.opened_notes),
             rounds: Rounds::new(&config),
             rosters: Rosters::default(),
+            signing: Signing::default(),
+            recovery: Recovery::default(),
             leadership: Leadership::default(),
             standing: Standing::open(store.get(Derived, rows::VOTERS)?.as_ref()),
             own_writers,
             registered: false,
             writable: true,
+            held_back: None,
             counters: Counters::default(),
             last_barrier: 0,
             holding: Holding::default(),
@@ -161,6 +174,7 @@ impl Replica {
         let fresh = mark_row.is_none() && replica.own_writers.len() == 1;
         replica.begin_joining(fresh, store.get(Synced, rows::JOINING)?.as_ref());
         let mut turn = Turn { now: Now::default(), store, effects: Vec::new() };
+        replica.signing.signed = replica.metadata.head(&replica.config.region).map_or(0, |(_, head)| head.size);
         let regions = replica.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         if replica.rosters_changed(&mut turn, &regions) {
             replica.roster_changed(&mut turn);
@@ -220,6 +234,10 @@ impl Replica {
                 self.barrier_reached(&mut turn, ticket, index);
                 Ok(())
             }
+            Input::HeldBack(why) => {
+                self.held_back = why;
+                Ok(())
+            }
             Input::Damaged(words) => {
                 self.config.damage = words;
                 Ok(())
@@ -263,10 +281,20 @@ impl Replica {
         self.mirrors_here()
     }
 
+    /// The incarnations that this disk has written under, with this one.
+    #[must_use]
+    pub fn own_writers(&self) -> &BTreeSet<WriterId> {
+        &self.own_writers
+    }
+
     /// What the core counts.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters
+        let records_missing = match self.withheld() {
+            Some(Withheld::Behind { theirs, here, .. }) => theirs - here,
+            _ => 0,
+        };
+        Counters { appends_withheld: u64::from(self.withheld().is_some()), records_missing, ..self.counters }
     }
 
     /// Whether this node serves reads; the reason when it does not. On a full disk and without its region's majority it goes on
@@ -275,6 +303,9 @@ impl Replica {
     /// # Errors
     /// The reason.
     pub fn ready(&self) -> Result<(), String> {
+        if let Some(why) = &self.held_back {
+            return Err(why.clone());
+        }
         if self.leaving() {
             return Err(
                 "this node was removed from its region's roster: it votes until the others can do without it, \
@@ -323,7 +354,7 @@ impl Replica {
             Some(leader) if leader != self.config.node && !self.peers.contains_key(&leader) => {
                 Err("the region's leader is not reached from here".to_owned())
             }
-            Some(_) => Ok(()),
+            Some(_) => self.withheld().map_or(Ok(()), |withheld| Err(withheld.to_string())),
         }
     }
 
@@ -386,6 +417,7 @@ impl Replica {
         if turn.now.monotonic_ns >= self.deadline() {
             self.tick(turn)?;
         }
+        self.sign_or_not(turn)?;
         self.propose_queued(turn)?;
         self.flush_forwards(turn);
         self.push(turn)?;
@@ -401,6 +433,8 @@ impl Replica {
         self.next_tick_ns = now_ns + TICK_NS;
         self.holding.look(now_ns, self.counters.stamps_held);
         self.clock_tick(turn);
+        self.signing_tick(turn)?;
+        self.recovery_tick(turn);
         self.register(turn);
         self.joining_tick(turn);
         self.reroute(turn);

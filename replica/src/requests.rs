@@ -19,9 +19,10 @@ use crate::ledger::{AppendDraft, Draft, DraftCommand};
 use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
 use crate::message::PeerMessage;
 use crate::replica::Replica;
+use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Origin, Wait};
+use crate::waiting::{Asked, Cause, Origin, Until, Wait};
 
 /// How many nodes may hand a request on, one after the other.
 const HOPS_MAX: u8 = 3;
@@ -53,7 +54,7 @@ impl Replica {
     ) {
         let origin = Origin::Client(id);
         let passed = BTreeSet::new();
-        self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false, passed });
+        self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false, passed, why: None });
     }
 
     /// Another node hands a request on.
@@ -166,7 +167,8 @@ impl Replica {
             | Request::NamespaceCreate { .. }
             | Request::NodeRemove { .. }
             | Request::NodeReplace { .. }
-            | Request::NodeReadmit { .. } => self.serve_at_leader(number, asked),
+            | Request::NodeReadmit { .. }
+            | Request::RegionRecover { .. } => self.serve_at_leader(number, asked),
             _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
         };
         match served {
@@ -209,6 +211,17 @@ impl Replica {
         // A leader that has just begun waits until it knows who answers.
         if removes(&asked.request) && self.standing.told_in(self.leadership.term).is_none() {
             return Served::Waits(Cause::Route(asked));
+        }
+        if let Request::RegionRecover { region } = &asked.request {
+            let region = region.clone();
+            return self.recover(&region, asked);
+        }
+        let record = matches!(asked.request, Request::Append { .. } | Request::NamespaceCreate { .. });
+        match self.withheld().filter(|_| record) {
+            None => {}
+            // That takes an instant.
+            Some(Withheld::Asking) => return Served::Waits(Cause::Route(asked)),
+            Some(withheld) => return RequestError::Unavailable { what: withheld.to_string() }.into(),
         }
         let draft = match self.draft(&asked.request) {
             Ok(command) => command,
@@ -376,16 +389,17 @@ impl Replica {
             return;
         }
         let writes = asked.request.writes();
-        self.route_again(number, writes);
+        self.route_again(number, writes, None);
     }
 
     /// A request that was handed on waits for a way to be served again; `tried` when it may have been done.
-    fn route_again(&mut self, number: u64, tried: bool) {
+    fn route_again(&mut self, number: u64, tried: bool, why: Option<String>) {
         let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
         let cause = match cause {
             Cause::Elsewhere { mut asked, to } => {
                 asked.tried |= tried;
                 asked.passed.insert(to);
+                asked.why = why;
                 Cause::Route(asked)
             }
             cause => cause,
@@ -417,8 +431,8 @@ impl Replica {
         }
         let tried = asked.tried;
         // Nothing was done there: try again from here, until the deadline.
-        if matches!(answer, Err(RequestError::Unavailable { .. })) {
-            self.route_again(number, false);
+        if let Err(RequestError::Unavailable { what }) = answer {
+            self.route_again(number, false, Some(what));
             return;
         }
         if let Some(wait) = self.waiting.take(number) {
@@ -444,9 +458,17 @@ impl Replica {
                 Cause::Majority { .. } | Cause::Commit { .. } | Cause::Queued { tried: true } => RequestError::Unknown,
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,
+                Cause::Fresh { until: Until::Ledger(_, theirs), asked }
+                    if matches!(asked.request, Request::RegionRecover { .. }) =>
+                {
+                    RequestError::Unavailable { what: self.recovery_words(*theirs) }
+                }
                 Cause::Fresh { .. } => RequestError::Stale { as_of: self.latest().to_string() },
                 Cause::Route(asked) if changes_roster(&asked.request) && self.leadership.leader.is_none() => {
                     RequestError::Unavailable { what: self.nobody_leads() }
+                }
+                Cause::Route(asked) if asked.why.is_some() => {
+                    RequestError::Unavailable { what: asked.why.clone().unwrap_or_default() }
                 }
                 _ => RequestError::Unavailable { what: self.appends().err().unwrap_or("no answer in time".to_owned()) },
             };

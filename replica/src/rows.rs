@@ -34,6 +34,7 @@
 //!          m region index                      mirrored record
 //!          p region size                       mirror: the checkpoint received with a tail
 //!          y key                               metadata entry
+//!          s key                               metadata entry of the own region's to be signed, once that may be
 //! ```
 
 use bytes::Bytes;
@@ -197,6 +198,12 @@ pub fn note(region: &RegionId, size: u64) -> Bytes {
 #[must_use]
 pub fn metadata(key: &[u8]) -> Bytes {
     Key::new(b'y').bytes(key).done()
+}
+
+/// What the own region's ledger said while nothing could be signed.
+#[must_use]
+pub fn unsaid(key: &[u8]) -> Bytes {
+    Key::new(b's').bytes(key).done()
 }
 
 /// The range of all keys that begin with `prefix`: from it, up to this.

@@ -207,6 +207,8 @@ impl Replica {
             objects,
             timestamp: self.latest(),
             stamps_held: self.counters.stamps_held,
+            standing: self.signing_words(),
+            forked: self.forked(),
             connected: self.peers.keys().copied().collect(),
             mirrors: self.mirrors_here(),
             problems: self.problems(),

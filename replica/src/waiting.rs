@@ -52,6 +52,8 @@ pub struct Asked {
     pub tried: bool,
     /// Nodes that it was handed on to and that could not serve it.
     pub passed: BTreeSet<NodeId>,
+    /// Why it could not be served where it was handed on to last.
+    pub why: Option<String>,
 }
 
 /// What a request waits for.

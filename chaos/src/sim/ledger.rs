@@ -96,11 +96,16 @@ pub fn replay(region: &RegionId, log: &Sequencer, idempotency: Idempotency) -> M
             }
         }
         for (command, applied) in entry.commands.iter().zip(outcome.applied) {
-            if let (Command::Append(append), Applied::Record(record)) = (command, applied) {
+            let body = match command {
+                Command::Append(append) => &append.body,
+                Command::Restore { body, .. } => body,
+                _ => continue,
+            };
+            if let Applied::Record(record) = applied {
                 maps.latest.insert((record.header.namespace.clone(), record.key.clone()), record.index);
                 model.records.push(Entry {
                     key: record.key.clone(),
-                    value: append.body.value.clone(),
+                    value: body.value.clone(),
                     stamp: record.header.stamp,
                     leaf: record.leaf,
                 });

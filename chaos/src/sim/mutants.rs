@@ -64,6 +64,8 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::LeafAsNode | Mutant::ProofOfAnyLength | Mutant::AnyPastExtended => Some(("trine-ledger", "tree")),
         Mutant::WindowWithoutEnd | Mutant::SentTwice => Some(("trine-gossip", "link")),
         Mutant::ForkIgnored => Some(("trine-replica", "forks")),
+        Mutant::SignWithoutAsking | Mutant::OwnHeadSuppressed => Some(("trine-replica", "signing")),
+        Mutant::RestoredVoterVotes => Some(("trine-node", "went_back")),
         Mutant::WaitingWithoutEnd => Some(("trine-replica", "answers")),
         Mutant::NameTaken => Some(("trine-node", "leaving")),
         Mutant::HeadEpochBelieved => Some(("trine-replica", "forks")),

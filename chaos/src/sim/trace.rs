@@ -33,6 +33,7 @@ impl Trace {
             Input::ReadIndex { .. } => 5,
             Input::Damaged(_) => 8,
             Input::Disk { .. } => 6,
+            Input::HeldBack(_) => 9,
         };
         self.fold(now_ns);
         self.fold((node as u64) << 32 ^ kind);
@@ -113,5 +114,9 @@ fn message_kind(message: &PeerMessage) -> u64 {
         PeerMessage::CatchingUp(joining) => 18 + (u64::from(*joining) << 8),
         PeerMessage::ClockAsk { .. } => 19,
         PeerMessage::ClockTell { .. } => 20,
+        PeerMessage::HeadAsked => 23,
+        PeerMessage::HeadTold(told) => 24 + (told.size << 8),
+        PeerMessage::ExtensionAsked { from, .. } => 21 + (from << 8),
+        PeerMessage::ExtensionTold { from, .. } => 22 + (from << 8),
     }
 }

@@ -56,6 +56,17 @@ impl Client {
         expect_reply!(answer, "namespace create", Reply::Namespace(view) => view)
     }
 
+    /// Brings back the records that a region's disks lost and other regions kept: how many records its ledger has then,
+    /// and how many were put back. Ask a node of that region.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn region_recover(&self, region: &RegionId) -> Result<(u64, u64), ClientError> {
+        let request = Request::RegionRecover { region: region.clone() };
+        let answer = self.request(&CallOptions::default(), request).await?;
+        expect_reply!(answer, "region recover", Reply::Recovered { size, restored } => (size, restored))
+    }
+
     /// The regions, as the answering node knows them.
     ///
     /// # Errors

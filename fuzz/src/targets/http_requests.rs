@@ -126,6 +126,7 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
         }
         Request::Consistency { region, .. } => assert_eq!(name(3), Some(region.as_str())),
         Request::Checkpoint { region } => assert_eq!(name(1), Some(region.as_str())),
+        Request::RegionRecover { region } => assert_eq!(name(3), Some(region.as_str())),
         Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } => {
             assert_eq!(name(3).map(str::to_ascii_lowercase), Some(node.to_string()));
         }
@@ -257,6 +258,7 @@ fn reply(request: &Request) -> Reply {
         Request::NamespaceList | Request::NamespaceShow { .. } => {
             Reply::Namespaces(vec![namespace(NamespaceKind::Objects)])
         }
+        Request::RegionRecover { .. } => Reply::Recovered { size: 70, restored: 50 },
         Request::RegionList => Reply::Regions(Vec::new()),
         Request::NodeList => Reply::Nodes(vec![node_view()]),
         Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
@@ -273,6 +275,8 @@ fn reply(request: &Request) -> Reply {
             objects: [(NamespaceId::default_objects(), ObjectsView { count: 1, digest: [7; 32] })].into(),
             timestamp: at(9),
             stamps_held: 0,
+            standing: "there is no other region to ask".to_owned(),
+            forked: Vec::new(),
             connected: vec![NodeId(2)],
             mirrors: true,
             problems: Vec::new(),

@@ -5,7 +5,7 @@ use trine_crdt::VersionVector;
 use trine_gossip::RepairMessage;
 use trine_protocol::Role;
 use trine_replica::PeerMessage;
-use trine_replica::message::{Holdings, Interval, NotAdmitted, Registration};
+use trine_replica::message::{HeadTold, Holdings, Interval, NotAdmitted, Registration};
 
 use super::client_frames::{answers, options, requests};
 use super::object::objects;
@@ -63,6 +63,14 @@ fn samples() -> Vec<Sample> {
         ledgers: [(region(), u64::MAX)].into(),
         joining: false,
     };
+    let head_told = |size, note| HeadTold {
+        ledger: region(),
+        note,
+        size,
+        root: Bytes::copy_from_slice(&[7; 32]),
+        mirrors: true,
+        asked: true,
+    };
     let registration = Registration {
         node: PEER,
         name: "us-east-1-b".to_owned(),
@@ -104,6 +112,20 @@ fn samples() -> Vec<Sample> {
             let since = trine_crdt::Timestamp { time: 7 << 32, ..trine_crdt::Timestamp::ZERO };
             not_admitted(NotAdmitted::NameHeld { node: trine_crdt::NodeId(7), since })
         }),
+        ("head-asked", PeerMessage::HeadAsked),
+        ("head-told", PeerMessage::HeadTold(head_told(13, Some(ledger().note(13))))),
+        ("extension-asked", PeerMessage::ExtensionAsked { ledger: region(), from: 1 }),
+        (
+            "extension-told",
+            PeerMessage::ExtensionTold {
+                ledger: eu(),
+                from: 7,
+                root: Bytes::copy_from_slice(&[7; 32]),
+                note: ledger().note(13),
+                path: vec![Bytes::copy_from_slice(&[7; 32]); 3],
+            },
+        ),
+        ("head-told-unsigned", PeerMessage::HeadTold(head_told(u64::MAX, None))),
     ];
     for (name, request) in requests() {
         let (role, options) = (Role::Admin, options());

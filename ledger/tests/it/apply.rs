@@ -2,13 +2,13 @@
 
 use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::limits::{IDEMPOTENCY_ROWS_MAX, IDEMPOTENCY_WINDOW_S};
-use trine_ledger::registry::Recovery;
+use trine_ledger::registry::{Recovery, Registry};
 use trine_ledger::{
     AppendCommand, Applied, ApplyError, Change, Command, Condition, Entry, LedgerState, NamespaceKind, OpenSegment,
     Outcome, Refusal,
 };
 
-use crate::fixture::{Ledger, append, at, body, header, node, put, put_if, put_once, tick};
+use crate::fixture::{Ledger, append, at, body, header, node, put, put_if, put_once, restore, tick};
 
 fn only(outcome: Outcome) -> Applied {
     let [applied] = <[Applied; 1]>::try_from(outcome.applied).expect("one command");
@@ -307,4 +307,47 @@ fn a_segment_is_its_records_and_not_their_framing() {
     apart.apply(vec![put(at(9), "b", "1")]);
     let Applied::Sealed(next) = only(apart.apply(vec![seal(at(10))])) else { panic!("not sealed") };
     assert_eq!((next.number, next.first, next.count), (1, 5, 1));
+}
+
+#[test]
+fn what_was_lost_is_put_back_at_its_index_or_not_at_all() {
+    let mut whole = Ledger::new();
+    whole.apply((1..=4).map(|n| put(at(n), "a", &n.to_string())).collect());
+    let mut rest = Ledger::new();
+    rest.apply(vec![put(at(1), "a", "1")]);
+    // The log has gone on meanwhile, with what is no record.
+    rest.apply(vec![Command::Register(node(at(50), 1, "us-east-1-a", 1))]);
+    let back = |index: u64| restore(index, at(index + 1), "a", &(index + 1).to_string());
+    let refused = Applied::Refused(Refusal::OtherIndex { size: 1, found: 2 });
+    assert_eq!(only(rest.apply(vec![back(2)])), refused, "not the next one");
+    let outcome = rest.apply(vec![back(1), back(2), back(3)]);
+    assert_eq!(outcome.applied.iter().map(record_index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((rest.state.size(), rest.state.root()), (4, whole.state.root()));
+    let again = Applied::Refused(Refusal::OtherIndex { size: 4, found: 1 });
+    assert_eq!(only(rest.apply(vec![back(1)])), again, "proposed twice, it is there once");
+    // Stamps go on above all that the log has seen.
+    let stale = only(rest.apply(vec![put(at(9), "a", "9")]));
+    assert!(matches!(stale, Applied::Refused(Refusal::StampNotAbove { .. })));
+    assert_eq!(record_index(&only(rest.apply(vec![put(at(51), "a", "5")]))), 4);
+}
+
+#[test]
+fn a_registry_that_went_back_counts_on_above_what_was_told() {
+    let mut ledger = Ledger::new();
+    ledger.apply(vec![Command::Register(node(at(1), 2, "us-east-1-a", 2))]);
+    let told = Registry {
+        roster: [(NodeId(1), node(at(0), 1, "us-east-1-a", 1)), (NodeId(3), node(at(0), 3, "us-east-1-b", 3))].into(),
+        retired: [NodeId(9)].into(),
+        ..Registry::default()
+    };
+    let resume = |stamp| Command::Resume { stamp, version: 40, registry: Box::new(told.clone()) };
+    assert_eq!(only(ledger.apply(vec![resume(at(2))])), Applied::Resumed);
+    ledger.restart();
+    let registry = ledger.state.registry();
+    assert_eq!(registry.roster.keys().copied().collect::<Vec<_>>(), [NodeId(2), NodeId(3)], "a name has one node");
+    assert_eq!(registry.retired, [NodeId(1), NodeId(9)].into());
+    let create =
+        Command::CreateNamespace { stamp: at(3), name: "carts".into(), kind: NamespaceKind::Objects, slots: 256 };
+    let Applied::Namespace(carts) = only(ledger.apply(vec![create])) else { panic!("no namespace") };
+    assert_eq!(carts.id.to_string(), "us-east-1/41", "an index that no former namespace had");
 }

@@ -5,9 +5,10 @@ use expect_test::expect_file;
 use proptest::prelude::*;
 use trine_crdt::{NamespaceId, NodeId, Timestamp, WriterId};
 use trine_ledger::limits::ENTRY_COMMANDS_MAX;
+use trine_ledger::registry::Registry;
 use trine_ledger::{Command, Condition, Entry, FormError, NamespaceKind, idempotency_key};
 
-use crate::fixture::{at, hex, node, put, put_if, put_once};
+use crate::fixture::{at, hex, node, put, put_if, put_once, restore};
 
 fn every_command() -> Entry {
     Entry {
@@ -22,6 +23,12 @@ fn every_command() -> Entry {
             Command::CreateNamespace { stamp: at(8), name: "audit".into(), kind: NamespaceKind::Ledger, slots: 1 },
             Command::Seal { stamp: at(9) },
             Command::Recover { stamp: at(10), node: NodeId(4), survivor: NodeId(5) },
+            restore(0, at(11), "orders/7", "paid"),
+            Command::Resume {
+                stamp: at(12),
+                version: 40,
+                registry: Box::new(Registry { retired: [NodeId(3)].into(), ..Registry::default() }),
+            },
         ],
     }
 }
@@ -38,7 +45,7 @@ fn the_bytes_stay_what_they_were() {
 #[test]
 fn every_command_says_when() {
     let stamps = every_command().commands.iter().map(Command::stamp).collect::<Result<Vec<_>, _>>();
-    assert_eq!(stamps, Ok((1..=10).map(at).collect()));
+    assert_eq!(stamps, Ok((1..=12).map(at).collect()));
 }
 
 #[test]

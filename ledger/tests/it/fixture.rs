@@ -46,6 +46,11 @@ pub fn put(stamp: Timestamp, key: &str, value: &str) -> Command {
     Command::Append(Box::new(append(stamp, key, value)))
 }
 
+pub fn restore(index: u64, stamp: Timestamp, key: &str, value: &str) -> Command {
+    let AppendCommand { header, body, .. } = append(stamp, key, value);
+    Command::Restore { index, header, body: Box::new(body) }
+}
+
 pub fn put_if(stamp: Timestamp, key: &str, value: &str, condition: Condition) -> Command {
     Command::Append(Box::new(AppendCommand { condition: Some(condition), ..append(stamp, key, value) }))
 }

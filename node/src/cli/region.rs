@@ -1,6 +1,7 @@
 //! `trine region …`
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use trine_crdt::RegionId;
 use trine_protocol::Request;
 use trine_protocol::reply::Reply;
 
@@ -8,13 +9,22 @@ use super::args::Globals;
 use super::connect::Connection;
 use super::exit::Failure;
 use super::output::{Output, short, table};
-use crate::model::{Recovery, Region, Regions};
+use crate::model::{Recovered, Recovery, Region, Regions};
 
 /// The regions.
 #[derive(Debug, Subcommand)]
 pub enum RegionCommand {
     /// All regions, as the node asked knows them
     List,
+    /// Bring back the records that a region's disks lost and other regions kept
+    Recover(RecoverArgs),
+}
+
+/// Which region.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// The region, such as us-east-1
+    region: RegionId,
 }
 
 /// Does it.
@@ -22,7 +32,9 @@ pub enum RegionCommand {
 /// # Errors
 /// As the cluster answers.
 pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, Failure> {
-    let RegionCommand::List = command;
+    if let RegionCommand::Recover(args) = command {
+        return recover(globals, &args.region).await;
+    }
     let Reply::Regions(views) = Connection::open(globals)?.plain(Request::RegionList).await? else {
         return Err(Failure::unexpected());
     };
@@ -51,4 +63,15 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
     }
     let ids: Vec<String> = regions.iter().map(|region| region.id.clone()).collect();
     Ok(Output::new(&Regions { regions }, people).ids(ids))
+}
+
+/// Asked of a node of that region: its leader proposes what it lacks.
+async fn recover(globals: &Globals, region: &RegionId) -> Result<Output, Failure> {
+    let globals = Globals { region: Some(region.clone()), ..globals.clone() };
+    let request = Request::RegionRecover { region: region.clone() };
+    let Reply::Recovered { size, restored } = Connection::open(&globals)?.plain(request).await? else {
+        return Err(Failure::unexpected());
+    };
+    let people = format!("{region} has {size} records; {restored} were put back");
+    Ok(Output::new(&Recovered { region: region.to_string(), size, restored }, people).ids([region.as_str()]))
 }

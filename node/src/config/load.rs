@@ -17,6 +17,7 @@ data_dir = "data"
 genesis_file = "genesis"
 seeds = []
 forks_released = []
+unasked = "wait"
 mdns = false
 gossip = true
 [tls]

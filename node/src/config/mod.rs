@@ -84,10 +84,22 @@ pub struct ClusterSection {
     /// Regions whose ledgers are followed on, although two checkpoints of theirs were found that cannot both be true:
     /// an operator has looked at the evidence.
     pub forks_released: Vec<RegionId>,
+    /// What a node does that can ask no other region what it holds of this region's ledger.
+    pub unasked: Unasked,
     /// Whether nodes on the same local network are found by multicast DNS.
     pub mdns: bool,
     /// Whether rumors travel by gossipsub. Without it everything still arrives, only later.
     pub gossip: bool,
+}
+
+/// What a node does that can ask no other region what it holds of this region's ledger, before it signs anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unasked {
+    /// Appends wait until one can be asked: no index is ever signed twice.
+    Wait,
+    /// It goes on: should its disks have gone back in time, the region may sign a second history.
+    GoOn,
 }
 
 /// Certificates and keys.

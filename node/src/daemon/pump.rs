@@ -11,6 +11,7 @@ use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
 use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::{DriverHandle, Readiness};
 use crate::net::NetEvent;
+use crate::raft::hold::Held;
 use crate::raft::{Applied, Group};
 use crate::store::Damage;
 
@@ -62,6 +63,17 @@ pub(super) async fn leadership(
             changed = voters.changed() => changed,
         };
         if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands over why this node votes for nobody, whenever that changes.
+pub(super) async fn held(mut watched: watch::Receiver<Option<Held>>, driver: DriverHandle) {
+    loop {
+        let why = watched.borrow_and_update().as_ref().map(Held::words);
+        gauge!("trine_raft_held_back").set(if why.is_some() { 1.0 } else { 0.0 });
+        if driver.deliver(Input::HeldBack(why), 0).await.is_err() || watched.changed().await.is_err() {
             return;
         }
     }

@@ -18,7 +18,7 @@ use super::pump::{self, Uptake};
 use super::signals::{End, die};
 use super::telemetry;
 use super::world::NodeWorld;
-use crate::config::{Config, check_ports, multiaddr};
+use crate::config::{Config, Unasked, check_ports, multiaddr};
 use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer, HttpsConfig};
@@ -117,7 +117,8 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
-    let group = Group::start(group_config(config, &identity, &directory, descriptors)?, Arc::new(uptake)).await;
+    let own = group_config(config, &identity, &directory, (descriptors, &replica))?;
+    let group = Group::start(own, Arc::new(uptake)).await;
     let group = group.map_err(|error| way_out(error, &directory))?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
     let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors))?).await?;
@@ -160,6 +161,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
         }
     })?;
     tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
+    tokio::spawn(pump::held(group.held(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
     tokio::spawn(pump::figures(group.clone()));
     tokio::spawn(pump::healed(damage.clone(), readiness, driver.clone()));
@@ -279,6 +281,7 @@ fn core_config(config: &Config, identity: &Identity, directory: &DataDir) -> any
         gossip: config.cluster.gossip,
         delta_rows_max: config.storage.delta_rows.get(),
         segment_bytes: config.storage.segment,
+        unasked_goes_on: config.cluster.unasked == Unasked::GoOn,
         forks_released: config.cluster.forks_released.iter().cloned().collect(),
         ..base
     })
@@ -292,7 +295,7 @@ fn group_config(
     config: &Config,
     identity: &Identity,
     directory: &DataDir,
-    descriptors: Descriptors,
+    (descriptors, replica): (Descriptors, &Replica),
 ) -> anyhow::Result<GroupConfig> {
     let region = identity.region(config)?;
     let founders = if identity.founds(region) {
@@ -308,6 +311,9 @@ fn group_config(
         listen: config.listen.raft,
         advertise: config.raft_advertised(),
         identity: identity.bundle.clone(),
+        roster: replica.roster(),
+        writers: replica.own_writers().clone(),
+        released: config.cluster.forks_released.contains(&config.node.region),
         founders,
         timing: Timing::default(),
         log: LogConfig {

@@ -19,8 +19,15 @@ pub struct Readiness(Arc<Mutex<Option<Said>>>);
 impl Readiness {
     /// What the core says now.
     pub fn set(&self, serves: Result<(), String>, writes: Result<(), String>) {
-        let said = Said { at: Instant::now(), serves, writes };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.as_ref().map(|said| &said.writes);
+        if before != Some(&writes) {
+            match &writes {
+                Ok(()) => tracing::info!("takes writes"),
+                Err(reason) => tracing::info!(reason, "takes no writes"),
+            }
+        }
+        *last = Some(Said { at: Instant::now(), serves, writes });
     }
 
     /// Whether it serves, as it said last.

@@ -270,6 +270,8 @@ fn publish(counters: &Counters) {
     for (name, value) in figures {
         counter!(name).absolute(value);
     }
+    gauge!("trine_appends_withheld").set(counters.appends_withheld as f64);
+    gauge!("trine_records_missing").set(counters.records_missing as f64);
 }
 
 fn name(input: &Input) -> &'static str {
@@ -288,5 +290,6 @@ fn name(input: &Input) -> &'static str {
         Input::ReadIndex { .. } => "read_index",
         Input::Disk { .. } => "disk",
         Input::Damaged(_) => "damaged",
+        Input::HeldBack(_) => "held_back",
     }
 }

@@ -18,7 +18,7 @@ use super::headers;
 use super::ledger::region_id;
 use super::limits::SMALL_BODY_BYTES_MAX;
 use super::problem::Problem;
-use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Region, Regions, Status};
+use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Recovered, Region, Regions, Status};
 
 /// The cluster's founding document, as its authority signed it: proofs are checked with the log keys that it names
 #[utoipa::path(get, path = "/api/v1/genesis", tag = "cluster", responses(
@@ -42,6 +42,19 @@ pub async fn regions(ask: Ask) -> Result<Response, Problem> {
     let Reply::Regions(views) = reply else { return Err(unexpected()) };
     let regions = views.iter().map(Region::from).collect();
     Ok((headers, Json(Regions { regions })).into_response())
+}
+
+/// Bring back the records that this node's region lost and other regions kept
+#[utoipa::path(post, path = "/api/v1/regions/{region}/recover", tag = "cluster", params(
+    ("region" = String, Path, description = "The region: the answering node's own"),
+), responses(
+    (status = 200, description = "All is here", body = Recovered),
+    (status = "default", description = "Not done, or not yet", body = Problem, content_type = "application/problem+json"),
+))]
+pub async fn region_recover(ask: Ask, Names(region): Names<String>) -> Result<Response, Problem> {
+    let (reply, headers) = ask.node(Request::RegionRecover { region: region_id(&region)? }).await?;
+    let Reply::Recovered { size, restored } = reply else { return Err(unexpected()) };
+    Ok((headers, Json(Recovered { region, size, restored })).into_response())
 }
 
 /// The nodes of all regions, as this node knows them

@@ -27,6 +27,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/objects/{ns}/{key}", get(objects::get).post(objects::edit).delete(objects::delete))
         .route("/api/v1/genesis", get(cluster::genesis))
         .route("/api/v1/regions", get(cluster::regions))
+        .route("/api/v1/regions/{region}/recover", post(cluster::region_recover))
         .route("/api/v1/nodes", get(cluster::nodes))
         .route("/api/v1/nodes/{node}", delete(cluster::node_remove))
         .route("/api/v1/nodes/{node}/replace", post(cluster::node_replace))

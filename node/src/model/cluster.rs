@@ -126,6 +126,17 @@ impl From<&RegionView> for Region {
     }
 }
 
+/// What was brought back of a region's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Recovered {
+    /// The region.
+    pub region: String,
+    /// How many records its ledger has.
+    pub size: u64,
+    /// How many of them were put back since its leader started.
+    pub restored: u64,
+}
+
 /// The regions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Regions {
@@ -305,6 +316,10 @@ pub struct Status {
     pub time: String,
     /// Remote stamps held because they are too far ahead.
     pub stamps_held: u64,
+    /// On what grounds the node signs what its region's ledger says, or why it does not.
+    pub standing: String,
+    /// Regions whose keys signed two histories, as this node has seen, and that no operator released here.
+    pub forked: Vec<String>,
     /// The nodes that it is connected to.
     pub connected: Vec<String>,
     /// Whether it mirrors the other regions' ledgers; what one holds of them that mirrors no more stands still.
@@ -385,6 +400,8 @@ impl From<&StatusView> for Status {
             timestamp: view.timestamp.to_string(),
             time: time_of(view.timestamp),
             stamps_held: view.stamps_held,
+            standing: view.standing.clone(),
+            forked: view.forked.iter().map(ToString::to_string).collect(),
             connected: view.connected.iter().map(ToString::to_string).collect(),
             mirrors: view.mirrors,
             problems: view.problems.iter().map(Problem::from).collect(),

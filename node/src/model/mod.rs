@@ -11,7 +11,8 @@ pub mod record;
 pub mod value;
 
 pub use cluster::{
-    Manifest, Namespace, Namespaces, Node, NodeClock, Nodes, Problem, Recovery, Region, Regions, Status, health_name,
+    Manifest, Namespace, Namespaces, Node, NodeClock, Nodes, Problem, Recovered, Recovery, Region, Regions, Status,
+    health_name,
 };
 pub use edit::{EditError, ObjectEdit};
 pub use object::{Object, ObjectValue, Objects};

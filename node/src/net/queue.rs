@@ -36,7 +36,11 @@ impl Class {
             | PeerMessage::NotAdmitted { .. }
             | PeerMessage::LetGo
             | PeerMessage::ClockAsk { .. }
-            | PeerMessage::ClockTell { .. } => Self::Control,
+            | PeerMessage::ClockTell { .. }
+            | PeerMessage::HeadAsked
+            | PeerMessage::HeadTold(_)
+            | PeerMessage::ExtensionAsked { .. }
+            | PeerMessage::ExtensionTold { .. } => Self::Control,
             PeerMessage::Intervals { .. } | PeerMessage::Forward { .. } | PeerMessage::Forwarded { .. } => Self::Data,
             PeerMessage::PartitionPage { .. } | PeerMessage::Tail { .. } | PeerMessage::Holdings(_) => Self::Bulk,
         }

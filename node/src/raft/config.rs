@@ -1,12 +1,14 @@
 //! What a region's Raft group is started with.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trine_crdt::{NodeId, RegionId};
+use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_replica::effect::Roster;
 
 use crate::identity::Bundle;
 
@@ -31,6 +33,12 @@ pub struct GroupConfig {
     pub advertise: String,
     /// This node's key and certificate, and whom to believe.
     pub identity: Bundle,
+    /// The roster as this node's ledger has it at the start.
+    pub roster: Roster,
+    /// The incarnations that this disk has written under, with this one.
+    pub writers: BTreeSet<WriterId>,
+    /// Whether an operator released the region: then no voter is held back for what others know of it.
+    pub released: bool,
     /// The nodes that found this group, when the genesis names this node among them; else empty, and the node waits
     /// to be added by the leader.
     pub founders: Vec<Founder>,

@@ -24,10 +24,12 @@ use super::ending;
 use super::follow::Follower;
 use super::found::Founding;
 use super::heard::Heard;
+use super::hold::{Asking, Held, Hold};
 use super::leadership;
 use super::limits::{HAND_OVER_PATIENCE, HEIR_SILENCE};
 use super::log::{LogError, LogReader, LogStore};
 use super::machine::{Applied, Machine};
+use super::membership;
 use super::net::addresses::Addresses;
 use super::net::dial::Dialer;
 use super::net::peer::Network;
@@ -67,6 +69,9 @@ pub enum StartError {
     /// The address is taken or not ours.
     #[error("cannot listen for Raft connections: {0}")]
     Listen(io::Error),
+    /// The file that says that this node's disk went back cannot be read or written.
+    #[error("what says that this node's disk went back: {0}")]
+    Hold(io::Error),
     /// openraft refused to start.
     #[error("Raft did not start: {0}")]
     Raft(String),
@@ -110,6 +115,7 @@ pub struct Group {
     log: LogStore,
     leadership: watch::Receiver<Leadership>,
     voters: watch::Receiver<Voters>,
+    hold: Hold,
     roster: Arc<watch::Sender<Roster>>,
     addresses: Addresses,
     proposer: Proposer,
@@ -141,10 +147,14 @@ impl Group {
         let (addresses, reach) = (Addresses::default(), Reach::default());
         let tls = TlsConnector::from(client_tls);
         let network = Network::new(Dialer { node, tls, trust: trust.clone(), addresses: addresses.clone(), reach });
+        let (roster, rosters) = watch::channel(config.roster.clone());
+        let asking = asking(&config, log.last().map(|last| last.index), applied.as_ref())?;
+        let hold = Hold::recognise(&config.directory, asking, &network).await.map_err(StartError::Hold)?;
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
+        let timing = raft_config(config.region.to_string(), config.timing)?;
         let raft = Raft::new(
             node,
-            Arc::new(raft_config(config.region.to_string(), config.timing)?),
+            Arc::new(Config { enable_elect: hold.elects(), ..timing }),
             network.clone(),
             log.clone(),
             machine,
@@ -155,7 +165,15 @@ impl Group {
         let mut tasks = JoinSet::new();
         let directory = config.directory.clone();
         let heard = Heard::default();
-        let service = Service { node, raft: raft.clone(), log: log.clone(), heard: heard.clone(), directory };
+        let service = Service {
+            node,
+            raft: raft.clone(),
+            log: log.clone(),
+            heard: heard.clone(),
+            directory,
+            roster: rosters.clone(),
+            hold: hold.clone(),
+        };
         let (tls, connections_max) = (TlsAcceptor::from(server_tls), config.connections_max);
         tasks.spawn(Server { node, tls, trust, service, connections_max }.run(listener));
         let (told, leadership) = watch::channel(Leadership::default());
@@ -167,7 +185,7 @@ impl Group {
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());
         tasks.spawn(reading);
-        let (roster, rosters) = watch::channel(Roster::default());
+        tasks.spawn(hold.clone().run(node, raft.clone(), network.clone()));
         let (roster_told, parting) = (rosters, BTreeMap::new());
         let follower = Follower { node, raft: raft.clone(), network: network.clone(), roster: roster_told, parting };
         tasks.spawn(follower.run());
@@ -175,7 +193,8 @@ impl Group {
         tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
 
         let tasks = Arc::new(Mutex::new(tasks));
-        Ok(Self { node, raft, log, leadership, voters, roster: Arc::new(roster), addresses, proposer, barrier, tasks })
+        let roster = Arc::new(roster);
+        Ok(Self { node, raft, log, leadership, voters, hold, roster, addresses, proposer, barrier, tasks })
     }
 
     /// Puts an entry into the log. Entries enter in the order in which this function is *called* (not polled).
@@ -202,6 +221,12 @@ impl Group {
     #[must_use]
     pub fn voters(&self) -> watch::Receiver<Voters> {
         self.voters.clone()
+    }
+
+    /// Whether this node votes for nobody, because its disk went back.
+    #[must_use]
+    pub fn held(&self) -> watch::Receiver<Option<Held>> {
+        self.hold.watch()
     }
 
     /// Tells who is on the roster and who was retired. While this node leads, membership is made to follow, in the background.
@@ -301,6 +326,16 @@ fn check_applied(config: &GroupConfig, log: &LogStore, applied: &dyn Applied) ->
         return Err(StartError::LogShorterThanFloor { directory, last, floor });
     }
     Ok(())
+}
+
+/// Whom to ask about this disk: the other members, as the core keeps them; nobody where an operator released the region.
+fn asking(config: &GroupConfig, last: Option<u64>, applied: &dyn Applied) -> Result<Asking, StartError> {
+    let Some(bytes) = applied.last_applied().1.filter(|_| !config.released) else { return Ok(Asking::default()) };
+    let stored = membership::decode_stored(&bytes).map_err(StartError::Membership)?;
+    let others = stored.membership().nodes().filter(|(node, _)| **node != config.node.0);
+    let unanswered = others.map(|(node, member)| (*node, member.clone())).collect();
+    let needed = stored.membership().voter_ids().count() / 2;
+    Ok(Asking { last, writers: config.writers.clone(), unanswered, needed })
 }
 
 fn same_region(region: RegionId) -> Admit {

@@ -41,6 +41,10 @@ pub const BARRIER_WAITING_MAX: usize = 4096;
 pub const BARRIER_ROUND: Duration = Duration::from_secs(2);
 /// How long a follower may be silent to whom leadership is handed over.
 pub const HEIR_SILENCE: Duration = Duration::from_millis(500);
+/// How long the other members may take to say what they know of this node, before it serves Raft.
+pub const HOLD_ASK: Duration = Duration::from_millis(500);
+/// How often a node that is held back looks whether it has all.
+pub const HOLD_ROUND: Duration = Duration::from_millis(200);
 /// How often a leader looks whether its followers are silent.
 pub const LEADERSHIP_LOOK: Duration = Duration::from_millis(250);
 /// How long a read waits for a descriptor when the process has none left.

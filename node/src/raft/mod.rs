@@ -12,6 +12,7 @@ pub mod follow;
 pub mod found;
 pub mod group;
 pub mod heard;
+pub mod hold;
 pub mod leadership;
 pub mod limits;
 pub mod log;

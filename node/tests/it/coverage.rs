@@ -22,6 +22,7 @@ namespace_list   GET    /api/v1/namespaces                 namespace list
 namespace_show   GET    /api/v1/namespaces/{ns}            namespace show
 genesis          GET    /api/v1/genesis                    ledger genesis
 region_list      GET    /api/v1/regions                    region list
+region_recover   POST   /api/v1/regions/{region}/recover   region recover
 node_list        GET    /api/v1/nodes                      nodes list
 status           GET    /api/v1/status                     status
 manifest_show    GET    /api/v1/manifest                   manifest show

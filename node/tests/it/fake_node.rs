@@ -233,6 +233,7 @@ impl Held {
                 fork: None,
                 recoveries: Vec::new(),
             }]),
+            Request::RegionRecover { .. } => Reply::Recovered { size: 70, restored: 50 },
             Request::NodeList => Reply::Nodes(vec![this_node()]),
             Request::Status => Reply::Status(Box::new(StatusView {
                 cluster: "c".repeat(32),
@@ -247,6 +248,8 @@ impl Held {
                 objects: BTreeMap::new(),
                 timestamp: stamp(99),
                 stamps_held: 0,
+                standing: "there is no other region to ask".to_owned(),
+                forked: Vec::new(),
                 connected: vec![NodeId(6)],
                 mirrors: true,
                 problems: Vec::new(),

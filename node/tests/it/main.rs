@@ -53,3 +53,4 @@ mod status;
 mod store;
 mod unheard;
 mod up;
+mod went_back;

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use trine_crdt::{NodeId, RegionId};
+use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::LogPosition;
 use trine_node::identity::{Bundle, Ca};
 use trine_node::raft::config::Fatal;
@@ -20,6 +20,11 @@ use trine_replica::effect::{Roster, RosterNode};
 use trine_replica::input::{CommittedEntry, Payload, ProposeOutcome};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The incarnation of a node.
+fn writer(id: NodeId) -> WriterId {
+    WriterId(u128::from(id.0).to_be_bytes())
+}
 
 /// What a core would keep: everything handed over, in order.
 #[derive(Default)]
@@ -127,6 +132,9 @@ impl Region {
             listen: self.listen.get(name).copied().unwrap_or_else(|| founder.raft.parse().expect("an address")),
             advertise: founder.raft.clone(),
             identity,
+            roster: Roster::default(),
+            writers: [writer(id)].into(),
+            released: false,
             founders: self.founders.clone(),
             timing: Timing::default(),
             log: self.log,
@@ -173,7 +181,12 @@ impl Region {
 
     fn roster(&self, retired: &[NodeId]) -> Roster {
         let raft = |name: &str| self.founders.iter().find(|founder| founder.name == name).expect("known").raft.clone();
-        let on = |(name, node): (&String, &Node)| RosterNode { node: node.id, name: name.clone(), raft: raft(name) };
+        let on = |(name, node): (&String, &Node)| RosterNode {
+            node: node.id,
+            name: name.clone(),
+            raft: raft(name),
+            writer: writer(node.id),
+        };
         Roster { nodes: self.nodes.iter().map(on).collect(), retired: retired.iter().copied().collect() }
     }
 

@@ -32,6 +32,11 @@ impl Disk {
         }
     }
 
+    /// A copy of all that is on it now, with the log beside it.
+    pub fn copy(&self) -> (Self, Vec<CommittedEntry>) {
+        (self.clone(), self.log.borrow().clone())
+    }
+
     /// How many rows the delta log has.
     pub fn delta_rows(&self) -> usize {
         self.synced.keys().filter(|key| key.starts_with(b"d")).count()

@@ -12,6 +12,7 @@ use trine_protocol::request::Options;
 use trine_protocol::{Reply, Request};
 use trine_replica::PeerMessage;
 
+use crate::signing::status;
 use crate::world::{World, append, appended, log_seed, region};
 
 /// Hands an entry of the metadata over as if `from` had it.
@@ -110,8 +111,13 @@ fn a_second_history_is_kept_as_evidence_and_not_followed_until_released() {
     let after = seen(&mut world, 1, 0);
     assert_eq!((after.fork, after.ledger_size), (Some(fork.clone()), 5), "also after a restart");
 
-    world.nodes[1].config.forks_released.insert(region(0));
-    world.restart(1, None);
+    // The region was shown the evidence, and takes no appends either before it is released there.
+    assert!(status(&mut world, 0).reason.is_some_and(|reason| reason.contains("signed two histories")));
+    for node in [0, 1] {
+        world.nodes[node].config.forks_released.insert(region(0));
+        world.restart(node, None);
+    }
+    world.lead(0);
     world.settle();
     let released = seen(&mut world, 1, 0);
     assert_eq!(released.ledger_size, 7);
@@ -148,7 +154,7 @@ fn a_head_that_the_records_turn_out_to_contradict_is_evidence_too() {
 }
 
 #[test]
-fn a_region_keeps_evidence_against_itself_and_goes_on() {
+fn a_region_with_evidence_against_itself_takes_no_appends_until_it_is_released() {
     let mut world = World::new(&[1, 1]);
     appends(&mut world, 5);
     let note = forked(&world, 4);
@@ -156,6 +162,14 @@ fn a_region_keeps_evidence_against_itself_and_goes_on() {
     let fork = seen(&mut world, 0, 0).fork.expect("evidence");
     assert!(!fork.quarantined);
     assert_eq!(size(&fork.first), 4);
+    let id = world.ask(0, Options::default(), append("key", "value", None));
+    world.run();
+    let error = world.answered(0, id).as_ref().expect_err("an operator has to decide").to_string();
+    assert!(error.contains("signed two histories"), "{error}");
+    world.nodes[0].config.forks_released.insert(region(0));
+    world.restart(0, None);
+    world.lead(0);
+    world.settle();
     appends(&mut world, 1);
     assert_eq!(seen(&mut world, 0, 0).ledger_size, 6);
     assert_eq!(seen(&mut world, 1, 0).ledger_size, 6, "others were shown nothing false");

@@ -11,5 +11,6 @@ mod mirrors;
 mod nothing;
 mod objects_listed;
 mod restart;
+mod signing;
 mod standing;
 mod world;

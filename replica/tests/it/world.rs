@@ -184,6 +184,14 @@ impl World {
         }
     }
 
+    /// The only node of its region stops, and starts again on a disk and a log that are older, or empty.
+    pub fn go_back(&mut self, place: usize, (disk, log): (Disk, Vec<CommittedEntry>)) {
+        *self.logs[&self.nodes[place].region].borrow_mut() = log;
+        self.restart(place, Some(disk));
+        self.lead(place);
+        self.settle();
+    }
+
     /// Connects a node with all others.
     pub fn connect(&mut self, place: usize) {
         for other in (0..self.nodes.len()).filter(|other| *other != place) {

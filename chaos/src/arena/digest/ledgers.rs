@@ -87,9 +87,14 @@ impl LedgerReader {
             let entry = Entry::from_bytes(&payload).with_context(at)?;
             let outcome = state.apply(position, &entry, &mut memory).with_context(at)?;
             for (command, applied) in entry.commands.iter().zip(outcome.applied) {
-                if let (Command::Append(append), Applied::Record(applied)) = (command, applied) {
+                let body = match command {
+                    Command::Append(append) => &append.body,
+                    Command::Restore { body, .. } => body,
+                    _ => continue,
+                };
+                if let Applied::Record(applied) = applied {
                     let (stamp, leaf) = (applied.header.stamp, applied.leaf);
-                    record(Standing { key: &applied.key, value: &append.body.value, stamp, leaf });
+                    record(Standing { key: &applied.key, value: &body.value, stamp, leaf });
                     memory.latest.insert((applied.header.namespace.clone(), applied.key), applied.index);
                 }
             }

@@ -118,7 +118,12 @@ mod tests {
     use super::*;
 
     fn on(raft: &str) -> Vec<RosterNode> {
-        vec![RosterNode { node: NodeId(1), name: "a".to_owned(), raft: raft.to_owned() }]
+        vec![RosterNode {
+            node: NodeId(1),
+            name: "a".to_owned(),
+            raft: raft.to_owned(),
+            writer: trine_crdt::WriterId([1; 16]),
+        }]
     }
 
     #[test]

@@ -15,6 +15,7 @@ use openraft::raft::{
     AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use tokio::time::timeout;
+use trine_crdt::WriterId;
 
 use super::addresses::Addresses;
 use super::append::{self, AppendConnection};
@@ -23,6 +24,7 @@ use super::dial::Dialer;
 use super::frame;
 use super::limits::{CONTROL_FRAME_BYTES_MAX, PREFIX_PATIENCE, RETRY_PAUSE};
 use super::wire::{AppendForm, Call, EntryForm, Lane, PrefixStep, Reply};
+use crate::raft::hold::Known;
 use crate::raft::prefix::Prefix;
 use crate::raft::types::{Member, Snapshot, TypeConfig, Vote};
 
@@ -69,6 +71,16 @@ impl Network {
         match control.call(Call::Empty, patience).await? {
             Reply::Empty { node, empty } => Ok((node, empty)),
             other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks a member what it knows of this node; none when it does not say.
+    pub async fn ask_known(&self, target: u64, member: &Member, patience: Duration) -> Option<Known> {
+        match self.control(target, member).call(Call::Known, patience).await {
+            Ok(Reply::Known { writer, acknowledged, committed }) => {
+                Some(Known { writer: writer.map(WriterId), acknowledged, committed })
+            }
+            _ => None,
         }
     }
 

@@ -9,9 +9,11 @@ use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::VoteRequest;
 use openraft::storage::{RaftStateMachine, Snapshot as OpenraftSnapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+
+use trine_replica::effect::Roster;
 
 use super::frame::{self, FrameReader};
 use super::limits::{
@@ -20,6 +22,7 @@ use super::limits::{
 };
 use super::wire::{AppendForm, Appended, Call, Numbered, PrefixStep, Reply};
 use crate::raft::heard::Heard;
+use crate::raft::hold::Hold;
 use crate::raft::log::LogStore;
 use crate::raft::prefix::{Prefix, Spool};
 use crate::raft::types::{Entry, Raft, TypeConfig, Types};
@@ -37,6 +40,10 @@ pub struct Service {
     pub heard: Heard,
     /// Where a received prefix is spooled.
     pub directory: PathBuf,
+    /// The roster, to say what it knows of a caller.
+    pub roster: watch::Receiver<Roster>,
+    /// Whether this node votes.
+    pub hold: Hold,
 }
 
 /// Who calls.
@@ -116,16 +123,36 @@ impl Service {
                 Some(reason) => Reply::Refused(reason),
                 None => self.raft.pre_vote(request).await.map_or_else(|error| stopped(&error), Reply::Vote),
             },
+            Call::Transfer(_) if self.hold.why().is_some() => Reply::Refused(self.hold.why().unwrap_or_default()),
             Call::Transfer(form) => match self.raft.handle_transfer_leader(form.into()).await {
                 Ok(taken) => Reply::Transfer(taken.map_err(|error| error.to_string())),
                 Err(error) => stopped(&error),
             },
+            Call::Known => self.known(caller.node),
             Call::Empty => Reply::Empty { node: self.node, empty: self.log.is_empty() },
         }
     }
 
-    /// Why a vote is not even considered: who asks is no member, asks for another, or names an absurd term.
+    /// What is known here of a member.
+    fn known(&self, node: u64) -> Reply {
+        let roster = self.roster.borrow().clone();
+        let on = roster.nodes.iter().find(|on| on.node.0 == node);
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let leads = metrics.state.is_leader();
+        let matched = metrics.replication.as_ref().and_then(|matched| matched.get(&node).copied().flatten());
+        Reply::Known {
+            writer: on.map(|on| on.writer.0),
+            acknowledged: matched.map(|id| id.index),
+            committed: metrics.local_committed.map(|id| id.index).filter(|_| leads),
+        }
+    }
+
+    /// Why a vote is not even considered: who asks is no member, asks for another, or names an absurd term; or this node's
+    /// word counts for nothing.
     fn refuses_vote(&self, caller: &Caller, request: &VoteRequest<TypeConfig>) -> Option<String> {
+        if let Some(why) = self.hold.refuses(caller.node) {
+            return Some(why);
+        }
         let metrics = self.raft.metrics().borrow_watched().clone();
         let candidate = request.vote.leader_id().node;
         if candidate != caller.node {

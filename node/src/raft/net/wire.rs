@@ -189,6 +189,8 @@ pub enum Call {
     Transfer(TransferForm),
     /// Are you there, and is your log empty?
     Empty,
+    /// What do you know of me?
+    Known,
 }
 
 /// A request to take over leadership.
@@ -237,6 +239,15 @@ pub enum Reply {
         node: u64,
         /// Whether it holds neither log nor vote.
         empty: bool,
+    },
+    /// To [`Call::Known`].
+    Known {
+        /// The caller's incarnation on the roster.
+        writer: Option<[u8; 16]>,
+        /// Up to where the caller acknowledged the log, at its leader.
+        acknowledged: Option<u64>,
+        /// Up to where the log is committed, at its leader.
+        committed: Option<u64>,
     },
     /// Not served: who calls may not, or the node is stopping.
     Refused(String),
