@@ -13,6 +13,9 @@ use super::damage::{Damage, Part};
 use super::limits::{SCRUB_INTERVAL, SCRUB_PAUSE};
 use super::manifest;
 
+/// How often a list of tables is read until it is whole.
+const LIST_TRIES: usize = 10;
+
 /// Looks at the tables until it is dropped.
 pub struct Scrub {
     stop: Option<SyncSender<()>>,
@@ -53,7 +56,8 @@ fn round(data_dir: &Path, damage: &Damage, stopped: &Receiver<()>) -> bool {
     for part in [Part::Synced, Part::Derived] {
         let directory = data_dir.join(part.name());
         // A list that is being replaced is whole a moment later; one that is damaged is met at the next start.
-        for table in manifest::tables(&directory).unwrap_or_default() {
+        let tables = (0..LIST_TRIES).find_map(|_| manifest::tables(&directory).ok());
+        for table in tables.unwrap_or_default() {
             match table.is_whole(|| wait(stopped, SCRUB_PAUSE)) {
                 Ok(Some(true)) => {}
                 Ok(Some(false)) => damage.found(part, &format!("{} is not what was written", table.path.display())),
