@@ -132,7 +132,9 @@ impl Replica {
         let raft = if *region == self.config.region && self.leadership.leader == Some(record.node) {
             RaftRole::Leader
         } else if *region == self.config.region {
-            RaftRole::Voter
+            // Who is let in follows for a while before it votes.
+            let votes = self.standing.voters.is_empty() || self.standing.voters.contains(&record.node);
+            if votes { RaftRole::Voter } else { RaftRole::Learner }
         } else {
             RaftRole::Unknown
         };
