@@ -41,6 +41,8 @@ pub struct Evidence {
     pub said: Vec<Said>,
     /// When nodes' processes ran; empty: not known.
     pub uptimes: Vec<Uptime>,
+    /// The heads that regions' own nodes showed under their region's key; empty: nobody asked.
+    pub heads: Vec<SignedHead>,
 }
 
 /// What one node held in the end.
@@ -194,6 +196,21 @@ pub struct Said {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaidLedger {
+    /// How many records.
+    pub size: u64,
+    /// Their root.
+    #[serde(with = "crate::history::hex")]
+    pub root: [u8; 32],
+}
+
+/// A head of a region's ledger, as a node of that region showed it, signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedHead {
+    /// The node that showed it first.
+    pub node: String,
+    /// Whose ledger.
+    pub region: String,
     /// How many records.
     pub size: u64,
     /// Their root.

@@ -25,6 +25,7 @@ pub mod registers;
 pub mod resurrection;
 pub mod sessions;
 pub mod sets;
+pub mod signed_once;
 pub mod standstill;
 pub mod status;
 
@@ -40,7 +41,7 @@ use serde::Serialize;
 
 pub use evidence::{
     ClockMark, Did, Evidence, Happened, Held, HeldLedger, HeldObject, HeldRecord, KeptSum, NodeEvent, Said, SaidLedger,
-    Sum, Uptime, Wall,
+    SignedHead, Sum, Uptime, Wall,
 };
 
 /// The most violations that one checker reports of one run.
@@ -67,10 +68,11 @@ pub struct Violation {
 }
 
 /// All checkers.
-pub const ALL: [Check; 21] = [
+pub const ALL: [Check; 22] = [
     intact::CHECK,
     convergence::CHECK,
     one_ledger::CHECK,
+    signed_once::CHECK,
     ledger::CHECK,
     idempotency::CHECK,
     linearizable::CHECK,

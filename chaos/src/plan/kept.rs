@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 80] = [
+const KEPT: [(&str, &str); 83] = [
     kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),
@@ -57,12 +57,15 @@ const KEPT: [(&str, &str); 80] = [
     kept!("majority-of-five"),
     kept!("marks-and-power-loss"),
     kept!("membership-and-split"),
+    kept!("node-restored"),
     kept!("pair-restored"),
     kept!("pause"),
     kept!("pause-leader"),
     kept!("power-loss-all"),
     kept!("power-loss-node"),
     kept!("quiet"),
+    kept!("region-restored"),
+    kept!("region-restored-running"),
     kept!("registers-only"),
     kept!("registry"),
     kept!("reordering"),

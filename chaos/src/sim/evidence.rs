@@ -79,6 +79,7 @@ pub fn gather(world: &World) -> Evidence {
         walls: world.nodes.iter().map(wall).collect(),
         said: world.said.clone(),
         uptimes: world.uptimes.clone(),
+        heads: Vec::new(),
     }
 }
 

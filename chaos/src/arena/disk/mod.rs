@@ -244,6 +244,35 @@ pub fn empty(directory: &Path) -> anyhow::Result<()> {
     remove().with_context(|| format!("empty {}", directory.display()))
 }
 
+/// Puts a copy of a directory in the place of another, or where there is none.
+///
+/// # Errors
+/// When something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to).with_context(|| format!("remove {}", to.display()))?;
+    }
+    let mut open = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = open.pop() {
+        let mut copy = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&to)?;
+            std::fs::set_permissions(&to, std::fs::metadata(&from)?.permissions())?;
+            for entry in std::fs::read_dir(&from)? {
+                let entry = entry?;
+                let there = to.join(entry.file_name());
+                if entry.file_type()?.is_dir() {
+                    open.push((entry.path(), there));
+                } else {
+                    std::fs::copy(entry.path(), there)?;
+                }
+            }
+            Ok(())
+        };
+        copy().with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+    }
+    Ok(())
+}
+
 /// Gives this thread, and the threads and processes that it starts from now on, mounts of their own; and room for a descriptor
 /// a file.
 ///

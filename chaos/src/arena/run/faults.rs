@@ -1,6 +1,7 @@
 //! A plan's faults, carried out on real processes, links, disks and clocks when their time has come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -8,9 +9,10 @@ use anyhow::{Context, bail};
 use super::happening::Happening;
 use super::links;
 use super::members::{self, Members};
+use super::of_region;
 use super::watch::Watch;
 use crate::arena::cluster::clock::Skew;
-use crate::arena::cluster::{NodeLayout, State};
+use crate::arena::cluster::{Layout, NodeLayout, State};
 use crate::arena::disk::fault::Fault as DiskFault;
 use crate::arena::disk::loss::Loss;
 use crate::arena::network::Rules;
@@ -40,6 +42,8 @@ pub struct Faults {
     /// Nodes that ended by themselves, of which that has been told.
     ended: BTreeSet<String>,
     restarts: BTreeMap<String, u32>,
+    /// Nodes whose disks were put back to what they were before. One that finds that out and ends gets an empty one.
+    old: BTreeSet<String>,
 }
 
 impl Faults {
@@ -59,6 +63,7 @@ impl Faults {
             started_ns: BTreeMap::new(),
             ended: BTreeSet::new(),
             restarts: BTreeMap::new(),
+            old: BTreeSet::new(),
         }
     }
 
@@ -263,7 +268,13 @@ impl Faults {
                 let since_ns = self.recorder.now_ns();
                 quiet(Happening::Deposed { region: region.clone(), node, since_ns })
             }
-            Inject::Proposals { .. } | Inject::DiskRestored { .. } | Inject::Disorder { .. } => {
+            Inject::DiskRestored { .. } => {
+                for node in nodes {
+                    image(arena, node)?;
+                }
+                quiet(Happening::Old(all()))
+            }
+            Inject::Proposals { .. } | Inject::Disorder { .. } => {
                 bail!("only the simulator can do that")
             }
         }
@@ -300,11 +311,37 @@ impl Faults {
         self.kill(arena, std::slice::from_ref(name)).await?;
         let layout = arena.parts().0.node(name)?.layout().clone();
         if arena.disks().is_empty() {
-            disk::empty(&crate::arena::cluster::Layout::data(&layout))?;
+            disk::empty(&Layout::data(&layout))?;
         } else {
             arena.disks().get(name)?.wipe()?;
         }
         self.members.change(arena, &layout, members::replace(id))
+    }
+
+    /// Puts the images of these nodes' disks in their place, and lets an operator bring back what their regions lost.
+    async fn put_back(&mut self, arena: &mut Arena, nodes: &[String]) -> anyhow::Result<()> {
+        self.kill(arena, nodes).await?;
+        let mut regions = BTreeSet::new();
+        for name in nodes {
+            let layout = arena.parts().0.node(name)?.layout().clone();
+            disk::copy(&image_of(&layout), &Layout::data(&layout))?;
+            self.old.insert(name.clone());
+            regions.insert(layout.region);
+        }
+        regions.iter().try_for_each(|region| self.members.recover(arena, region))
+    }
+
+    /// Gives a node an empty disk that ended because its own went back, as it asks for, and starts it.
+    fn empty(&mut self, arena: &mut Arena, watch: &Watch, name: &String) -> anyhow::Result<()> {
+        let id = watch.last(name).with_context(|| format!("{name} was never seen"))?.id;
+        let layout = arena.parts().0.node(name)?.layout().clone();
+        disk::empty(&Layout::data(&layout))?;
+        let alone = of_region(&arena.cluster().layout().nodes, &layout.region).count() == 1;
+        if !alone {
+            self.members.change(arena, &layout, members::replace(id))?;
+        }
+        self.members.recover(arena, &layout.region)?;
+        self.start(arena, name)
     }
 
     fn start(&mut self, arena: &mut Arena, node: &str) -> anyhow::Result<()> {
@@ -335,6 +372,7 @@ impl Faults {
                     self.fail_again(arena, node)?;
                 }
             }
+            Happening::Old(nodes) => self.put_back(arena, nodes).await?,
             Happening::Down(_) | Happening::Once => {}
         }
         for node in happening.nodes() {
@@ -391,9 +429,15 @@ impl Faults {
                 continue;
             }
             let started_ns = self.started_ns.get(&name).copied().unwrap_or_default();
+            let words = format!("{state}: {}", last_line(&node.last_words()));
+            if self.old.remove(&name) {
+                let at_ns = self.recorder.now_ns();
+                self.events.push(NodeEvent { node: name.clone(), at_ns, what: Did::Tell, words });
+                self.empty(arena, watch, &name)?;
+                continue;
+            }
             let served = watch.last(&name).is_some_and(|last| last.at_ns > started_ns);
             let what = if served { Did::Halt } else { Did::RefuseToStart };
-            let words = format!("{state}: {}", last_line(&node.last_words()));
             self.events.push(NodeEvent { node: name, at_ns: self.recorder.now_ns(), what, words });
         }
         Ok(())
@@ -433,6 +477,20 @@ impl Faults {
         }
         Ok(())
     }
+}
+
+/// Where the image of a node's disk lies.
+fn image_of(layout: &NodeLayout) -> PathBuf {
+    layout.directory.join("image")
+}
+
+/// Takes an image of a node's disk at one moment: the node stands still meanwhile.
+fn image(arena: &mut Arena, name: &str) -> anyhow::Result<()> {
+    let node = arena.parts().0.node(name)?;
+    let (layout, runs) = (node.layout().clone(), node.state() == State::Running);
+    pause(arena, name)?;
+    disk::copy(&Layout::data(&layout), &image_of(&layout))?;
+    if runs { wake(arena, name) } else { Ok(()) }
 }
 
 fn pause(arena: &mut Arena, node: &str) -> anyhow::Result<()> {

@@ -18,6 +18,8 @@ pub enum Happening {
     },
     /// These nodes are down.
     Down(Vec<String>),
+    /// There is an image of these nodes' disks, which will be put in their place.
+    Old(Vec<String>),
     /// These nodes sleep.
     Asleep(Vec<String>),
     /// This region's leader sleeps until another leads.
@@ -53,7 +55,7 @@ impl Happening {
     /// The nodes that it touches, of which each runs again when it is over.
     pub fn nodes(&self) -> &[String] {
         match self {
-            Self::Down(nodes) | Self::Asleep(nodes) | Self::Drift(nodes) => nodes,
+            Self::Down(nodes) | Self::Old(nodes) | Self::Asleep(nodes) | Self::Drift(nodes) => nodes,
             Self::Skew { nodes, .. } | Self::Disk { nodes, .. } => nodes,
             Self::Deposed { node, .. } => std::slice::from_ref(node),
             Self::Cut(_) | Self::Link { .. } | Self::Once => &[],

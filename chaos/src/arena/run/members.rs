@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use tokio::task::JoinSet;
-use trine_client::{CallOptions, ClientError};
+use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::NodeId;
 use trine_protocol::{Request, RequestError};
 
@@ -43,7 +43,12 @@ impl Members {
         let others = of_region(&layout.nodes, &node.region).filter(|other| other.name != node.name);
         let clients = others.map(|other| pinned(&layout.client, &other.libp2p)).collect::<anyhow::Result<Vec<_>>>()?;
         ensure!(!clients.is_empty(), "{} is alone in its region: nobody can change its roster", node.name);
-        let what = format!("{request:?} of {}", node.name);
+        self.ask(clients, request, format!("the change of {}", node.name));
+        Ok(())
+    }
+
+    /// Asks one after the other, until one has done it.
+    fn ask(&mut self, clients: Vec<Client>, request: Request, what: String) {
         self.changes.spawn(async move {
             let start = Instant::now();
             let mut last = String::new();
@@ -59,8 +64,19 @@ impl Members {
                 }
                 tokio::time::sleep(CHANGE_PAUSE).await;
             }
-            bail!("{what} was not done within {} s: {last}", CHANGE_PATIENCE.as_secs())
+            bail!("{what} ({request:?}) was not done within {} s: {last}", CHANGE_PATIENCE.as_secs())
         });
+    }
+
+    /// Asks a region to bring back what its disks lost, in the background; done when it says that all is there.
+    ///
+    /// # Errors
+    /// When a client cannot be built.
+    pub fn recover(&mut self, arena: &Arena, region: &str) -> anyhow::Result<()> {
+        let layout = arena.cluster().layout();
+        let nodes = of_region(&layout.nodes, region);
+        let clients = nodes.map(|node| pinned(&layout.client, &node.libp2p)).collect::<anyhow::Result<Vec<_>>>()?;
+        self.ask(clients, Request::RegionRecover { region: region.parse()? }, format!("the recovery of {region}"));
         Ok(())
     }
 

@@ -118,7 +118,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         }
     };
     faults.members_changed().await?;
-    let (mut clocks, doubts) = watch.finish().await;
+    let watch::Heard { mut clocks, doubts, heads } = watch.finish().await;
     arena.parts().0.stop_all().await.context("stop the nodes")?;
     tell(&Progress { phase: "judging", elapsed: since(&recorder), calls: recorder.ended(), wrong: Vec::new() });
     let (held, marks) = disks::read(&nodes, recorder.now_ns());
@@ -139,6 +139,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         walls: arena.cluster().walls(),
         said: Vec::new(),
         uptimes: Vec::new(),
+        heads,
     };
     Ok(Ran { evidence, lags })
 }

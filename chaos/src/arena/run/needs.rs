@@ -38,6 +38,12 @@ impl Needs {
                 _ => {}
             }
         }
+        let restores = plan.faults.iter().any(|fault| matches!(fault.inject, Inject::DiskRestored { .. }));
+        ensure!(
+            !restores || needs.disk != DiskKind::Forgetful,
+            "{}: `disk-restored` needs disks that forget nothing, other faults of the plan do not",
+            plan.name
+        );
         Ok(needs)
     }
 }
@@ -46,7 +52,7 @@ impl Needs {
 fn possible(inject: &Inject, plan: &Plan) -> anyhow::Result<()> {
     let kind = inject.kind();
     match inject {
-        Inject::Proposals { .. } | Inject::DiskRestored { .. } | Inject::Disorder { .. } => {
+        Inject::Proposals { .. } | Inject::Disorder { .. } => {
             bail!("{}: only the simulator can do `{kind}`", plan.name)
         }
         // Links have a shape by region.

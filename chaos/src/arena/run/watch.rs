@@ -1,4 +1,4 @@
-//! Asking every node for its state, all the time: who leads, and what its clock says.
+//! Asking every node for its state, all the time: who leads, what its clock says, and what its region signed.
 //!
 //! Each node is asked by a task of its own, one question after the other. So what it answers is in the order of its own
 //! time, over its restarts too: hybrid time that goes back between two answers has gone back on the node.
@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 use trine_client::{CallOptions, Client};
-use trine_crdt::NodeId;
+use trine_crdt::{NodeId, RegionId};
+use trine_ledger::Checkpoint;
 use trine_protocol::reply::{RaftRole, StatusView};
 
 use crate::arena::cluster::{Layout, NodeLayout};
 use crate::arena::program::load::pinned;
 use crate::arena::run::limits::{WATCH_EVERY, WATCH_PATIENCE};
-use crate::check::{ClockMark, Did, NodeEvent};
+use crate::check::{ClockMark, Did, NodeEvent, SignedHead};
 use crate::history::Recorder;
 
 /// What a node said last.
@@ -34,6 +35,19 @@ pub struct Sighting {
 struct Told {
     nodes: BTreeMap<String, Sighting>,
     marks: Vec<ClockMark>,
+    /// The heads of regions, and who showed each first.
+    heads: BTreeMap<(String, u64, [u8; 32]), String>,
+}
+
+/// What was heard in all.
+#[derive(Debug)]
+pub struct Heard {
+    /// What the clocks said.
+    pub clocks: Vec<ClockMark>,
+    /// Which nodes did not believe others' clocks.
+    pub doubts: Vec<NodeEvent>,
+    /// What regions signed.
+    pub heads: Vec<SignedHead>,
 }
 
 /// The tasks, and what they heard.
@@ -73,6 +87,7 @@ impl Watch {
         self.regions.insert(node.name.clone(), node.region.clone());
         self.clients.insert(node.name.clone(), client.clone());
         let (told, recorder, name) = (Arc::clone(&self.told), self.recorder.clone(), node.name.clone());
+        let region: RegionId = node.region.parse()?;
         self.tasks.spawn(async move {
             let mut due = tokio::time::interval(WATCH_EVERY);
             due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -83,6 +98,11 @@ impl Watch {
                     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
                     told.marks.push(ClockMark { node: name.clone(), at_ns, stamp: status.timestamp });
                     told.nodes.insert(name.clone(), sighting(&status, recorder.now_ns()));
+                }
+                if let Some(head) = head(&client, &region).await {
+                    let head = (region.to_string(), head.size, head.root);
+                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    told.heads.entry(head).or_insert_with(|| name.clone());
                 }
             }
         });
@@ -124,15 +144,26 @@ impl Watch {
         leaders.into_iter().map(|(region, (_, name))| (region, name)).collect()
     }
 
-    /// Asks no more; what the clocks said, and which nodes did not believe others' clocks.
-    pub async fn finish(mut self) -> (Vec<ClockMark>, Vec<NodeEvent>) {
+    /// Asks no more; what was heard.
+    pub async fn finish(mut self) -> Heard {
         self.tasks.shutdown().await;
         let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
         let held = told.nodes.into_iter().filter(|(_, last)| last.stamps_held > 0).map(|(node, last)| {
             let words = format!("held {} stamps that were too far ahead of its clock", last.stamps_held);
             NodeEvent { node, at_ns: last.at_ns, what: Did::Tell, words }
         });
-        (told.marks, held.collect())
+        let head = |((region, size, root), node)| SignedHead { node, region, size, root };
+        Heard { clocks: told.marks, doubts: held.collect(), heads: told.heads.into_iter().map(head).collect() }
+    }
+}
+
+/// What a node shows of its region's ledger under its region's key.
+async fn head(client: &Client, region: &RegionId) -> Option<Checkpoint> {
+    let options = CallOptions::new().retries(0).deadline(WATCH_PATIENCE);
+    let answer = client.request(&options, trine_protocol::Request::Checkpoint { region: region.clone() }).await.ok()?;
+    match answer.reply {
+        trine_protocol::Reply::Checkpoint(note) => Checkpoint::peek(&note).ok(),
+        _ => None,
     }
 }
 
