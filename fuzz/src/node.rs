@@ -165,6 +165,7 @@ impl Node {
         let mut config = Config::new(genesis(), id, name, region.parse().expect("a region's name"), writer);
         config.log_key = Some([log_key; 32]);
         config.value_bytes_max = 1 << 20;
+        config.unasked_goes_on = true;
         if id == FAR {
             config.segment_bytes = 256;
         }
@@ -241,8 +242,8 @@ impl Node {
         let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
         self.input(Input::Committed(entries));
         self.input(Input::Leadership(Leadership { leader: Some(self.id), term: index + 1, serving: true }));
-        // It hears nobody, and waits for a while before it believes its clock.
-        (0..3).for_each(|_| self.pass_a_second());
+        // It hears nobody, and waits for a while before it believes its clock, and signs.
+        (0..5).for_each(|_| self.pass_a_second());
     }
 
     fn input(&mut self, input: Input) {

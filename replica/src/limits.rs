@@ -108,6 +108,8 @@ pub const STEP_DOWN_INTERVAL_MS: u64 = 1000;
 
 /// A source of lost records that brings none for so many milliseconds is left for another.
 pub const RECOVERY_STALLED_MS: u64 = 3000;
+/// The highest version of a registry that a region counts on from: versions are log indexes, and above this lies nonsense.
+pub const REGISTRY_VERSION_MAX: u64 = 1 << 62;
 /// After a tail that does not verify a mirror asks nobody for so many milliseconds; twice as long after each further one.
 pub const DISTRUST_REST_MS: u64 = 100;
 /// It asks again after so many milliseconds at the latest.

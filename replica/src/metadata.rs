@@ -230,7 +230,7 @@ impl Replica {
             })
             .collect();
         // The epoch counts from 1, so that even the first log entry's registry is above nothing at all.
-        let epoch = self.ledger.registry_epoch + 1;
+        let epoch = self.ledger.registry_epoch.saturating_add(1);
         self.publish_signed(turn, registry_key(&region), epoch, &registry_bytes(&without));
         for (number, (count, part)) in parts.into_iter().enumerate() {
             let key = format!("namespaces/{region}/{number:08}").into();

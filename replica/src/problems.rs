@@ -38,10 +38,15 @@ impl Replica {
         let name = &self.config.name;
         if let Err(reason) = self.stamps() {
             found.push(of_node("clock", name, format!("{name} takes no writes: {reason}")));
+        } else if let Some(why) = &self.held_back {
+            found.push(of_node("held_back", name, format!("{name} does not serve: {why}")));
         } else if let Err(reason) = self.ready() {
             found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
         } else if let Err(reason) = self.writes() {
-            found.push(of_node("writes_refused", name, format!("{name} takes no writes: {reason}")));
+            found.push(match self.withheld().filter(|withheld| self.appends() == Err(withheld.to_string())) {
+                Some(withheld) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
+                None => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
+            });
         }
         found.extend(self.config.damage.iter().map(|words| {
             of_node("damaged", name, format!("{name} has found damage on its disk that is not healed: {words}"))

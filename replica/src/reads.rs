@@ -17,6 +17,7 @@ use crate::effect::Persistence::Derived;
 use crate::replica::Replica;
 use crate::requests::{Served, namespace_view, settled};
 use crate::rows;
+use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
@@ -30,6 +31,14 @@ impl Replica {
         if regional {
             if !self.leadership.serving {
                 return Ok(self.hand_on(self.leadership.leader, asked));
+            }
+            // All that was acknowledged is what such a read promises, and some of it may be elsewhere only.
+            match self.withheld() {
+                Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(Box::new(asked.clone())))),
+                Some(withheld @ Withheld::Behind { .. }) => {
+                    return Ok(RequestError::Unavailable { what: withheld.to_string() }.into());
+                }
+                _ => {}
             }
             if mutants::is(Mutant::ReadWithoutBarrier) {
                 return self.read(turn, asked).map(Served::Now);

@@ -20,7 +20,7 @@ use trine_protocol::{Reply, RequestError};
 
 use crate::authored;
 use crate::effect::Effect;
-use crate::limits::{FOLLOW_WINDOW_BYTES, RECOVERY_STALLED_MS};
+use crate::limits::{FOLLOW_WINDOW_BYTES, RECOVERY_STALLED_MS, REGISTRY_VERSION_MAX};
 use crate::message::PeerMessage;
 use crate::metadata::{registry_bytes, registry_key};
 use crate::replica::Replica;
@@ -188,8 +188,8 @@ impl Replica {
     /// A leader whose registry is older than what its region signed takes that in.
     fn resume_registry(&mut self, turn: &Turn<'_>) {
         let known = self.metadata.state.get(&registry_key(&self.config.region)).cloned();
-        let ours = self.ledger.registry_epoch + 1;
-        let older = known.as_ref().is_some_and(|known| {
+        let ours = self.ledger.registry_epoch.saturating_add(1);
+        let older = known.as_ref().filter(|known| known.version.epoch <= REGISTRY_VERSION_MAX).is_some_and(|known| {
             let differs = || {
                 let without = self.ledger.state.registry().without_namespaces();
                 authored::said_in(&known.bytes).is_none_or(|said| said != registry_bytes(&without))

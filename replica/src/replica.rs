@@ -71,7 +71,7 @@ pub struct Replica {
     pub(crate) registered: bool,
     pub(crate) writable: bool,
     /// Why this node votes for nobody.
-    held_back: Option<String>,
+    pub(crate) held_back: Option<String>,
     pub(crate) counters: Counters,
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,

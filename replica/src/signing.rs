@@ -114,6 +114,16 @@ pub enum Withheld {
     },
 }
 
+impl Withheld {
+    /// The code of the problem that it is.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Behind { .. } => "records_missing",
+            Self::Asking | Self::Unanswered | Self::Forked { .. } => "appends_withheld",
+        }
+    }
+}
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

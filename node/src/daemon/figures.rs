@@ -46,6 +46,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
 
 /// What rises and falls.
 pub const GAUGES: &[(&str, &str)] = &[
+    ("trine_appends_withheld", "1 while this node signs nothing for its region's ledger and takes no appends, else 0"),
     ("trine_clients", "Clients connected over libp2p"),
     ("trine_clock_believed", "1 when this node's clock agrees with most of its peers', else 0"),
     ("trine_clock_hybrid_ahead_seconds", "How far the latest stamp lies ahead of the wall"),
@@ -58,10 +59,15 @@ pub const GAUGES: &[(&str, &str)] = &[
     ("trine_link_rtt_seconds", "The round trip to a peer"),
     ("trine_raft_applied_index", "The last entry of the region's log that was applied here"),
     ("trine_raft_commit_index", "The last entry of the region's log known to be committed"),
+    ("trine_raft_held_back", "1 while this node votes for nobody, because its disk went back in time, else 0"),
     ("trine_raft_leader", "1 when this node leads its region's group and serves, else 0"),
     ("trine_raft_learners", "Learners of the region's group"),
     ("trine_raft_term", "The term of the region's group"),
     ("trine_raft_voters", "Voters of the region's group"),
+    (
+        "trine_records_missing",
+        "Records of the own region's ledger that others hold and this node lacks, while it may not sign",
+    ),
 ];
 
 /// What is spread.

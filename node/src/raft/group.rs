@@ -29,7 +29,6 @@ use super::leadership;
 use super::limits::{HAND_OVER_PATIENCE, HEIR_SILENCE};
 use super::log::{LogError, LogReader, LogStore};
 use super::machine::{Applied, Machine};
-use super::membership;
 use super::net::addresses::Addresses;
 use super::net::dial::Dialer;
 use super::net::peer::Network;
@@ -148,19 +147,15 @@ impl Group {
         let tls = TlsConnector::from(client_tls);
         let network = Network::new(Dialer { node, tls, trust: trust.clone(), addresses: addresses.clone(), reach });
         let (roster, rosters) = watch::channel(config.roster.clone());
-        let asking = asking(&config, log.last().map(|last| last.index), applied.as_ref())?;
-        let hold = Hold::recognise(&config.directory, asking, &network).await.map_err(StartError::Hold)?;
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
         let timing = raft_config(config.region.to_string(), config.timing)?;
-        let raft = Raft::new(
-            node,
-            Arc::new(Config { enable_elect: hold.elects(), ..timing }),
-            network.clone(),
-            log.clone(),
-            machine,
-        )
-        .await
-        .map_err(|error| StartError::Raft(error.to_string()))?;
+        let raft =
+            Raft::new(node, Arc::new(Config { enable_elect: false, ..timing }), network.clone(), log.clone(), machine)
+                .await
+                .map_err(|error| StartError::Raft(error.to_string()))?;
+        let asking = asking(&config, log.last().map(|last| last.index), &raft).await?;
+        let hold = Hold::recognise(&config.directory, asking, &network).await.map_err(StartError::Hold)?;
+        raft.runtime_config().elect(hold.elects());
 
         let mut tasks = JoinSet::new();
         let directory = config.directory.clone();
@@ -185,7 +180,7 @@ impl Group {
         tasks.spawn(proposing);
         let (barrier, reading) = Barrier::new(raft.clone());
         tasks.spawn(reading);
-        tasks.spawn(hold.clone().run(node, raft.clone(), network.clone()));
+        tasks.spawn(hold.clone().run(node, raft.clone(), network.clone(), leadership.clone()));
         let (roster_told, parting) = (rosters, BTreeMap::new());
         let follower = Follower { node, raft: raft.clone(), network: network.clone(), roster: roster_told, parting };
         tasks.spawn(follower.run());
@@ -328,14 +323,18 @@ fn check_applied(config: &GroupConfig, log: &LogStore, applied: &dyn Applied) ->
     Ok(())
 }
 
-/// Whom to ask about this disk: the other members, as the core keeps them; nobody where an operator released the region.
-fn asking(config: &GroupConfig, last: Option<u64>, applied: &dyn Applied) -> Result<Asking, StartError> {
-    let Some(bytes) = applied.last_applied().1.filter(|_| !config.released) else { return Ok(Asking::default()) };
-    let stored = membership::decode_stored(&bytes).map_err(StartError::Membership)?;
-    let others = stored.membership().nodes().filter(|(node, _)| **node != config.node.0);
+/// Whom to ask about this disk: the other members by the log's last membership; nobody where an operator released the
+/// region.
+async fn asking(config: &GroupConfig, last: Option<u64>, raft: &Raft) -> Result<Asking, StartError> {
+    if config.released {
+        return Ok(Asking::default());
+    }
+    let membership = raft.with_raft_state(|state| state.membership_state.effective().membership().clone()).await;
+    let membership = membership.map_err(|error| StartError::Raft(error.to_string()))?;
+    let others = membership.nodes().filter(|(node, _)| **node != config.node.0);
     let unanswered = others.map(|(node, member)| (*node, member.clone())).collect();
-    let needed = stored.membership().voter_ids().count() / 2;
-    Ok(Asking { last, writers: config.writers.clone(), unanswered, needed })
+    let voters = membership.get_joint_config().clone();
+    Ok(Asking { last, writers: config.writers.clone(), unanswered, voters })
 }
 
 fn same_region(region: RegionId) -> Admit {

@@ -3,15 +3,17 @@
 //! Raft counts on a voter's word: what it acknowledged it holds, and whom it voted for it remembers. A disk put back to an
 //! older copy breaks both, and two such votes elect a leader that lacks what the region acknowledged. The node itself
 //! cannot know. So it asks the other members, before it serves Raft at all and then on: it gives no vote to a candidate that has
-//! not answered, and stands in no election before as many have as it needs votes of.
+//! not answered, and stands in no election before those that have would make a majority with it. The members are those of
+//! the log's last membership, so that nobody is waited for whom a recovery wrote off.
 //!
 //! - which incarnation of this node the roster names: one that this disk does not know was registered from a later state of
 //!   it (the row of an incarnation is synced before it is registered);
 //! - up to where this node's log was acknowledged, which the leader of now remembers.
 //!
 //! Who was behind then votes for nobody and stands in no election, over restarts too, until it has applied all that a
-//! leader had committed who was elected without it. Nobody who knows better: nobody is held back, so that a region all of
-//! whose nodes restart elects as before.
+//! leader had committed who was elected without it. That ends the asking as well: who leads and was heard brings all that
+//! this node may have acknowledged, also when the leader's memory of it is gone. Nobody who knows better: nobody is held
+//! back, so that a region all of whose nodes restart elects as before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use openraft::async_runtime::WatchReceiver as _;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use trine_crdt::WriterId;
+use trine_replica::input::Leadership;
 
 use super::limits::{HOLD_ASK, HOLD_ROUND};
 use super::net::peer::Network;
@@ -79,8 +82,17 @@ pub struct Asking {
     pub writers: BTreeSet<WriterId>,
     /// The members that have yet to answer.
     pub unanswered: BTreeMap<u64, Member>,
-    /// How many of them are to answer before this node stands for election: it needs the votes of as many.
-    pub needed: usize,
+    /// The voters: of each of these sets a majority elects.
+    pub voters: Vec<BTreeSet<u64>>,
+}
+
+impl Asking {
+    /// Whether those that need not be asked any more, this node among them, could elect it.
+    fn suffices(&self) -> bool {
+        let answered =
+            |voters: &BTreeSet<u64>| voters.iter().filter(|voter| !self.unanswered.contains_key(voter)).count();
+        self.voters.iter().all(|voters| answered(voters) > voters.len() / 2)
+    }
 }
 
 impl Hold {
@@ -90,15 +102,18 @@ impl Hold {
     /// When the file that says so cannot be read or written.
     pub async fn recognise(directory: &Path, asking: Asking, network: &Network) -> std::io::Result<Self> {
         let path = directory.join(FILE);
+        let nobody = asking.last.is_none() || asking.unanswered.is_empty();
         let held = match textfile::read(&path)? {
             Contents::Absent => None,
+            // Nobody is left who would elect a leader without it, or an operator said to go on.
+            _ if nobody => {
+                std::fs::remove_file(&path)?;
+                None
+            }
             Contents::Damaged => Some(Held { target: None }),
             Contents::Lines(lines) => Some(Held { target: lines.first().and_then(|(_, index)| index.parse().ok()) }),
         };
-        let asking = match asking.last {
-            Some(_) => asking,
-            None => Asking::default(),
-        };
+        let asking = if nobody { Asking::default() } else { asking };
         let hold = Self { path, state: watch::channel(held).0, asking: Arc::new(Mutex::new(asking)) };
         hold.ask(network).await?;
         Ok(hold)
@@ -126,7 +141,6 @@ impl Hold {
             if asking.unanswered.remove(&node).is_none() || mutants::is(Mutant::RestoredVoterVotes) {
                 return Ok(());
             }
-            asking.needed = asking.needed.saturating_sub(1);
             let ahead = known.acknowledged.filter(|index| asking.last.is_none_or(|last| *index > last));
             (ahead, known.writer.is_some_and(|writer| !asking.writers.contains(&writer)))
         };
@@ -158,7 +172,7 @@ impl Hold {
     /// Whether this node may stand for election.
     #[must_use]
     pub fn elects(&self) -> bool {
-        self.state.borrow().is_none() && self.asking().needed == 0
+        self.state.borrow().is_none() && self.asking().suffices()
     }
 
     /// Why it votes for nobody, to be watched.
@@ -168,47 +182,50 @@ impl Hold {
     }
 
     /// Asks on, until this node may vote for all; where it is held back, waits until a leader has brought what it lacks.
-    pub async fn run(self, node: u64, raft: Raft, network: Network) {
+    pub async fn run(self, node: u64, raft: Raft, network: Network, leadership: watch::Receiver<Leadership>) {
         let mut round = tokio::time::interval(HOLD_ROUND);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What the leader had committed when it was first asked: after that this node misses nothing that it acknowledged.
+        // What a leader had committed when it was first heard: after that this node misses nothing that it acknowledged.
         let mut committed = None;
-        loop {
+        while !self.knows() {
             if let Err(error) = self.ask(&network).await {
                 tracing::warn!(%error, "what says that this node is held back cannot be written");
             }
             raft.runtime_config().elect(self.elects());
-            let metrics = raft.metrics().borrow_watched().clone();
-            let leader = metrics.current_leader.filter(|leader| *leader != node);
-            let held = self.state.borrow().clone();
-            match (held, leader) {
-                // Who leads was elected by who may vote, and brings the log: there is no more to ask.
-                (None, _) if metrics.current_leader.is_some() => self.asking().unanswered.clear(),
-                (Some(held), Some(leader)) => {
-                    if committed.is_none()
-                        && let Some(member) = metrics.membership_config.get_node(&leader)
-                    {
-                        committed = network.ask_known(leader, member, HOLD_ASK).await.and_then(|known| known.committed);
+            // Who leads as Raft remembers it need not have spoken since this node started.
+            let leader = leadership.borrow().leader.map(|leader| leader.0);
+            match leader {
+                Some(leader) if leader == node => self.asking().unanswered.clear(),
+                Some(leader) => {
+                    let metrics = raft.metrics().borrow_watched().clone();
+                    let member = metrics.membership_config.get_node(&leader).cloned();
+                    if let (None, Some(member)) = (committed, member) {
+                        committed =
+                            network.ask_known(leader, &member, HOLD_ASK).await.and_then(|known| known.committed);
                     }
-                    let target = committed.map(|committed| held.target.unwrap_or(0).max(committed));
-                    let applied = metrics.last_applied.map(|applied| applied.index);
-                    if target.is_some() && applied >= target {
+                    let acknowledged = self.state.borrow().as_ref().and_then(|held| held.target);
+                    let target = committed.map(|committed| acknowledged.unwrap_or(0).max(committed));
+                    if target.is_some() && metrics.last_applied.map(|applied| applied.index) >= target {
                         self.release();
                     }
                 }
-                _ => {}
-            }
-            let done = self.state.borrow().is_none() && self.asking().unanswered.is_empty();
-            if done {
-                self.asking().needed = 0;
-                raft.runtime_config().elect(true);
-                return;
+                None => {}
             }
             round.tick().await;
         }
+        raft.runtime_config().elect(true);
+    }
+
+    /// Whether there is no more to ask, and nothing to wait for.
+    fn knows(&self) -> bool {
+        self.state.borrow().is_none() && self.asking().unanswered.is_empty()
     }
 
     fn release(&self) {
+        self.asking().unanswered.clear();
+        if self.state.borrow().is_none() {
+            return;
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "cannot be removed: held back at the next start too");
         }

@@ -16,7 +16,7 @@ fn status(name: &str, region: &str, mirrors: bool, ledgers: &[(&str, u64, &str)]
         .map(|(region, size, root)| (*region, serde_json::json!({ "size": size, "root": root })))
         .collect();
     serde_json::from_value(serde_json::json!({
-        "cluster": "c", "ready": true, "term": 1, "objects": {}, "timestamp": "", "time": "", "stamps_held": 0,
+        "cluster": "c", "ready": true, "term": 1, "objects": {}, "timestamp": "", "time": "", "stamps_held": 0, "standing": "", "forked": [],
         "connected": [], "mirrors": mirrors, "problems": [], "ledgers": ledgers,
         "clock": { "believed": true, "compared": 0, "offsets_ms": {}, "hybrid_ahead_ms": 0 },
         "node": { "id": name, "name": name, "region": region, "peer": "", "addresses": [], "health": "healthy",

@@ -17,6 +17,7 @@ const HOUR_NS: u64 = 3_600_000_000_000;
 fn one_wrote_ahead() -> World {
     let mut world = World::new(&[1, 1, 1]);
     world.nodes[0].wall_ahead_ns = 8 * HOUR_NS;
+    world.nodes[0].config.unasked_goes_on = true;
     world.restart_apart(0, None);
     world.settle();
     world.increment(0, "visits", Durability::Local);

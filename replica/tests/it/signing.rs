@@ -5,7 +5,7 @@ use trine_gossip::repair::RepairMessage;
 use trine_ledger::checkpoint::Checkpoint;
 use trine_protocol::reply::{LedgerHead, StatusView};
 use trine_protocol::request::Options;
-use trine_protocol::{Reply, Request, RequestError};
+use trine_protocol::{Consistency, Reply, Request, RequestError};
 use trine_replica::PeerMessage;
 use trine_replica::signing::Withheld;
 
@@ -86,9 +86,16 @@ fn a_region_whose_disk_went_back_signs_nothing_and_says_why() {
     let words = "others hold 70 records signed by this region's key, here are 20";
     assert!(error.to_string().contains(words), "{error}");
     assert!(error.to_string().contains("trine region recover us-east-1"), "{error}");
+    let get = Request::LedgerGet { namespace: "default".to_owned(), key: "key 1".to_owned(), with_proof: false };
+    let regional = Options { consistency: Consistency::Regional, ..Options::default() };
+    let id = world.ask(0, regional, get);
+    world.run();
+    let error = world.answered(0, id).as_ref().expect_err("what was acknowledged may be elsewhere").to_string();
+    assert!(error.contains(words), "{error}");
     let status = status(&mut world, 0);
     assert!(status.reason.is_some_and(|reason| reason.contains(words)));
-    assert_eq!(world.nodes[0].core.ready(), Ok(()), "reads and objects go on");
+    assert_eq!(status.problems.iter().filter(|problem| problem.code == "records_missing").count(), 1);
+    assert_eq!(world.nodes[0].core.ready(), Ok(()), "other reads and objects go on");
     assert_eq!(world.nodes[0].core.counters().records_missing, 50);
     assert_eq!((held(&mut world, 0).size, held(&mut world, 1)), (20, whole));
 }
