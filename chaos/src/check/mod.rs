@@ -28,6 +28,7 @@ pub mod sets;
 pub mod standstill;
 pub mod status;
 
+mod answered;
 mod backwards;
 mod carried;
 mod sight;
