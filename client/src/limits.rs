@@ -13,6 +13,8 @@ pub const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(25);
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How long one connection attempt may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many connections wait in the system's queue of a listener; beyond it their diallers try again a second later.
+pub const LISTEN_BACKLOG: u32 = 4096;
 /// The most requests under way on one connection.
 pub const IN_FLIGHT_MAX: usize = 4096;
 /// The most bytes of requests that wait to be written on one connection.

@@ -4,28 +4,42 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::io::{AsyncRead, AsyncWrite};
-use libp2p::core::ConnectedPoint;
+use futures::{FutureExt as _, TryFutureExt as _};
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::{Boxed, Transport as _};
+use libp2p::core::transport::{Boxed, DialOpts, ListenerId, Transport, TransportError, TransportEvent};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, noise, tcp, yamux};
 
 use crate::admission::{Admission, Gate};
+use crate::limits::LISTEN_BACKLOG;
 
 /// A place that an incoming connection has at its listener, for as long as it stands.
 pub trait Place: Send + 'static {
     /// Ready when the place was given to another: the connection ends.
     fn poll_dismissed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The connection was listened to, and nothing had come.
+    fn listens(&mut self);
+
+    /// Bytes came.
+    fn heard(&mut self);
 }
 
-/// Seats an incoming connection by its address; none: there is no place for it.
-pub type Usher = Arc<dyn Fn(&Multiaddr) -> Option<Box<dyn Place>> + Send + Sync>;
+/// Seats incoming connections.
+pub trait Usher: Send + Sync + 'static {
+    /// Ready when the next one may come in; it waits in the system's queue until then.
+    fn room(&self) -> BoxFuture<'static, ()>;
+
+    /// Seats a connection by its address; none: there is no place for it.
+    fn seat(&self, address: &Multiaddr) -> Option<Box<dyn Place>>;
+}
 
 /// Builds the transport. Both timeouts include the handshakes; the dialler's ends before it has seen the listener's
 /// certificate, because it does not wait for it.
@@ -37,11 +51,12 @@ pub fn transport(
     gate: Arc<Gate>,
     dial_timeout: Duration,
     listen_timeout: Duration,
-    usher: Option<Usher>,
+    usher: Option<Arc<dyn Usher>>,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let admission = Admission::new(noise::Config::new(keypair)?, gate);
-    Ok(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
-        .map(move |io, point| Seated { io, seat: seat(usher.as_ref(), &point) })
+    let tcp = tcp::Config::new().nodelay(true).listen_backlog(LISTEN_BACKLOG);
+    let seating = Seating { tcp: tcp::tokio::Transport::new(tcp), usher, room: None };
+    Ok(seating
         .upgrade(Version::V1Lazy)
         .authenticate(admission)
         .multiplex(yamux::Config::default())
@@ -50,12 +65,53 @@ pub fn transport(
         .boxed())
 }
 
-fn seat(usher: Option<&Usher>, point: &ConnectedPoint) -> Seat {
-    match (usher, point) {
-        (Some(usher), ConnectedPoint::Listener { send_back_addr, .. }) => {
-            usher(send_back_addr).map_or(Seat::None, Seat::At)
+/// TCP whose listeners take a connection only when there is room, and seat it at once.
+struct Seating {
+    tcp: tcp::tokio::Transport,
+    usher: Option<Arc<dyn Usher>>,
+    /// What is waited for before the next one comes in; none: there is room.
+    room: Option<BoxFuture<'static, ()>>,
+}
+
+type Connecting = BoxFuture<'static, io::Result<Seated<<tcp::tokio::Transport as Transport>::Output>>>;
+
+impl Transport for Seating {
+    type Output = Seated<<tcp::tokio::Transport as Transport>::Output>;
+    type Error = io::Error;
+    type ListenerUpgrade = Connecting;
+    type Dial = Connecting;
+
+    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        self.tcp.listen_on(id, address)
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.tcp.remove_listener(id)
+    }
+
+    fn dial(&mut self, address: Multiaddr, how: DialOpts) -> Result<Connecting, TransportError<io::Error>> {
+        let dialled = self.tcp.dial(address, how)?;
+        Ok(dialled.map_ok(|io| Seated { io, seat: Seat::NotNeeded }).boxed())
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
+        if let Some(room) = &mut self.room {
+            ready!(room.poll_unpin(cx));
+            self.room = None;
         }
-        _ => Seat::NotNeeded,
+        let event = ready!(Pin::new(&mut self.tcp).poll(cx));
+        let seat = match (&event, &self.usher) {
+            (TransportEvent::Incoming { send_back_addr, .. }, Some(usher)) => {
+                let seat = usher.seat(send_back_addr).map_or(Seat::None, Seat::At);
+                self.room = Some(usher.room());
+                seat
+            }
+            _ => Seat::NotNeeded,
+        };
+        Poll::Ready(event.map_upgrade(|upgrade| upgrade.map_ok(|io| Seated { io, seat }).boxed()))
     }
 }
 
@@ -86,7 +142,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for Seated<T> {
         if self.seat.lost(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if let Seat::At(place) = &mut self.seat {
+            match &read {
+                Poll::Pending => place.listens(),
+                Poll::Ready(Ok(1..)) => place.heard(),
+                Poll::Ready(_) => {}
+            }
+        }
+        read
     }
 }
 

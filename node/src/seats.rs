@@ -2,31 +2,48 @@
 //!
 //! A listener that refuses newcomers when it is full belongs to whoever comes first and says nothing. Time-outs alone do
 //! not help, because a stranger comes again faster than they pass. So a newcomer is seated always, and when no place is
-//! left, one that is *quiet* is asked to leave: a connection on which this node has nothing to do, because it waits for the
-//! other side's next byte. Strangers go before those who have shown who they are, who never asked for anything before those
-//! who did, then those of the address that has most quiet ones (an address' share is what the others leave it), then the
-//! one that was quiet longest. So an honest caller,
-//! who speaks as soon as it is seated, is not the one that goes.
+//! left, one that is *quiet* is asked to leave: a connection that this node has listened to and on which it has nothing to do,
+//! because it waits for the other side's next byte. Strangers go before those who have shown who they are, who never asked
+//! for anything before those who did, then those of the address that has most quiet ones (an address' share is what the
+//! others leave it), of these who never said a byte, and then the one that was quiet longest.
+//!
+//! That alone would not spare an honest caller in a burst: it is a stranger, too, until its first bytes were read, and as
+//! many newcomers as there are places come within milliseconds. So whoever is seated has a while to speak, counted from
+//! when it was first listened to and not from when it came, because this node may be slow as well. While the one that
+//! would go still has that while, newcomers wait in the system's queue ([`Seats::room`]). It is short, because whoever is in
+//! that queue is honest as well, and has no more patience: newcomers come in at a rate that empties it soon ([`limits`]).
 //!
 //! When nobody is quiet, because the node itself is slow, a few places are left that are lent for what must always be
 //! answered ([`Seat::reserved`]).
 
+pub mod limits;
+
+mod heard;
+
+pub use heard::Heard;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Notify, oneshot};
+
+use limits::{BACKLOG, GRACE_MAX, GRACE_PER_PLACE};
 
 /// The places of one listener; clones share them.
 #[derive(Debug, Clone)]
 pub struct Seats {
     seated: Arc<Mutex<Seated>>,
+    freed: Arc<Notify>,
     places: usize,
     reserved: usize,
+    grace: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -48,11 +65,16 @@ struct Taken {
 pub struct Place {
     crowd: IpAddr,
     since: Instant,
+    /// [`NEVER`] until it was first listened to.
+    listened_ms: AtomicU64,
     heard_ms: AtomicU64,
+    spoke: AtomicBool,
     busy: AtomicUsize,
     known: AtomicBool,
     asked: AtomicBool,
 }
+
+const NEVER: u64 = u64::MAX;
 
 /// A connection's place; given back when it is dropped.
 #[derive(Debug)]
@@ -77,7 +99,39 @@ impl Seats {
     /// So many places, and so many that are lent when nobody at the others can be asked to leave.
     #[must_use]
     pub fn new(places: usize, reserved: usize) -> Self {
-        Self { seated: Arc::default(), places: places.max(1), reserved }
+        let grace = GRACE_PER_PLACE.saturating_mul(u32::try_from(places).unwrap_or(u32::MAX)).min(GRACE_MAX);
+        Self { seated: Arc::default(), freed: Arc::default(), places: places.max(1), reserved, grace }
+    }
+
+    /// The same, where whoever is seated may take so long to speak.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Waits until the next one can be seated without sending somebody away who has just come. Dropping it loses nothing.
+    pub async fn room(&self) {
+        loop {
+            let left = self.wait();
+            if left.is_zero() {
+                return;
+            }
+            let _ = tokio::time::timeout(left, self.freed.notified()).await;
+        }
+    }
+
+    /// How long the next one should wait, unless a place becomes free before.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        let seated = self.lock();
+        if seated.taken.len() - seated.reserved < self.places {
+            return Duration::ZERO;
+        }
+        let lends = seated.reserved < self.reserved;
+        seated
+            .wait(false, self.grace)
+            .or_else(|| if lends { None } else { seated.wait(true, self.grace) })
+            .unwrap_or_default()
     }
 
     /// Seats a connection from an address; none when all are busy, on the reserved places as well.
@@ -100,13 +154,6 @@ impl Seats {
         Some(Seat { number, seats: self.clone(), place, reserved, dismissed, gone: false })
     }
 
-    /// Whether the next one can only be seated in another's place.
-    #[must_use]
-    pub fn full(&self) -> bool {
-        let seated = self.lock();
-        seated.taken.len() - seated.reserved >= self.places
-    }
-
     /// How many sit.
     #[must_use]
     pub fn taken(&self) -> usize {
@@ -121,15 +168,38 @@ impl Seats {
 impl Seated {
     /// Asks a quiet one to leave; its place is free at once.
     fn dismiss(&mut self, reserved: bool) -> bool {
-        let quiet = || self.taken.iter().filter(|(_, taken)| taken.reserved == reserved && taken.place.is_quiet());
-        let mut crowds: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        quiet().for_each(|(_, taken)| *crowds.entry(taken.place.crowd).or_default() += 1);
-        let rank = |place: &Place| (!place.known(), !place.has_asked(), crowds[&place.crowd], place.quiet_for());
-        let goes = quiet().max_by_key(|(_, taken)| rank(&taken.place)).map(|(number, _)| *number);
+        let goes = self.next_to_go(reserved);
         let Some(gone) = goes.and_then(|number| self.remove(number)) else { return false };
+        let place = &gone.place;
+        tracing::debug!(
+            crowd = %place.crowd, known = place.known(), asked = place.has_asked(),
+            quiet_for = ?place.quiet_for(), listened_for = ?place.listened_for(), "a place is given to another"
+        );
         // Whoever is leaving by itself needs not be told.
         let _ = gone.leave.send(());
         true
+    }
+
+    /// How long a newcomer waits for somebody to leave; none when nobody may be asked to.
+    fn wait(&self, reserved: bool, grace: Duration) -> Option<Duration> {
+        let goes = self.next_to_go(reserved).map(|number| &self.taken[&number].place);
+        if let Some(place) = goes.filter(|place| !place.has_asked()) {
+            return Some(grace.saturating_sub(place.listened_for()));
+        }
+        // Rather than one that has asked, one that was not listened to yet may turn out to say nothing.
+        let unheard = |taken: &Taken| taken.reserved == reserved && taken.place.is_idle() && !taken.place.is_quiet();
+        if self.taken.values().any(unheard) { Some(grace) } else { goes.map(|_| Duration::ZERO) }
+    }
+
+    fn next_to_go(&self, reserved: bool) -> Option<u64> {
+        let those = || self.taken.iter().filter(|(_, taken)| taken.reserved == reserved && taken.place.is_quiet());
+        let mut crowds: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        those().for_each(|(_, taken)| *crowds.entry(taken.place.crowd).or_default() += 1);
+        let rank = |place: &Place| {
+            let silent = !place.spoke.load(Ordering::Relaxed);
+            (!place.known(), !place.has_asked(), crowds[&place.crowd], silent, place.quiet_for())
+        };
+        those().max_by_key(|(_, taken)| rank(&taken.place)).map(|(number, _)| *number)
     }
 
     fn remove(&mut self, number: u64) -> Option<Taken> {
@@ -144,17 +214,30 @@ impl Place {
         Self {
             crowd,
             since: Instant::now(),
+            listened_ms: AtomicU64::new(NEVER),
             heard_ms: AtomicU64::new(0),
+            spoke: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
             known: AtomicBool::new(false),
             asked: AtomicBool::new(false),
         }
     }
 
+    /// This node waits for the other side's bytes, and there were none.
+    pub fn listens(&self) {
+        if self.listened_ms.load(Ordering::Relaxed) == NEVER {
+            self.listened_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
+    }
+
     /// Bytes came or went.
     pub fn heard(&self) {
-        let elapsed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.heard_ms.store(elapsed, Ordering::Relaxed);
+        self.spoke.store(true, Ordering::Relaxed);
+        self.heard_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(NEVER - 1)
     }
 
     /// The other side has shown who it is.
@@ -172,10 +255,23 @@ impl Place {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Whether this node has nothing to do for it.
+    /// Whether this node has listened to it and has nothing to do for it.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
+        self.is_idle() && self.listened_ms.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Whether this node has nothing to do for it; perhaps only because it has not listened yet.
+    fn is_idle(&self) -> bool {
         self.busy.load(Ordering::Relaxed) == 0
+    }
+
+    /// For how long it has had a chance to speak.
+    fn listened_for(&self) -> Duration {
+        match self.listened_ms.load(Ordering::Relaxed) {
+            NEVER => Duration::ZERO,
+            at => self.since.elapsed().saturating_sub(Duration::from_millis(at)),
+        }
     }
 
     /// For how long no byte came or went.
@@ -248,7 +344,19 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.lock().remove(self.number);
+        self.seats.freed.notify_one();
     }
+}
+
+/// Listens with a queue that holds a burst.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Addresses that one party has as many of as it likes count as one.

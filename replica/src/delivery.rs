@@ -38,6 +38,13 @@ impl Replica {
         self.peers.values().filter(own).map(|peer| peer.node).collect()
     }
 
+    /// A node of the region, another one each time: who is asked may be as new as who asks, and know no more.
+    pub(crate) fn neighbour_in_turn(&mut self) -> Option<NodeId> {
+        let near = self.region_peers();
+        self.asked_neighbours = self.asked_neighbours.wrapping_add(1);
+        near.get(self.asked_neighbours % near.len().max(1)).copied()
+    }
+
     /// Deltas written in this turn are to be pushed once they are on disk.
     pub(crate) fn push_later(&mut self, partition: &PartitionId, writer: WriterId, after: u64, upto: u64) {
         let batch = self.buffer.upcoming_synced();

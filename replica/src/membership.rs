@@ -97,8 +97,7 @@ impl Replica {
             return;
         }
         let leader = self.leadership.leader.filter(|leader| self.peers.contains_key(leader));
-        let to = leader.or_else(|| self.region_peers().first().copied());
-        if let Some(to) = to {
+        if let Some(to) = leader.or_else(|| self.neighbour_in_turn()) {
             turn.send(to, PeerMessage::Register(registration));
         }
     }
@@ -131,10 +130,9 @@ impl Replica {
         let Some(reason) = self.not_admitted(&registration) else { return self.draft_register(turn, registration) };
         let message = PeerMessage::NotAdmitted { node, reason };
         // Who has a name twice has its links twice: it may be reached through another node only.
-        let near = self.region_peers();
-        let to = near.iter().find(|peer| **peer == node).or_else(|| near.first());
-        if let Some(to) = to.filter(|_| node != self.config.node) {
-            turn.send(*to, message);
+        let linked = self.region_peers().into_iter().find(|peer| *peer == node);
+        if let Some(to) = linked.or_else(|| self.neighbour_in_turn()).filter(|_| node != self.config.node) {
+            turn.send(to, message);
         }
     }
 

@@ -52,8 +52,11 @@ impl Replica {
         let writer = self.config.writer;
         let before = self.objects.held(&partition, writer);
         let seq = before + 1;
+        let seen = stored.object.latest_stamp();
+        // What lay ahead when it was taken in lies within the allowed drift some time later: the clock goes on from there.
+        self.observe(turn, &seen).ok();
         let stamp = self.stamp(turn)?;
-        let stamp = self.above(stored.object.latest_stamp(), stamp);
+        let stamp = self.above(seen, stamp);
         let delta = match stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit)) {
             Ok(delta) => delta,
             Err(error) => return Ok(refused(&error).into()),

@@ -79,6 +79,8 @@ pub struct Replica {
     pub(crate) joining: Joining,
     next_tick_ns: u64,
     next_register_ns: u64,
+    /// How often a neighbour was asked for what only a leader can do.
+    pub(crate) asked_neighbours: usize,
     pub(crate) next_step_down_ns: u64,
 }
 
@@ -166,6 +168,7 @@ impl Replica {
             joining: Joining::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
+            asked_neighbours: 0,
             next_step_down_ns: 0,
             config,
         };

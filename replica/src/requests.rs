@@ -201,8 +201,9 @@ impl Replica {
     fn serve_at_leader(&mut self, number: u64, asked: Box<Asked>) -> Served {
         if !self.leadership.serving {
             // Who does not belong yet hears of no leader, but others of the region do.
-            let neighbour = || if self.registered { None } else { self.region_peers().first().copied() };
-            return self.hand_on(self.leadership.leader.or_else(neighbour), &asked);
+            let leader = self.leadership.leader;
+            let to = if self.registered { leader } else { leader.or_else(|| self.neighbour_in_turn()) };
+            return self.hand_on(to, &asked);
         }
         // Taken while its clock was believed: it waits for another leader, or for the clock.
         if self.stamps().is_err() {

@@ -1,8 +1,9 @@
 //! Edits that are stamped ahead because what they had seen was.
 //!
 //! An edit is stamped above all that its object has seen. Where that lies further ahead than any clock explains, the object
-//! counts on by itself, by one, and its node's clock stays with the wall. So such a stamp tells nothing of that node's
-//! clock: it is excused where another edit of the object accounts for it, which is itself judged; nothing else is.
+//! counts on by itself, by one, and its node's clock stays with the wall. How far ahead a stamp lies is judged by the wall
+//! of the node that sees it, which may be behind. So such a stamp tells nothing of that node's clock: it is excused where
+//! another edit of the object accounts for it, which is itself judged; nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +20,11 @@ pub fn carried(evidence: &Evidence) -> BTreeSet<u64> {
     for call in evidence.history.calls().iter().filter(|call| call.edit().is_some() && call.may_be_done()) {
         keys.entry(&call.key).or_default().push(call);
     }
+    let behind: BTreeMap<&str, u64> = evidence.walls.iter().map(|wall| (wall.node.as_str(), wall.behind_ns)).collect();
     let ahead = |call: &&&Call| {
         let (Some(stamp), Some(at_ns)) = (call.stamp(), call.returned_ns) else { return false };
-        stamp.time > ntp_of_ns(start_ns + at_ns + CLOCK_DRIFT_MS_MAX * 1_000_000)
+        let behind_ns = call.node.as_deref().and_then(|node| behind.get(node)).copied().unwrap_or_default();
+        stamp.time > ntp_of_ns((start_ns + at_ns + CLOCK_DRIFT_MS_MAX * 1_000_000).saturating_sub(behind_ns))
     };
     let mut found = BTreeSet::new();
     for calls in keys.into_values() {

@@ -1,8 +1,8 @@
 //! Hybrid time does not go back: on a node, over its restarts too, and in a ledger.
 //!
 //! Statement: an edit that a node began after it had acknowledged another has the later stamp, also when it was started
-//! anew between them; no answer about an object tells an earlier time than one of that node that had ended before its
-//! call began; and the marks that a node's clock left when it stopped and started do not fall. An edit of an object
+//! anew between them; no answer about an object tells an earlier time than one of that node ([`super::answered`]) that had
+//! ended before its call began; and the marks that a node's clock left when it stopped and started do not fall. An edit of an object
 //! that is ahead of all clocks is stamped by that object ([`super::carried`]) and says nothing here.
 //!
 //! Source: S. Kulkarni et al., "Logical physical clocks", 2014; clocks that forgot their high-water mark over a restart
@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::Timestamp;
 
+use crate::check::answered::Answered;
 use crate::check::backwards::backwards;
 use crate::check::carried::carried;
 use crate::check::{Check, ClockMark, Evidence, Violation};
@@ -25,9 +26,11 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     // Another disk's clock knows nothing of the former one's.
     let mut edits: BTreeMap<(&str, usize), Vec<(&Call, Timestamp)>> = BTreeMap::new();
     let mut answers: BTreeMap<(&str, usize), Vec<(&Call, u64)>> = BTreeMap::new();
-    let carried = carried(evidence);
+    let (carried, answered) = (carried(evidence), Answered::of(&evidence.history));
     for call in evidence.history.calls().iter().filter(|call| !carried.contains(&call.id)) {
-        let (Some(node), Some(seen), Some(returned_ns)) = (&call.node, call.ok(), call.returned_ns) else { continue };
+        let (Some(node), Some(seen), Some(returned_ns)) = (answered.by(call), call.ok(), call.returned_ns) else {
+            continue;
+        };
         let Some(life) = evidence.life(node, call.invoked_ns, returned_ns) else { continue };
         if call.edit().is_some() {
             edits.entry((node, life)).or_default().push((call, seen.stamp));
@@ -72,11 +75,12 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
+    use trine_crdt::WriterId;
     use trine_crdt::clock::ntp_of_ns;
 
     use super::*;
-    use crate::check::Happened;
     use crate::check::story::{Story, stamp};
+    use crate::check::{Happened, Wall};
     use crate::history::Edit;
 
     fn edit(story: &mut Story, node: &str, from_ns: u64, time: u64) {
@@ -121,6 +125,43 @@ mod tests {
         };
         told(ahead + 1).accepted(&CHECK);
         told(ahead + 2).rejected(&CHECK, 2);
+    }
+
+    #[test]
+    fn an_answer_that_was_handed_on_is_that_of_the_node_that_gave_it() {
+        let told = |writer: u8, time: u64| {
+            let mut story = Story::default();
+            for (node, from_ns, by) in [("us-east-1-a", 0, 1), ("eu-west-1-a", 10, 2)] {
+                let stamp = Timestamp { time: 500 * u64::from(by), writer: WriterId([by; 16]) };
+                story.edit("c", Edit::Increment(1)).on(node).during(from_ns, from_ns + 5).stamped(stamp);
+            }
+            for (from_ns, time, by) in [(20, 1_100, 2), (30, time, writer)] {
+                let stamp = Timestamp { time, writer: WriterId([by; 16]) };
+                story.read("d").on("us-east-1-a").during(from_ns, from_ns + 5).stamped(stamp);
+            }
+            story
+        };
+        told(1, 600).accepted(&CHECK);
+        told(2, 1_100).accepted(&CHECK);
+        told(2, 1_050).rejected(&CHECK, 1);
+        told(1, 400).rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn what_lies_ahead_is_judged_by_the_wall_that_sees_it() {
+        for (behind_ns, count) in [(0, 2), (600_000_000, 0)] {
+            let mut story = Story::default();
+            story.evidence.wall_ns = Some(0);
+            let node = "us-east-1-a".to_owned();
+            story.evidence.walls.push(Wall { node, ahead_ns: 0, behind_ns, starts: 1 });
+            let near = ntp_of_ns(700_000_000);
+            for (node, key, from_ns, time) in
+                [("eu-west-1-a", "c", 0, near), ("us-east-1-a", "c", 10, near + 1), ("us-east-1-a", "d", 20, 500)]
+            {
+                story.edit(key, Edit::Increment(1)).on(node).during(from_ns, from_ns + 5).stamped(stamp(time));
+            }
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

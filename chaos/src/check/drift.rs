@@ -83,7 +83,7 @@ mod tests {
         let mut story = Story::default();
         story.evidence.wall_ns = Some(100 * SECOND_NS);
         let node = "us-east-1-a".to_owned();
-        story.evidence.walls.push(Wall { node, ahead_ns: wall_ahead_ns, starts: 1 });
+        story.evidence.walls.push(Wall { node, ahead_ns: wall_ahead_ns, behind_ns: 0, starts: 1 });
         let time = ntp_of_ns(101 * SECOND_NS + ahead_ns);
         story.edit("c", Edit::Increment(1)).during(SECOND_NS - 5, SECOND_NS).stamped(stamp(time));
         story
@@ -107,7 +107,8 @@ mod tests {
         for (ahead_ns, count) in [(6 * SECOND_NS, 0), (8 * SECOND_NS, 1)] {
             let mut story = story(0, 0);
             let walls = [("us-east-1-b", 6 * SECOND_NS), ("eu-west-1-a", 60 * SECOND_NS)];
-            let wall = |(node, ahead_ns): (&str, u64)| Wall { node: node.to_owned(), ahead_ns, starts: 1 };
+            let wall =
+                |(node, ahead_ns): (&str, u64)| Wall { node: node.to_owned(), ahead_ns, behind_ns: 0, starts: 1 };
             story.evidence.walls.extend(walls.map(wall));
             story.append("k", "v").during(SECOND_NS - 5, SECOND_NS).at(0, ntp_of_ns(101 * SECOND_NS + ahead_ns));
             story.rejected(&CHECK, count);
@@ -119,7 +120,7 @@ mod tests {
         let with_others = |kind: &str| {
             let mut story = story(8 * SECOND_NS, 9 * SECOND_NS);
             for node in ["eu-west-1-a", "ap-southeast-1-a"] {
-                story.evidence.walls.push(Wall { node: node.to_owned(), ahead_ns: 0, starts: 1 });
+                story.evidence.walls.push(Wall { node: node.to_owned(), ahead_ns: 0, behind_ns: 0, starts: 1 });
             }
             let (kind, targets) = (kind.to_owned(), vec!["us-east-1-a".to_owned()]);
             let detail = String::new();

@@ -156,7 +156,7 @@ pub struct ClockMark {
     pub stamp: Timestamp,
 }
 
-/// How far a node's wall clock was ahead of the true time at most.
+/// How far a node's wall clock was ahead of the true time, and behind it, at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wall {
@@ -164,6 +164,9 @@ pub struct Wall {
     pub node: String,
     /// By how much, in nanoseconds.
     pub ahead_ns: u64,
+    /// How far it was ever behind, in nanoseconds.
+    #[serde(default)]
+    pub behind_ns: u64,
     /// How often the node was started.
     pub starts: u64,
 }

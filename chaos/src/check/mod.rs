@@ -29,6 +29,7 @@ pub mod signed_once;
 pub mod standstill;
 pub mod status;
 
+mod answered;
 mod backwards;
 mod carried;
 mod sight;

@@ -185,6 +185,11 @@ impl Told<'_> {
         self.done(stamp(time), None, Some(Shown::Object(vec![view])));
     }
 
+    /// The same, in an answer with this stamp.
+    pub fn shows_at(mut self, view: View, stamp: Timestamp) {
+        self.done(stamp, None, Some(Shown::Object(vec![view])));
+    }
+
     /// Read that nothing is there.
     pub fn shows_nothing(mut self) {
         self.done(Timestamp::ZERO, None, Some(Shown::Nothing));

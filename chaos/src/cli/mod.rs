@@ -3,6 +3,7 @@
 mod bitrot;
 mod check;
 mod command;
+mod crowd;
 mod digest;
 mod failover;
 mod memory;
@@ -40,6 +41,8 @@ enum Command {
     Rounds(program::Rounds),
     /// Turn one bit after the other in the files of nodes under load, and see it healed or refused
     Bitrot(bitrot::Bitrot),
+    /// Let a crowd that says nothing stand at every port of every node, and see that whoever speaks is served
+    Crowd(crowd::Crowd),
     /// Cut a region off under load, heal, and measure how fast the regions agree
     Partition(program::Partition),
     /// Take a region's leader away, again and again, and measure how soon the region appends
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Probe(probe) => probe.run(),
         Command::Rounds(rounds) => rounds.run(),
         Command::Bitrot(bitrot) => bitrot.run(),
+        Command::Crowd(crowd) => crowd.run(),
         Command::Partition(partition) => partition.run(),
         Command::Failover(failover) => failover.run(),
         Command::Run(run) => run.run(),

@@ -84,7 +84,12 @@ pub fn gather(world: &World) -> Evidence {
 }
 
 fn wall(node: &Node) -> Wall {
-    Wall { node: node.name.to_string(), ahead_ns: node.ahead_ns.max(0).unsigned_abs(), starts: node.life }
+    Wall {
+        node: node.name.to_string(),
+        ahead_ns: node.ahead_ns.max(0).unsigned_abs(),
+        behind_ns: node.behind_ns.max(0).unsigned_abs(),
+        starts: node.life,
+    }
 }
 
 fn hold(

@@ -258,6 +258,14 @@ impl Faults {
         self.old.contains(&node)
     }
 
+    /// Whether a node's disk is about to be lost, or to come back or has come back as it was before.
+    #[must_use]
+    pub fn loses_or_lost(&self, node: usize) -> bool {
+        let loses =
+            |active: &Active| matches!(active, Active::Lost(nodes) | Active::Old(nodes) if nodes.contains(&node));
+        self.may_be_old(node) || self.active.values().any(|(active, _)| loses(active))
+    }
+
     fn of_others(&self) -> impl Iterator<Item = &Active> {
         self.others.iter().filter_map(|other| self.active.get(other)).map(|(active, _)| active)
     }

@@ -130,6 +130,12 @@ impl World {
         self.vote(region);
     }
 
+    /// Whether each region has a leader that can lead.
+    pub(super) fn all_led(&self) -> bool {
+        let able = |leader: usize| self.can_lead(leader) && self.takes_part(leader);
+        self.logs.iter().all(|log| log.borrow().leader.is_some_and(able))
+    }
+
     /// Where a leader cannot lead any more, its region looks for another in time.
     pub fn watch_leaders(&mut self) {
         for region in 0..self.regions.len() {

@@ -64,6 +64,12 @@ impl World {
             self.left_out.insert(inject.kind());
             return;
         };
+        // Its region could not do without this disk as well.
+        if let Active::Lost(nodes) | Active::Old(nodes) = &active
+            && !nodes.iter().all(|node| self.can_spare(*node))
+        {
+            return;
+        }
         if let Active::Cut { flap_ns: Some(flap_ns), .. } = active {
             self.schedule(flap_ns, Event::Flap { occurrence });
         }

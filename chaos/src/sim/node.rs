@@ -26,6 +26,8 @@ use crate::sim::world::{MS, World, log_seed};
 pub const WALL_START_NS: u64 = 1_767_225_600_000_000_000;
 /// How long a node whose disk failed is down, in simulated milliseconds.
 const FAILED_MS: u64 = 300;
+/// How soon it is looked again whether a node can be replaced, in simulated milliseconds.
+const REPLACE_AGAIN_MS: u64 = 500;
 
 /// One simulated node.
 pub struct Node {
@@ -55,6 +57,8 @@ pub struct Node {
     pub gone: bool,
     /// How far ahead of the true time its wall was at most.
     pub ahead_ns: i64,
+    /// How far behind it.
+    pub behind_ns: i64,
     pub(super) delivered: u64,
     pub(super) synced_at_ns: u64,
     pub(super) told: Leadership,
@@ -84,6 +88,7 @@ impl Node {
             leaving: false,
             gone: false,
             ahead_ns: i64::MIN,
+            behind_ns: i64::MIN,
             delivered: 0,
             synced_at_ns: 0,
             told: Leadership::default(),
@@ -110,7 +115,7 @@ impl World {
             return;
         }
         let Some(replica) = &mut state.replica else { return };
-        state.ahead_ns = state.ahead_ns.max(offset_ns);
+        (state.ahead_ns, state.behind_ns) = (state.ahead_ns.max(offset_ns), state.behind_ns.max(-offset_ns));
         let mut out = Outbox::default();
         let wall_ns = (WALL_START_NS + self.now_ns).saturating_add_signed(offset_ns);
         let now = Now { wall_ns, monotonic_ns: self.now_ns };
@@ -329,7 +334,17 @@ impl World {
         self.by_id.remove(&state.id);
         (state.id, state.disk, state.halted, state.draining) = (id, Disk::new(log), None, false);
         self.by_id.insert(id, node);
+        self.faults.old.remove(&node);
         self.schedule(FAILED_MS * MS, Event::Start { node });
+    }
+
+    /// As [`Self::renew`], when the region can do without the node's disk.
+    pub fn replace(&mut self, node: usize) {
+        if self.can_spare(node) {
+            self.renew(node);
+        } else {
+            self.schedule(REPLACE_AGAIN_MS * MS, Event::Renew { node });
+        }
     }
 
     /// A node stops in its tracks.

@@ -20,6 +20,8 @@ const QUESTION: u64 = 1 << 50;
 const EVERY_NS: u64 = 500 * MS;
 /// What a node says of itself it looks up at a tick: the last look comes a few of them after the last change.
 const SETTLE_NS: u64 = 500 * MS;
+/// How long regions may take to choose a leader before the last look.
+const ELECTED_NS: u64 = 5_000 * MS;
 /// How long the last answers may take.
 const LAST_NS: u64 = 100 * MS;
 /// In worlds of more nodes than this nobody asks.
@@ -32,8 +34,12 @@ impl World {
         self.schedule(EVERY_NS, Event::Look);
     }
 
-    /// Asks once more, when nothing changes any longer.
+    /// Asks once more, when nothing changes any longer. Whoever left in the end may have led its region.
     pub fn last_look(&mut self) {
+        let until_ns = self.now_ns + ELECTED_NS;
+        while self.now_ns < until_ns && !self.all_led() {
+            self.run_until(self.now_ns + LAST_NS, |_| {});
+        }
         self.run_until(self.now_ns + SETTLE_NS, |_| {});
         let first = self.said.len();
         self.question();

@@ -120,6 +120,19 @@ impl World {
         self.by_id.get(&node).is_some_and(|node| *node == leader || self.reaches(leader, *node))
     }
 
+    /// Whether a node's region can do without what its disk holds: the other voters whose disks are their own and as new as
+    /// they were are a majority without it. An operator who took away more would need the way back of a lost majority.
+    pub(super) fn can_spare(&self, node: usize) -> bool {
+        let voters = &self.groups[self.nodes[node].region].membership.voters;
+        let sound = |voter: &&NodeId| {
+            let other = self.by_id.get(voter).copied();
+            other.is_some_and(|other| {
+                other != node && self.nodes[other].halted.is_none() && !self.faults.loses_or_lost(other)
+            })
+        };
+        voters.iter().filter(sound).count() * 2 > voters.len()
+    }
+
     /// Whether a node reaches a majority of its region's voters.
     pub(super) fn takes_part(&self, node: usize) -> bool {
         let voters = &self.groups[self.nodes[node].region].membership.voters;

@@ -268,7 +268,7 @@ impl World {
             Event::Follow { region } => self.follow(region),
             Event::Start { node } => self.start(node),
             Event::Leave { node } => self.leave(node),
-            Event::Renew { node } => self.renew(node),
+            Event::Renew { node } => self.replace(node),
             Event::Fault { occurrence } => self.begin_fault(occurrence),
             Event::FaultOver { occurrence } => self.end_fault(occurrence),
             Event::Flap { occurrence } => self.flap(occurrence),

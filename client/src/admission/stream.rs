@@ -34,6 +34,16 @@ impl<S> AdmittedStream<S> {
         Self { io, due: None }
     }
 
+    /// Passes on what became of a write. Who lets nobody in closes without a word, and a write may find that out before a read.
+    fn unless_broken<T>(&mut self, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let (Poll::Ready(Err(_)), Some(due)) = (&wrote, &mut self.due)
+            && due.refused.is_none()
+        {
+            due.refused = due.missing().err();
+        }
+        wrote
+    }
+
     /// A channel whose other side, `peer`, has yet to show its certificate: a dialler's half of admission.
     #[must_use]
     pub fn pending(io: S, gate: Arc<Gate>, peer: PeerId) -> Self {
@@ -108,14 +118,76 @@ impl<S: AsyncRead + Unpin> AsyncRead for AdmittedStream<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for AdmittedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.unless_broken(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.unless_broken(flushed)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::admission::{Claims, Verify};
+
+    /// The other side has closed: nothing is read any more, and a write may find out first.
+    struct Closed;
+
+    impl AsyncRead for Closed {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(0))
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    struct Nobody;
+
+    impl Verify for Nobody {
+        fn verify(&self, _: &[u8], _: i64) -> Result<Claims, Refusal> {
+            Err(Refusal::NoCertificate)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_closes_before_it_has_shown_a_certificate_is_told_of_once_whichever_finds_out() {
+        for write_first in [true, false] {
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let heard = Arc::clone(&told);
+            let report = move |_: Option<PeerId>, refusal: &Refusal| heard.lock().unwrap().push(refusal.clone());
+            let gate = Arc::new(Gate::new(bytes::Bytes::new(), Arc::new(Nobody), report));
+            let mut stream = AdmittedStream::pending(Closed, gate, PeerId::random());
+            if write_first {
+                stream.write_all(b"hello").await.expect_err("closed");
+                stream.flush().await.expect_err("closed");
+            }
+            let error = stream.read(&mut [0; 8]).await.expect_err("nobody was admitted");
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            let told = told.lock().unwrap();
+            assert!(matches!(told[..], [Refusal::NoCertificate]), "{told:?}");
+        }
     }
 }

@@ -18,8 +18,6 @@ pub const CONNECTION_SHARE_BYTES: usize = 64 * 1024;
 pub const CONNECTION_POOL_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// The pause before a connection is accepted again when none could be.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The pause between connections that are accepted while all places are taken; the system's queue holds the next ones.
-pub const CROWD_PAUSE: Duration = Duration::from_millis(2);
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long the same reason of a refused handshake from the same address is only counted, not logged again.

@@ -18,17 +18,17 @@ use trine_ledger::Genesis;
 use trine_protocol::Role;
 use trine_protocol::limits::VALUE_BYTES_MAX;
 
-use super::connection::{Connection, Heard, silent};
+use super::connection::{Connection, silent};
 use super::guard::Caller;
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, CROWD_PAUSE, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
+    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
 };
 use super::room::BodyPool;
 use super::routes::router;
 use super::tls::{HttpsConfig, HttpsError, Secured};
 use crate::http::Backend;
 use crate::identity::tls::role_of;
-use crate::seats::{Seat, Seats};
+use crate::seats::{Heard, Seat, Seats};
 
 /// How the API listens.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ impl HttpServer {
             return Err(ServeError::Exposed(address));
         }
         let secured = config.tls.as_ref().map(|tls| Secured::new(tls, &config.names())).transpose()?;
-        let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
+        let listener = crate::seats::listen(address).map_err(|source| ServeError::Bind { address, source })?;
         let router = router(Api::new(&config, backend));
         let connections_max = config.connections_max.min(CONNECTIONS_MAX);
         Ok(Self { listener, secured, router, metrics: config.metrics, connections_max })
@@ -163,6 +163,10 @@ impl HttpServer {
         let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
         tokio::pin!(stop);
         loop {
+            let next = async {
+                seats.room().await;
+                self.listener.accept().await
+            };
             tokio::select! {
                 () = &mut stop => break,
                 _ = upkeep.tick() => {
@@ -174,16 +178,16 @@ impl HttpServer {
                     }
                 }
                 Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
+                accepted = next => match accepted {
                     Ok((stream, from)) => {
                         // None: everybody here is being served, also those whose place is lent. Closing says so.
                         let Some(seat) = seats.take(from.ip()) else { continue };
+                        if self.secured.is_none() {
+                            // Everybody is known from the start, and none less than who came before.
+                            seat.place().note_known();
+                        }
                         let (router, secured, stopped) = (self.router.clone(), self.secured.clone(), stopped.clone());
                         connections.spawn(connection(stream, from, seat, router, secured, stopped));
-                        if seats.full() {
-                            // Each newcomer sends another away: not faster than a caller on a busy machine can speak.
-                            tokio::time::sleep(CROWD_PAUSE).await;
-                        }
                     }
                     Err(error) => {
                         // Out of descriptors, most likely: give the others a moment to end.
@@ -213,6 +217,8 @@ async fn connection(
     let place = Arc::clone(seat.place());
     let known = Known { connection: Connection::new(Caller(None), &seat), from };
     tokio::select! {
+        // What has come is served first.
+        biased;
         () = served(stream, known, router, secured, stopped) => {}
         () = seat.dismissed() => debug!(%from, "a silent HTTP connection gave its place to another"),
         () = silent(place) => debug!(%from, "an HTTP connection was silent for too long"),

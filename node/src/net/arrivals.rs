@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use futures::future::BoxFuture;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::multiaddr::Protocol;
@@ -47,17 +48,6 @@ impl Arrivals {
         Self { seats: Seats::new(places, 0), here: Arc::default() }
     }
 
-    /// Seats connections as they arrive.
-    pub fn usher(&self) -> Usher {
-        let arrivals = self.clone();
-        Arc::new(move |address| {
-            let seat = arrivals.seats.take(ip(address))?;
-            let arrived = Arrived { place: Arc::clone(seat.place()), admitted: None };
-            arrivals.lock().insert(address.clone(), arrived);
-            Some(Box::new(Held { arrivals: arrivals.clone(), address: address.clone(), seat }))
-        })
-    }
-
     /// A connection has shown an acceptable certificate: it keeps its place.
     pub fn admitted(&self, address: &Multiaddr) {
         if let Some(arrived) = self.lock().get_mut(address) {
@@ -70,7 +60,29 @@ impl Arrivals {
     }
 }
 
+impl Usher for Arrivals {
+    fn room(&self) -> BoxFuture<'static, ()> {
+        let seats = self.seats.clone();
+        Box::pin(async move { seats.room().await })
+    }
+
+    fn seat(&self, address: &Multiaddr) -> Option<Box<dyn Place>> {
+        let seat = self.seats.take(ip(address))?;
+        let arrived = Arrived { place: Arc::clone(seat.place()), admitted: None };
+        self.lock().insert(address.clone(), arrived);
+        Some(Box::new(Held { arrivals: self.clone(), address: address.clone(), seat }))
+    }
+}
+
 impl Place for Held {
+    fn listens(&mut self) {
+        self.seat.place().listens();
+    }
+
+    fn heard(&mut self) {
+        self.seat.place().heard();
+    }
+
     fn poll_dismissed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.seat.poll_dismissed(cx)
     }

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use trine_client::admission::{Gate, Refusal, unix_now_s};
 use trine_client::framing;
-use trine_client::transport::transport;
+use trine_client::transport::{Usher, transport};
 use trine_crdt::NodeId;
 use trine_replica::PeerMessage;
 use trine_replica::effect::PeerAddress;
@@ -183,7 +183,8 @@ fn make_swarm(
 ) -> Result<Swarm<Behaviour>, StartError> {
     let failed = |what: String| StartError::Transport { what };
     let peer = config.keypair.public().to_peer_id();
-    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT, Some(arrivals.usher()))
+    let usher: Arc<dyn Usher> = Arc::new(arrivals.clone());
+    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT, Some(usher))
         .map_err(|error| failed(error.to_string()))?;
     let limits =
         connection_limits::ConnectionLimits::default().with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));

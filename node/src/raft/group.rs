@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{Config, Instant as _, SnapshotPolicy};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -139,7 +138,7 @@ impl Group {
         let server_tls = Arc::new(tls::server_config(&config.identity, Strangers::Refused, admit.clone())?);
         let client_tls = Arc::new(tls::client_config(&config.identity, admit)?);
         let trust = Arc::new(Trust::new(&config.identity.ca)?);
-        let listener = TcpListener::bind(config.listen).await.map_err(StartError::Listen)?;
+        let listener = crate::seats::listen(config.listen).map_err(StartError::Listen)?;
 
         let log = open_log(&config).await?;
         check_applied(&config, &log, applied.as_ref())?;

@@ -355,3 +355,25 @@ fn a_node_tells_all_that_it_acknowledged_and_nothing_that_it_would_forget_howeve
     }
     assert!(acknowledged > 0 && edits.iter().all(|id| told(&world, *id).is_some()));
 }
+
+#[test]
+fn an_edit_of_what_lay_ahead_moves_the_clock_once_it_lies_within_the_allowed_drift() {
+    let ahead_ns = 30_000 * MS;
+    let mut world = World::new(&[1, 1, 1]);
+    world.nodes[0].wall_ahead_ns = ahead_ns;
+    world.restart_apart(0, None);
+    world.settle();
+    let wild = set(&mut world, 0, "from the future");
+    world.nodes[0].wall_ahead_ns = 0;
+    world.restart(0, None);
+    world.settle();
+    let near = Timestamp { time: wild.time - ntp_of_ns(800 * MS), ..wild };
+    while ntp_of_ns(world.now.wall_ns) < near.time {
+        world.pass(50);
+    }
+    let seen = set(&mut world, 1, "red");
+    assert_eq!(seen.time, wild.time + 1, "above what its object has seen");
+    let id = world.increment(1, "visits", Durability::Local);
+    let next = world.answered(1, id).as_ref().expect("written").timestamp;
+    assert!(next > seen, "{next} after {seen}: two edits at one node, one after the other");
+}

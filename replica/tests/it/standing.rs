@@ -183,3 +183,20 @@ fn a_removed_name_is_opened_by_its_own_command() {
     world.settle();
     assert_eq!(world.nodes[new].core.ready(), Ok(()));
 }
+
+#[test]
+fn a_newcomer_asks_its_neighbours_in_turn_some_of_whom_know_no_more_than_it_does() {
+    let mut world = World::new(&[3]);
+    world.lead(1);
+    world.run();
+    // The first of its neighbours hears of no leader, as another newcomer would.
+    world.nodes[0].deaf = true;
+    world.unseat(0);
+    let new = world.add(0, "us-east-1-d");
+    world.connect(new);
+    let options = Options { durability: Durability::Local, ..Options::default() };
+    let record = world.ask(new, options, crate::world::append("key", "value", None));
+    world.settle();
+    assert_eq!(world.nodes[new].core.ready(), Ok(()));
+    assert!(world.answered(new, record).is_ok());
+}

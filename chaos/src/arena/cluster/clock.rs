@@ -64,6 +64,8 @@ pub struct Clock {
     offset: f64,
     /// How far ahead it was at most, until `since`.
     ahead: f64,
+    /// How far behind.
+    behind: f64,
     rate: f64,
     since: Instant,
     started: Instant,
@@ -76,7 +78,16 @@ impl Clock {
     /// When the library is not installed.
     pub fn new(file: PathBuf) -> anyhow::Result<Self> {
         let now = Instant::now();
-        Ok(Self { library: library()?, file, offset: 0.0, ahead: 0.0, rate: 1.0, since: now, started: now })
+        Ok(Self {
+            library: library()?,
+            file,
+            offset: 0.0,
+            ahead: 0.0,
+            behind: 0.0,
+            rate: 1.0,
+            since: now,
+            started: now,
+        })
     }
 
     /// What a node must be started with.
@@ -106,7 +117,7 @@ impl Clock {
     /// When the file cannot be written.
     pub fn set(&mut self, skew: Skew) -> anyhow::Result<()> {
         let now = Instant::now();
-        self.ahead = self.ahead_at(now);
+        (self.ahead, self.behind) = (self.ahead_at(now), self.behind_at(now));
         (self.offset, self.rate) = match skew {
             Skew::Offset(offset) => (offset.ns as f64 / 1e9, 1.0),
             Skew::Drift(rate) => (self.offset_at(now), rate),
@@ -122,7 +133,7 @@ impl Clock {
     /// When the file cannot be written.
     pub fn shift(&mut self, by: Offset) -> anyhow::Result<()> {
         let now = Instant::now();
-        self.ahead = self.ahead_at(now);
+        (self.ahead, self.behind) = (self.ahead_at(now), self.behind_at(now));
         self.offset = self.offset_at(now) + by.ns as f64 / 1e9;
         self.since = now;
         self.write()
@@ -143,6 +154,16 @@ impl Clock {
     /// Between changes it runs evenly: it was furthest ahead at one of them.
     fn ahead_at(&self, now: Instant) -> f64 {
         self.ahead.max(self.offset).max(self.offset_at(now))
+    }
+
+    /// How far behind the true time it ever was.
+    #[must_use]
+    pub fn behind(&self) -> Duration {
+        Duration::from_secs_f64(self.behind_at(Instant::now()))
+    }
+
+    fn behind_at(&self, now: Instant) -> f64 {
+        self.behind.max(-self.offset).max(-self.offset_at(now))
     }
 
     fn offset_at(&self, now: Instant) -> f64 {
@@ -204,6 +225,7 @@ mod tests {
             file: PathBuf::new(),
             offset: 3.0,
             ahead: 0.0,
+            behind: 0.0,
             rate: 1.5,
             since: later(100),
             started: later(40),
@@ -220,5 +242,6 @@ mod tests {
         assert!((clock.ahead_at(later(120)) - 13.0).abs() < 1e-9);
         (clock.ahead, clock.offset, clock.since) = (13.0, -2.0, later(120));
         assert!((clock.ahead_at(later(121)) - 13.0).abs() < 1e-9, "what it was once is not forgotten");
+        assert!((clock.behind_at(later(120)) - 2.0).abs() < 1e-9);
     }
 }

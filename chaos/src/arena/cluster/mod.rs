@@ -85,12 +85,13 @@ impl Cluster {
         self.nodes.iter().map(|node| node.layout().name.clone()).collect()
     }
 
-    /// How far ahead of the true time each node's clock ever was, and how often the node was started.
+    /// How far ahead of the true time each node's clock ever was and how far behind it, and how often the node was started.
     #[must_use]
     pub fn walls(&self) -> Vec<Wall> {
         let wall = |node: &Process| Wall {
             node: node.layout().name.clone(),
             ahead_ns: u64::try_from(node.ahead().as_nanos()).unwrap_or(u64::MAX),
+            behind_ns: u64::try_from(node.behind().as_nanos()).unwrap_or(u64::MAX),
             starts: u64::from(node.starts()),
         };
         self.nodes.iter().map(wall).collect()

@@ -101,6 +101,12 @@ impl Process {
         self.clock.as_ref().map_or(Duration::ZERO, Clock::ahead)
     }
 
+    /// How far behind the true time its clock ever was.
+    #[must_use]
+    pub fn behind(&self) -> Duration {
+        self.clock.as_ref().map_or(Duration::ZERO, Clock::behind)
+    }
+
     /// Its clock.
     ///
     /// # Errors

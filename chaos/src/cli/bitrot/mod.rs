@@ -7,7 +7,7 @@
 //! read that was not written last, and none that was acknowledged may be gone at a node that serves.
 
 mod load;
-mod nodes;
+pub(super) mod nodes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use load::Load;
-use nodes::{Nodes, Spot};
+use nodes::{Nodes, Setting, Spot};
 
 /// How long damage may take to be met by itself; a look at all tables takes about ten seconds.
 const MET_WITHIN: Duration = Duration::from_secs(15);
@@ -64,7 +64,8 @@ impl Bitrot {
             Some(trine) => trine.clone(),
             None => std::env::current_exe()?.with_file_name("trine"),
         };
-        let mut nodes = Nodes::started(&trine, &self.data, self.port)?;
+        let setting = Setting { small_tables: true, descriptors: None };
+        let mut nodes = Nodes::started(&trine, &self.data, self.port, setting)?;
         let load = Load::start(nodes.addresses());
         let mut chance = self.seed;
         let mut tallies: BTreeMap<&'static str, Tally> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -56,13 +56,25 @@ struct Node {
     data: PathBuf,
     log: PathBuf,
     http: String,
+    libp2p: String,
+    raft: String,
     process: Option<Child>,
     /// How long its log was when it was started last.
     said: usize,
 }
 
+/// How the nodes are started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setting {
+    /// Small tables, so that there are some, and they are merged.
+    pub small_tables: bool,
+    /// How many files each may have open.
+    pub descriptors: Option<u64>,
+}
+
 /// The nodes; killed when this is dropped.
 pub struct Nodes {
+    setting: Setting,
     trine: PathBuf,
     directory: PathBuf,
     nodes: Vec<Node>,
@@ -70,7 +82,7 @@ pub struct Nodes {
 
 impl Nodes {
     /// Writes a cluster's files and starts it.
-    pub fn started(trine: &Path, directory: &Path, port: u16) -> anyhow::Result<Self> {
+    pub fn started(trine: &Path, directory: &Path, port: u16, setting: Setting) -> anyhow::Result<Self> {
         ensure!(!directory.exists(), "{} is there: name a directory that is not", directory.display());
         let port = port.to_string();
         let done = Command::new(trine)
@@ -88,11 +100,14 @@ impl Nodes {
                 data: home.join("data"),
                 log: directory.join(format!("{}.said", text(node, "name"))),
                 http: text(node, "http"),
+                libp2p: text(node, "libp2p"),
+                raft: text(node, "raft"),
                 process: None,
                 said: 0,
             }
         });
-        let mut nodes = Self { trine: trine.to_owned(), directory: directory.to_owned(), nodes: nodes.collect() };
+        let (trine, directory) = (trine.to_owned(), directory.to_owned());
+        let mut nodes = Self { setting, trine, directory, nodes: nodes.collect() };
         for node in 0..nodes.count() {
             nodes.start(node)?;
         }
@@ -108,16 +123,42 @@ impl Nodes {
         self.nodes.iter().map(|node| node.http.clone()).collect()
     }
 
+    /// Where a node answers clients over libp2p, with its peer id; as text.
+    pub fn libp2p(&self, node: usize) -> &str {
+        &self.nodes[node].libp2p
+    }
+
+    /// The address of each port of each node: HTTP, libp2p, Raft.
+    pub fn ports(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        let mut ports = Vec::new();
+        for node in &self.nodes {
+            let mut parts = node.libp2p.split('/').skip(2).step_by(2);
+            let (ip, port) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            for address in [&node.http, &format!("{ip}:{port}"), &node.raft] {
+                ports.push(address.parse().with_context(|| format!("{address} is no address"))?);
+            }
+        }
+        Ok(ports)
+    }
+
     pub fn start(&mut self, node: usize) -> anyhow::Result<()> {
-        let trine = self.trine.clone();
+        let mut command = match self.setting.descriptors {
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(&self.trine);
+                shell
+            }
+            None => Command::new(&self.trine),
+        };
+        if self.setting.small_tables {
+            command.env("TRINE_STORAGE__MEMTABLE", "64KiB");
+        }
         let node = &mut self.nodes[node];
         node.said = std::fs::read_to_string(&node.log).unwrap_or_default().len();
         let log = File::options().create(true).append(true).open(&node.log)?;
-        let process = Command::new(trine)
+        let process = command
             .args(["node", "--config"])
             .arg(&node.config)
-            // Small tables, so that there are some, and they are merged.
-            .env("TRINE_STORAGE__MEMTABLE", "64KiB")
             .env("RUST_LOG", "info,openraft=warn,fjall=warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -14,7 +14,7 @@ use super::limits::{ACCEPT_TIMEOUT, CONTROL_FRAME_BYTES_MAX};
 use super::serve::{Caller, Service};
 use super::wire::{Hello, Lane, VERSION, Welcome};
 use crate::identity::tls::Trust;
-use crate::seats::{Place, Seat, Seats};
+use crate::seats::{Heard, Place, Seat, Seats};
 
 /// What is needed to answer.
 #[derive(Clone)]
@@ -37,8 +37,12 @@ impl Server {
         let seats = Seats::new(self.connections_max, 0);
         let mut connections = JoinSet::new();
         loop {
+            let next = async {
+                seats.room().await;
+                listener.accept().await
+            };
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = next => accepted,
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
@@ -60,6 +64,7 @@ impl Server {
     async fn connection(self, stream: TcpStream, from: SocketAddr, mut seat: Seat) {
         let place = Arc::clone(seat.place());
         let ended = tokio::select! {
+            biased;
             ended = self.serve(stream, &place) => ended,
             () = seat.dismissed() => Err(io::Error::other("its place was given to another before it said who it is")),
         };
@@ -70,6 +75,7 @@ impl Server {
 
     async fn serve(self, stream: TcpStream, place: &Arc<Place>) -> io::Result<()> {
         stream.set_nodelay(true)?;
+        let stream = Heard { io: stream, place: Arc::clone(place) };
         let greeting = async {
             let tls = self.tls.accept(stream).await?;
             let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
