@@ -1,7 +1,7 @@
 //! Hybrid time does not go back: on a node, over its restarts too, and in a ledger.
 //!
 //! Statement: an edit that a node began after it had acknowledged another has the later stamp, also when it was started
-//! anew between them; no answer about an object tells an earlier time than one of that node ([`super::answered`]) that had
+//! anew between them; no answer about an object tells an earlier time than one of that node that had
 //! ended before its call began; and the marks that a node's clock left when it stopped and started do not fall. An edit of an object
 //! that is ahead of all clocks is stamped by that object ([`super::carried`]) and says nothing here.
 //!
@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::Timestamp;
 
-use crate::check::answered::Answered;
 use crate::check::backwards::backwards;
 use crate::check::carried::carried;
 use crate::check::{Check, ClockMark, Evidence, Violation};
@@ -26,11 +25,9 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     // Another disk's clock knows nothing of the former one's.
     let mut edits: BTreeMap<(&str, usize), Vec<(&Call, Timestamp)>> = BTreeMap::new();
     let mut answers: BTreeMap<(&str, usize), Vec<(&Call, u64)>> = BTreeMap::new();
-    let (carried, answered) = (carried(evidence), Answered::of(&evidence.history));
+    let carried = carried(evidence);
     for call in evidence.history.calls().iter().filter(|call| !carried.contains(&call.id)) {
-        let (Some(node), Some(seen), Some(returned_ns)) = (answered.by(call), call.ok(), call.returned_ns) else {
-            continue;
-        };
+        let (Some(node), Some(seen), Some(returned_ns)) = (&call.node, call.ok(), call.returned_ns) else { continue };
         let Some(life) = evidence.life(node, call.invoked_ns, returned_ns) else { continue };
         if call.edit().is_some() {
             edits.entry((node, life)).or_default().push((call, seen.stamp));

@@ -111,6 +111,8 @@ impl std::fmt::Display for Violation {
 /// Lets these checkers judge; none named: all.
 #[must_use]
 pub fn judge(evidence: &Evidence, names: &[String]) -> Vec<Violation> {
+    let settled = answered::settle(evidence);
+    let evidence = settled.as_ref().unwrap_or(evidence);
     let excused = lost::excuse(evidence);
     let evidence = excused.as_ref().unwrap_or(evidence);
     let chosen = ALL.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name));

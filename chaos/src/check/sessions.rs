@@ -278,11 +278,13 @@ mod tests {
 
     #[test]
     fn one_node_does_not_go_back_whatever_the_session_knows_and_whoever_wrote() {
+        // Of a writer that gave no edit a stamp.
+        let itself = Timestamp { time: 900, writer: trine_crdt::WriterId([9; 16]) };
         let counted = |first: i64, second: i64, node: &str| {
             let mut story = Story::default();
             story.edit("c", Edit::Increment(5)).session(1).during(1, 2).ok();
             story.read("c").shows(View::Counter(first));
-            story.read("c").on(node).shows(View::Counter(second));
+            story.read("c").on(node).shows_at(View::Counter(second), itself);
             story
         };
         counted(3, 5, "us-east-1-a").accepted(&CHECK);
@@ -292,11 +294,25 @@ mod tests {
             let mut story = Story::default();
             story.edit("s", Edit::Add("b".to_owned())).session(1).during(1, 2).ok();
             story.read("s").shows(set(&["a", "b"]));
-            story.read("s").on(node).shows(set(&["a"]));
+            story.read("s").on(node).shows_at(set(&["a"]), itself);
             story
         };
         elements("us-east-1-b").accepted(&CHECK);
         elements("us-east-1-a").rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn what_a_node_handed_on_is_not_what_it_holds() {
+        for (by, count) in [(2, 0), (1, 1)] {
+            let mut story = Story::default();
+            story.edit("d", Edit::Increment(1)).session(3).ok();
+            let other = Timestamp { time: 900, writer: trine_crdt::WriterId([2; 16]) };
+            story.edit("d", Edit::Increment(1)).session(4).on("us-east-1-b").stamped(other);
+            let by = Timestamp { time: 901, writer: trine_crdt::WriterId([by; 16]) };
+            story.read("c").shows_at(View::Counter(5), by);
+            story.read("c").shows(View::Counter(3));
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

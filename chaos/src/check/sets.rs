@@ -3,14 +3,13 @@
 //! Statement: every element whose add was acknowledged and whose removal was never asked for (or refused) is in the set
 //! on every node in the end, unless a deletion of the set was not over when the add began: an element that is not
 //! was *lost* after somebody had read it, or *never read*. And an element that a node showed is shown by that node's later
-//! answers ([`super::answered`]): one that is not is *stale*, unless the node's disk was lost meanwhile.
+//! answers: one that is not is *stale*, unless the node's disk was lost meanwhile.
 //!
 //! Source: Jepsen's `checker/set-full`, whose words for what can become of an element these are; its "resurrected"
 //! has a checker of its own, and "stale" between nodes is judged by sessions and bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::answered::Answered;
 use crate::check::sight::{Sight, elements, views};
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call, Edit};
@@ -21,7 +20,6 @@ pub const CHECK: Check =
 
 fn run(evidence: &Evidence) -> Vec<Violation> {
     let sight = Sight::of(&evidence.history);
-    let answered = Answered::of(&evidence.history);
     let mut found = Vec::new();
     let mut adds: BTreeMap<&str, Vec<(&Call, &String)>> = BTreeMap::new();
     for call in evidence.history.calls() {
@@ -47,22 +45,16 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
                 }
             }
         }
-        nodes_do_not_forget(evidence, &answered, &sight, key, &mut found);
+        nodes_do_not_forget(evidence, &sight, key, &mut found);
     }
     found
 }
 
 /// What a node showed it shows again.
-fn nodes_do_not_forget<'a>(
-    evidence: &'a Evidence,
-    answered: &Answered<'a>,
-    sight: &Sight<'_>,
-    key: &str,
-    found: &mut Vec<Violation>,
-) {
+fn nodes_do_not_forget(evidence: &Evidence, sight: &Sight<'_>, key: &str, found: &mut Vec<Violation>) {
     let mut reads: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in evidence.history.of_key(key).filter(|call| call.action == Action::Read) {
-        if let (Some(node), Some(_)) = (answered.by(call), call.ok()) {
+        if let (Some(node), Some(_)) = (&call.node, call.ok()) {
             reads.entry(node).or_default().push(call);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use trine_crdt::{Timestamp, WriterId};
 
-use crate::check::{Check, Evidence, Held, HeldObject, HeldRecord};
+use crate::check::{Check, Evidence, Held, HeldObject, HeldRecord, answered};
 use crate::history::{Action, Call, Edit, History, Known, Outcome, Placed, Proof, Seen, Shown, Version, View};
 
 /// A history in the making, with what one node holds.
@@ -97,7 +97,7 @@ impl Story {
     pub fn told(&self) -> Evidence {
         let mut evidence = self.evidence.clone();
         evidence.history = History::new(self.calls.clone());
-        evidence
+        answered::settle(&evidence).unwrap_or(evidence)
     }
 
     /// The checker finds nothing.
