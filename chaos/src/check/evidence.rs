@@ -43,6 +43,8 @@ pub struct Evidence {
     pub uptimes: Vec<Uptime>,
     /// The heads that regions' own nodes showed under their region's key; empty: nobody asked.
     pub heads: Vec<SignedHead>,
+    /// For how long of a ledger's time an idempotency key is remembered, where that is shorter than any call lasts.
+    pub key_window_ns: Option<u64>,
 }
 
 /// What one node held in the end.

@@ -1,13 +1,17 @@
 //! All attempts at one append under one request id have one effect.
 //!
-//! Statement: in each region's ledger, the attempts at one append have at most one record, and each acknowledgement
-//! tells that one; over all regions there are no more records of a value than attempts at it.
+//! Statement: in each region's ledger, the attempts at one append have at most one record within the time for which its
+//! key is remembered, and each acknowledgement tells that one; over all regions there are no more records of a value than
+//! attempts at it. Where a run makes that time shorter than an attempt may be under way, one that was handed on and whose
+//! answer nobody waits for any more may come after it.
 //!
 //! Source: FoundationDB's `commit_unknown_result`, whose blind retry is the classic double effect. The idempotency table
 //! is a region's, so that an attempt in another region is another append; and a key is forgotten after its time, so that
 //! the same key with another value is another append, too.
 
 use std::collections::BTreeMap;
+
+use trine_crdt::clock::ntp_of_ns;
 
 use crate::check::{Check, Evidence, Violation};
 use crate::history::{Action, Call};
@@ -32,19 +36,25 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
             found.push(CHECK.violated(format!("request {id} is records {first} and {index} of {region}")));
         }
     }
+    let window = evidence.key_window_ns.map_or(u64::MAX, ntp_of_ns);
     let mut stands: BTreeMap<(&str, &str), Vec<(&str, usize)>> = BTreeMap::new();
+    let mut stamps: BTreeMap<(&str, usize), u64> = BTreeMap::new();
     for region in evidence.regions() {
         for (index, record) in evidence.ledger(region).iter().flat_map(|ledger| ledger.records.iter().enumerate()) {
             if let Some(value) = &record.value {
                 stands.entry((&record.key, value)).or_default().push((region, index));
+                stamps.insert((region, index), record.stamp.time);
             }
         }
     }
+    let remembered = |before: &(&str, usize), after: &(&str, usize)| {
+        stamps.get(after).zip(stamps.get(before)).is_none_or(|(after, before)| after.saturating_sub(*before) <= window)
+    };
     for ((key, value), places) in stands {
         let Some(calls) = attempts.get(&(key, value)) else { continue };
         let twice = places.iter().enumerate().find(|(at, (region, _))| {
             let with_id = calls.iter().all(|call| call.request_id.is_some());
-            with_id && places[..*at].iter().any(|(other, _)| other == region)
+            with_id && places[..*at].iter().any(|before| before.0 == *region && remembered(before, &places[*at]))
         });
         if twice.is_some() || places.len() > calls.len() {
             let attempts = calls.len();
@@ -80,6 +90,19 @@ mod tests {
         story.append("k", "a").but(id).at(1, 1);
         story.ledger(&[(0, "k", "a"), (1, "k", "a")]);
         story.rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn a_key_that_was_forgotten_may_stand_again_and_one_that_is_remembered_may_not() {
+        for (window_ns, count) in [(None, 1), (Some(5_000_000_000), 1), (Some(1_000_000_000), 0)] {
+            let mut story = Story::default();
+            story.append("k", "a").but(id).unknown();
+            story.append("k", "a").but(id).unknown();
+            let later = ntp_of_ns(2_000_000_000);
+            story.ledger(&[(0, "k", "a"), (later, "k", "a")]);
+            story.evidence.key_window_ns = window_ns;
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

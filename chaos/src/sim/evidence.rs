@@ -80,6 +80,7 @@ pub fn gather(world: &World) -> Evidence {
         said: world.said.clone(),
         uptimes: world.uptimes.clone(),
         heads: Vec::new(),
+        key_window_ns: Some(world.plan.nodes.sizes.idempotency.window_ms.saturating_mul(1_000_000)),
     }
 }
 

@@ -140,6 +140,7 @@ pub async fn run(arena: &mut Arena, plan: &Plan, seed: u64, tell: &dyn Fn(&Progr
         said: Vec::new(),
         uptimes: Vec::new(),
         heads,
+        key_window_ns: None,
     };
     Ok(Ran { evidence, lags })
 }
