@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
 /// A node with this variable in its environment stops when its standard input ends, as it does when whoever started it is
@@ -44,16 +44,27 @@ impl End {
     }
 
     /// Waits for a signal, the end of a supervisor, or a failure.
-    pub(super) async fn wait(&self) -> std::io::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+    pub(super) async fn wait(&self, signals: &mut Signals) {
         tokio::select! {
-            _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
-            _ = terminate.recv() => tracing::info!("asked to end: stopping"),
+            _ = signals.interrupt.recv() => tracing::info!("interrupted: stopping"),
+            _ = signals.terminate.recv() => tracing::info!("asked to end: stopping"),
             () = orphaned() => tracing::info!("whoever started this node is gone: stopping"),
             () = self.bell.notified() => {}
         }
-        Ok(())
+    }
+}
+
+/// The signals that end a node in order. They are taken before the node answers anybody: whoever has its answer may send one,
+/// and untaken it would end the process where it stands.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From now on.
+    pub(super) fn take() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 }
 

@@ -15,7 +15,7 @@ use super::check::{checked, seeds};
 use super::identity::Identity;
 use super::limits::{GROUP_STOP_MAX, NET_STOP_MAX, STOP_MAX};
 use super::pump::{self, Uptake};
-use super::signals::{End, die};
+use super::signals::{End, Signals, die};
 use super::telemetry;
 use super::world::NodeWorld;
 use crate::config::{Config, Unasked, check_ports, multiaddr};
@@ -165,6 +165,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     tokio::spawn(pump::network(events, driver.clone()));
     tokio::spawn(pump::figures(group.clone()));
     tokio::spawn(pump::healed(damage.clone(), readiness, driver.clone()));
+    let mut signals = Signals::take()?;
     let (stop_http, stopped_http) = tokio::sync::oneshot::channel::<()>();
     let http = tokio::spawn(http.serve(async move { drop(stopped_http.await) }));
     let core = tokio::task::spawn_blocking(move || core.join());
@@ -174,7 +175,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     );
 
     tokio::select! {
-        waited = end.wait() => waited?,
+        () = end.wait(&mut signals) => {}
         () = pump::damaged(&damage, &driver) => tracing::warn!("stopping, to start anew and heal what is damaged"),
         ended = &mut core => {
             if end.failure().is_none() {
