@@ -1,10 +1,11 @@
 //! Two checkpoints of one region that cannot both be true: its log key signed two histories.
 //!
 //! One of size n with another root than the records held here have at n is enough, where these were verified against
-//! a checkpoint, too. Of a longer one a proof is asked for (`extension`). Both notes are kept for ever, on disk, because together they convict whoever holds the key,
-//! before anybody. From then on nothing more of that region's ledger is taken in, until an operator has looked at the
-//! evidence and releases the region (`Config::forks_released`): this node then follows the history that it holds. Who
-//! finds that the other history is the right one starts this node with an empty directory.
+//! a checkpoint, too. Of a longer one a proof is asked for (`extension`). Both notes are kept for ever, on disk, because
+//! together they convict whoever holds the key, before anybody. From then on nothing more of that region's ledger is taken
+//! in, until an operator has looked at the evidence and releases the region (`Config::forks_released`): this node then
+//! follows the history that it holds. Who finds that the other history is the right one starts this node with an empty
+//! directory.
 //!
 //! Of its own region a node keeps the evidence as well. It then proposes no record and signs nothing (`signing`), until
 //! an operator releases the region here too: which of the two histories goes on is nothing that a program can know.

@@ -2,7 +2,8 @@
 //!
 //! A node that is new, or whose disk is full, hands reads on, and passes the answer back as it is. So what one node shows does
 //! not bind the other that it was asked of, and it is judged as the word of the one that gave it. Each answer about an
-//! object bears the stamp of whoever made it; an edit is made where it was asked for, so edits tell whose stamps these are.
+//! object bears the stamp of whoever made it. Whose stamps these are the arena knows, or edits tell: an edit is made where it
+//! was asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +22,17 @@ pub fn settle(evidence: &Evidence) -> Option<Evidence> {
             nodes.entry(stamp.writer).or_default().insert(node);
         }
     }
+    let runs = evidence.uptimes.iter().map(|uptime| (uptime.writer.as_str(), uptime.node.as_str()));
+    let known: BTreeMap<&str, &str> = runs.filter(|(writer, _)| !writer.is_empty()).collect();
     let another = |call: &Call| {
         let (asked, stamp) = (call.node.as_deref()?, call.ok()?.stamp);
-        let by = nodes.get(&stamp.writer).filter(|_| call.action == Action::Read && stamp != Timestamp::ZERO)?;
+        if call.action != Action::Read || stamp == Timestamp::ZERO {
+            return None;
+        }
+        if let Some(by) = known.get(stamp.writer.to_string().as_str()) {
+            return Some(*by).filter(|by| *by != asked);
+        }
+        let by = nodes.get(&stamp.writer)?;
         by.first().copied().filter(|_| !by.contains(asked))
     };
     let handed_on: BTreeMap<u64, String> =

@@ -56,7 +56,7 @@ mod tests {
         story.read("s").but(|call| call.returned_ns = None).unknown();
         story.evidence.converged_ns = Some(60_000_000_000);
         let node = "us-east-1-a".to_owned();
-        story.evidence.uptimes.push(Uptime { node, from_ns: 0, until_ns: None });
+        story.evidence.uptimes.push(Uptime { node, from_ns: 0, until_ns: None, writer: String::new() });
         if let Some((kind, target)) = kind {
             let (kind, targets) = (kind.to_owned(), vec![target.to_owned()]);
             let until_ns = Some(1_000_000_000);

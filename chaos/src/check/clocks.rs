@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::check::story::{Story, stamp};
-    use crate::check::{Happened, Wall};
+    use crate::check::{Happened, Uptime, Wall};
     use crate::history::Edit;
 
     fn edit(story: &mut Story, node: &str, from_ns: u64, time: u64) {
@@ -142,6 +142,20 @@ mod tests {
         told(2, 1_100).accepted(&CHECK);
         told(2, 1_050).rejected(&CHECK, 1);
         told(1, 400).rejected(&CHECK, 1);
+    }
+
+    #[test]
+    fn whose_answer_it_is_the_arena_knows_where_no_edit_tells() {
+        for (by, count) in [("eu-west-1-a", 0), ("us-east-1-a", 1)] {
+            let mut story = Story::default();
+            let other = WriterId([7; 16]);
+            let uptime = Uptime { node: by.to_owned(), from_ns: 0, until_ns: None, writer: other.to_string() };
+            story.evidence.uptimes.push(uptime);
+            for (from_ns, stamp) in [(20, Timestamp { time: 1_100, writer: other }), (30, stamp(600))] {
+                story.read("d").on("us-east-1-a").during(from_ns, from_ns + 5).stamped(stamp);
+            }
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

@@ -233,6 +233,9 @@ pub struct Uptime {
     pub from_ns: u64,
     /// When it ended; none: it runs.
     pub until_ns: Option<u64>,
+    /// The incarnation that it was; empty: not known.
+    #[serde(default)]
+    pub writer: String,
 }
 
 /// Something that a node did of itself.

@@ -126,7 +126,7 @@ mod tests {
 
     fn uptime(node: &str, from_s: u64, until_s: Option<u64>) -> Uptime {
         let until_ns = until_s.map(|until| until * SECOND_NS);
-        Uptime { node: node.to_owned(), from_ns: from_s * SECOND_NS, until_ns }
+        Uptime { node: node.to_owned(), from_ns: from_s * SECOND_NS, until_ns, writer: String::new() }
     }
 
     fn said(node: &str, at_s: u64, leader: &str, size: u64) -> Said {

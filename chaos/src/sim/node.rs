@@ -314,7 +314,7 @@ impl World {
         state.synced_at_ns = self.now_ns;
         state.tick_at_ns = 0;
         let life = state.life;
-        self.runs(node);
+        self.runs(node, WriterId(writer));
         self.carry_out(node, out);
         if self.faults.disk_is_full(node) {
             self.input(node, life, Input::Disk { writable: false });

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::NodeId;
 use trine_crdt::digest::SumDigest;
+use trine_crdt::{NodeId, WriterId};
 use trine_protocol::reply::{Answer, StatusView};
 use trine_protocol::request::{Options, Request};
 use trine_protocol::{Reply, RequestError, Role};
@@ -103,8 +103,9 @@ impl World {
     }
 
     /// A node's process runs from now on.
-    pub(super) fn runs(&mut self, node: usize) {
-        self.uptimes.push(Uptime { node: self.name(node), from_ns: self.now_ns, until_ns: None });
+    pub(super) fn runs(&mut self, node: usize, writer: WriterId) {
+        let (node, writer) = (self.name(node), writer.to_string());
+        self.uptimes.push(Uptime { node, from_ns: self.now_ns, until_ns: None, writer });
     }
 
     /// A node's process has ended.

@@ -2,6 +2,7 @@
 
 mod arena;
 mod cases;
+mod directories;
 mod disk;
 mod operator;
 mod power;

@@ -125,10 +125,11 @@ fn up(directory: &Path, hangup: &str) -> (Child, u16) {
     let port = free_ports(3);
     let data = directory.join("cluster").display().to_string();
     let port_text = port.to_string();
-    // The shell decides about SIGHUP, as a terminal's shell and `nohup` do.
+    // The shell decides about SIGHUP, as a terminal's shell and `nohup` do; these tests may run under the latter.
     let script = format!("{hangup} exec \"$0\" \"$@\"");
-    let mut command = Command::new("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_trine"), "up", "--regions", "1", "--nodes", "1"]);
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", "sh", "-c", &script, env!("CARGO_BIN_EXE_trine")]);
+    command.args(["up", "--regions", "1", "--nodes", "1"]);
     command.args(["--data", &data, "--port", &port_text]).env("XDG_STATE_HOME", directory);
     let child = command.stdin(Stdio::null()).stdout(gone()).stderr(gone()).spawn().unwrap();
     until("the node serves", || says(port, "/readyz"));
