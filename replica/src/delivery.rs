@@ -17,7 +17,7 @@ use crate::delta_log::DeltaRow;
 use crate::input::{BatchId, Peer};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{Objects, latest_stamp};
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
@@ -31,7 +31,7 @@ pub struct Fresh {
     upto: u64,
 }
 
-impl Replica {
+impl Organs {
     /// The nodes of this region that a partition's deltas go to.
     pub(crate) fn region_peers(&self) -> Vec<NodeId> {
         let own = |peer: &&Peer| peer.region == self.config.region;
@@ -46,8 +46,15 @@ impl Replica {
     }
 
     /// Deltas written in this turn are to be pushed once they are on disk.
-    pub(crate) fn push_later(&mut self, partition: &PartitionId, writer: WriterId, after: u64, upto: u64) {
-        let batch = self.buffer.upcoming_synced();
+    pub(crate) fn push_later(
+        &mut self,
+        turn: &Turn<'_>,
+        partition: &PartitionId,
+        writer: WriterId,
+        after: u64,
+        upto: u64,
+    ) {
+        let batch = turn.upcoming_synced();
         self.fresh.push_back(Fresh { batch, partition: partition.clone(), writer, after, upto });
     }
 
@@ -138,7 +145,7 @@ impl Replica {
             }
             let left = bytes_max - bytes;
             let Some((deltas, begins, ends, size)) =
-                self.objects.read_interval(&mut self.buffer, turn, row, (after, *upto), (left, page))?
+                self.objects.read_interval(turn, row, (after, *upto), (left, page))?
             else {
                 self.links.wake(node).forget(partition, *writer);
                 if paged.insert(partition) {
@@ -147,7 +154,7 @@ impl Replica {
                 continue;
             };
             bytes += size;
-            self.counters.deltas_sent += deltas.len() as u64;
+            turn.counters.deltas_sent += deltas.len() as u64;
             let deltas = deltas.into_iter().map(|(key, delta)| (key, delta.to_bytes().into())).collect();
             let (partition, writer) = (partition.clone(), *writer);
             sent.push(Range { partition: partition.clone(), writer, after: begins, upto: ends });
@@ -170,7 +177,7 @@ impl Replica {
         batch: u64,
         intervals: Vec<Interval>,
     ) -> Result<(), StoreError> {
-        if !self.has_room() {
+        if !self.has_room(turn) {
             marks::reached(Mark::MessagePassedOver);
             return Ok(());
         }
@@ -183,7 +190,7 @@ impl Replica {
                 Taken::Held => {
                     let now = self.objects.held(&partition, writer);
                     if outside && now > held {
-                        self.push_later(&partition, writer, held, now);
+                        self.push_later(turn, &partition, writer, held, now);
                     }
                     if let Some(link) = self.links.awake(from) {
                         link.has(&partition, writer, now);
@@ -200,10 +207,10 @@ impl Replica {
             }
         }
         if mutants::is(Mutant::HaveUnsynced) {
-            self.buffer.depend_on_nothing();
+            turn.depend_on_nothing();
         } else {
             // Even a duplicate is answered only when all that was taken in before is on disk.
-            self.buffer.depend_on_all();
+            turn.depend_on_all();
         }
         turn.send(from, PeerMessage::Have { batch, upto });
         self.ask_for_gaps(turn, from, gaps);
@@ -211,8 +218,8 @@ impl Replica {
     }
 
     /// Whether this node can take more in: its disk has room and keeps up.
-    pub(crate) fn has_room(&self) -> bool {
-        self.writable && self.buffer.in_flight_bytes() <= self.config.sizes.unpersisted_bytes
+    pub(crate) fn has_room(&self, turn: &Turn<'_>) -> bool {
+        self.writable && turn.in_flight_bytes() <= self.config.sizes.unpersisted_bytes
     }
 
     /// Joins one interval, whole or not at all.
@@ -225,35 +232,35 @@ impl Replica {
     ) -> Result<Taken, StoreError> {
         let Interval { partition, writer, after, upto, deltas } = interval;
         if upto <= held {
-            self.counters.deltas_duplicate += deltas.len() as u64;
+            turn.counters.deltas_duplicate += deltas.len() as u64;
             marks::reached(Mark::IntervalHeld);
             return Ok(Taken::Held);
         }
         let (Some(slots), false) = (self.slots_of(&partition), self.own_writers.contains(&writer)) else {
-            self.counters.deltas_dropped += deltas.len() as u64;
+            turn.counters.deltas_dropped += deltas.len() as u64;
             if self.own_writers.contains(&writer) {
                 marks::reached(Mark::IntervalOwn);
             }
             return Ok(Taken::Refused);
         };
         if after > held && !mutants::is(Mutant::AcceptGap) {
-            self.counters.deltas_dropped += deltas.len() as u64;
+            turn.counters.deltas_dropped += deltas.len() as u64;
             marks::reached(Mark::GapRefused);
             return Ok(Taken::Gap);
         }
         let sensible = |decoded: &BTreeMap<Bytes, Delta>| fits(decoded, &partition, slots, (after, upto));
         let taken = |decoded: &BTreeMap<Bytes, Delta>| sensible(decoded) || mutants::is(Mutant::SenselessIntervals);
         let Some(decoded) = decode(&deltas).filter(taken) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(Taken::Refused);
         };
-        if self.take_stamp(turn, from, &latest_stamp(decoded.values())).is_err() {
-            self.counters.stamps_held += 1;
+        if turn.take_stamp(from, &latest_stamp(decoded.values())).is_err() {
+            turn.counters.stamps_held += 1;
             return Ok(Taken::Refused);
         }
         let mut changed = Vec::with_capacity(decoded.len());
         for (key, delta) in &decoded {
-            let mut stored = Objects::read(&mut self.buffer, turn, &partition, key)?;
+            let mut stored = Objects::read(turn, &partition, key)?;
             let dropped = delta.stamp.time % 1000 == 0 && mutants::is(Mutant::DropDelta);
             if !dropped {
                 stored.object.apply(writer, after, delta);
@@ -261,11 +268,11 @@ impl Replica {
             changed.push((key, stored.bytes, stored.object.to_bytes()));
         }
         for (key, before, bytes) in changed {
-            self.objects.write(&mut self.buffer, &partition, key, before.as_ref(), bytes.into());
+            self.objects.write(turn, &partition, key, before.as_ref(), bytes.into());
         }
-        self.counters.deltas_received += decoded.len() as u64;
-        self.objects.keep(&mut self.buffer, &partition, writer, upto, &DeltaRow { after, deltas });
-        self.objects.advance(&mut self.buffer, &partition, writer, upto);
+        turn.counters.deltas_received += decoded.len() as u64;
+        self.objects.keep(turn, &partition, writer, upto, &DeltaRow { after, deltas });
+        self.objects.advance(turn, &partition, writer, upto);
         Ok(Taken::Held)
     }
 
@@ -321,8 +328,8 @@ impl Replica {
             return Ok(());
         }
         let (others, bounds) = (self.all_others(), (self.config.delta_rows_max, &self.config.sizes));
-        let dropped = self.objects.trim_some(&mut self.buffer, turn, others.as_deref(), bounds)?;
-        self.counters.delta_rows_trimmed += dropped as u64;
+        let dropped = self.objects.trim_some(turn, others.as_deref(), bounds)?;
+        turn.counters.delta_rows_trimmed += dropped as u64;
         Ok(())
     }
 }

@@ -18,7 +18,6 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
-use crate::buffer::Buffer;
 use crate::effect::Persistence::Synced;
 use crate::objects::Objects;
 use crate::rows;
@@ -95,14 +94,14 @@ impl From<DeltaRow> for (u64, Vec<(Bytes, Bytes)>) {
 
 impl Objects {
     /// Keeps an interval in the delta log. The writer's place is to be advanced to its end in the same turn.
-    pub fn keep(&mut self, buffer: &mut Buffer, partition: &PartitionId, writer: WriterId, upto: u64, row: &DeltaRow) {
+    pub fn keep(&mut self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId, upto: u64, row: &DeltaRow) {
         let log = self.logs.entry((partition.clone(), writer)).or_insert_with(|| {
             // Before it nothing is kept: it is as if all of that was dropped.
             Log { trimmed: row.after, ..Log::default() }
         });
         log.rows += 1;
         let bytes = trine_crdt::codec::encode(row);
-        buffer.put(Synced, rows::delta(partition, writer, upto), Some(bytes.into()));
+        turn.put(Synced, rows::delta(partition, writer, upto), Some(bytes.into()));
     }
 
     /// The writer's deltas up to here are held as part of whole objects only. Rows from before do not connect to what
@@ -112,15 +111,14 @@ impl Objects {
     /// What the store says.
     pub fn skip(
         &mut self,
-        buffer: &mut Buffer,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         partition: &PartitionId,
         writer: WriterId,
         upto: u64,
     ) -> Result<(), StoreError> {
         let before = self.held(partition, writer);
-        while self.trim(buffer, turn, (partition, writer), before, SKIP_ROWS)? > 0 {}
-        self.advance(buffer, partition, writer, upto);
+        while self.trim(turn, (partition, writer), before, SKIP_ROWS)? > 0 {}
+        self.advance(turn, partition, writer, upto);
         Ok(())
     }
 
@@ -155,12 +153,6 @@ impl Objects {
         self.logs.range(range).map(|((_, writer), _)| *writer).collect()
     }
 
-    /// How many rows the delta log has in all.
-    #[must_use]
-    pub fn log_rows(&self) -> u64 {
-        self.logs.values().map(|log| log.rows).sum()
-    }
-
     /// Looks at some parts of the log, each in its turn, and drops what all of `nodes` have (none: it is not
     /// known who there is) and what is beyond `rows_max`. Returns how many rows were dropped.
     ///
@@ -168,8 +160,7 @@ impl Objects {
     /// What the store says.
     pub fn trim_some(
         &mut self,
-        buffer: &mut Buffer,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         nodes: Option<&BTreeSet<NodeId>>,
         (rows_max, sizes): (u64, &Sizes),
     ) -> Result<usize, StoreError> {
@@ -197,14 +188,14 @@ impl Objects {
             let row = (&partition, writer);
             let mut here = 0;
             if due {
-                here = self.trim(buffer, turn, row, everywhere, sizes.trim_rows)?;
+                here = self.trim(turn, row, everywhere, sizes.trim_rows)?;
                 if here > 0 {
                     marks::reached(Mark::LogTrimmed);
                 }
             }
             if here == 0 && excess > 0 {
                 let excess = usize::try_from(excess).unwrap_or(usize::MAX).min(sizes.trim_rows);
-                here = self.trim(buffer, turn, row, held, excess)?;
+                here = self.trim(turn, row, held, excess)?;
                 marks::reached(Mark::LogCut);
             }
             dropped += here;
@@ -221,8 +212,7 @@ impl Objects {
     /// Drops up to `count` of the oldest rows of a writer in a partition that end at `upto` or before.
     fn trim(
         &mut self,
-        buffer: &mut Buffer,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         (partition, writer): (&PartitionId, WriterId),
         upto: u64,
         count: usize,
@@ -232,10 +222,10 @@ impl Objects {
         // From where rows begin: before it a database may have to pass over many that were deleted.
         let first = rows::delta(partition, writer, log.trimmed.saturating_add(1));
         let behind = rows::delta(partition, writer, upto.saturating_add(1));
-        let oldest = buffer.scan(turn.store, Synced, (&first, &behind), count, false)?;
+        let oldest = turn.scan(Synced, (&first, &behind), count, false)?;
         let whole = oldest.len() < count && upto >= self.held(partition, writer);
         for (key, _) in &oldest {
-            buffer.put(Synced, key.clone(), None);
+            turn.put(Synced, key.clone(), None);
         }
         let log = self.logs.get_mut(&place).expect("just seen");
         log.rows = log.rows.saturating_sub(oldest.len() as u64);
@@ -246,7 +236,7 @@ impl Objects {
             self.logs.remove(&place);
         }
         if whole || !oldest.is_empty() {
-            self.put_place(buffer, partition, writer);
+            self.put_place(turn, partition, writer);
         }
         Ok(oldest.len())
     }
@@ -259,8 +249,7 @@ impl Objects {
     #[allow(clippy::type_complexity, reason = "one caller unpacks it at once")]
     pub fn read_interval(
         &self,
-        buffer: &mut Buffer,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         (partition, writer): (&PartitionId, WriterId),
         (after, upto): (u64, u64),
         (bytes_max, rows_per_read): (usize, usize),
@@ -275,7 +264,7 @@ impl Objects {
             let from = rows::delta(partition, writer, ends.max(log.trimmed) + 1);
             // Not beyond: what came later may not be on disk yet, and would make this wait for it.
             let to = rows::delta(partition, writer, upto.saturating_add(1));
-            let page = buffer.scan(turn.store, Synced, (&from, &to), rows_per_read, false)?;
+            let page = turn.scan(Synced, (&from, &to), rows_per_read, false)?;
             if page.is_empty() {
                 break;
             }

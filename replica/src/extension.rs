@@ -13,11 +13,12 @@ use trine_ledger::tree::{Hash, consistency_proof, verify_consistency};
 
 use crate::limits::ASK_EXTENSION_INTERVAL_MS;
 use crate::message::PeerMessage;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::store::StoreError;
+use crate::tree;
 use crate::turn::Turn;
 
-impl Replica {
+impl Organs {
     /// Asks a peer for proof that its head of a ledger extends what is held here; not often.
     pub(crate) fn ask_extension(&mut self, turn: &mut Turn<'_>, node: NodeId, ledger: &RegionId) {
         let (now_ns, from) = (turn.now.monotonic_ns, self.held_records(ledger));
@@ -41,8 +42,10 @@ impl Replica {
         let size = if known { self.held_records(&ledger) } else { 0 };
         let note = if ledger == self.config.region { self.ledger.note() } else { self.mirrors.note(&ledger) };
         let Some(note) = note.filter(|_| (1..=size).contains(&from)) else { return Ok(()) };
-        let root = self.root_at(turn, &ledger, from)?;
-        let Ok(path) = self.with_tree(turn, &ledger, |read| consistency_proof(from, size, read))? else {
+        let root = tree::root_of(turn, self.config.sizes.tree_levels, &ledger, from)?;
+        let Ok(path) =
+            tree::with_tree(turn, self.config.sizes.tree_levels, &ledger, |read| consistency_proof(from, size, read))?
+        else {
             return Ok(());
         };
         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
@@ -54,7 +57,7 @@ impl Replica {
     /// A peer proves which root its head has at a size that is held here.
     pub(crate) fn take_extension(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         ledger: &RegionId,
         from: u64,
         (root, path): (&Bytes, &[Bytes]),
@@ -68,15 +71,15 @@ impl Replica {
             if path.len() <= PROOF_HASHES_MAX { path.iter().map(hash).collect() } else { None };
         let held = (1..=self.held_records(ledger)).contains(&from);
         let (Some(told), Some(root), Some(path), true) = (told, hash(root), path, held) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         if verify_consistency(from, told.size, &root, &told.root, &path).is_err() {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         }
         let own = *ledger == self.config.region;
-        let here = self.root_at(turn, ledger, from)?;
+        let here = tree::root_of(turn, self.config.sizes.tree_levels, ledger, from)?;
         if here == root {
             if own {
                 self.signing.extended = Some((from, told.size));
@@ -85,7 +88,7 @@ impl Replica {
         }
         let held = if own { Some(self.own_statement(from, here)) } else { self.note_from(turn, ledger, from)? };
         if let Some(held) = held.filter(|_| !mutants::is(Mutant::ForkIgnored)) {
-            self.keep_evidence(ledger, &held, note);
+            self.keep_evidence(turn, ledger, &held, note);
         }
         Ok(())
     }

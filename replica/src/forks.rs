@@ -21,9 +21,10 @@ use trine_ledger::checkpoint::Checkpoint;
 
 use crate::effect::Persistence::{Derived, Synced};
 use crate::metadata::HEAD_PREFIX;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
 use crate::store::{Store, StoreError};
+use crate::tree;
 use crate::turn::Turn;
 
 /// The evidence found so far, by region: the first of each.
@@ -75,7 +76,7 @@ impl Forks {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Whether nothing more of another region's ledger is to be taken in.
     pub(crate) fn quarantined(&self, region: &RegionId) -> bool {
         *region != self.config.region
@@ -90,7 +91,7 @@ impl Replica {
     }
 
     /// Looks at the heads among entries that came, before they count: at each beside what is held, and beside the others.
-    pub(crate) fn compare_heads(&mut self, turn: &Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(crate) fn compare_heads(&mut self, turn: &mut Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
         let mut seen: BTreeMap<(RegionId, u64), (&Bytes, Checkpoint)> = BTreeMap::new();
         for entry in entries {
             let Some(name) = entry.key.strip_prefix(HEAD_PREFIX) else { continue };
@@ -106,7 +107,7 @@ impl Replica {
                 let (first, known) =
                     seen.entry((region.id.clone(), told.size)).or_insert_with(|| (&entry.value, told.clone()));
                 if known.root != told.root {
-                    self.keep_evidence(&region.id, first, &entry.value);
+                    self.keep_evidence(turn, &region.id, first, &entry.value);
                 }
             }
         }
@@ -117,7 +118,7 @@ impl Replica {
     /// cannot both be true. Whether they can, as far as is known here.
     pub(crate) fn compare(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         region: &RegionId,
         note: &Bytes,
         told: &Checkpoint,
@@ -125,7 +126,7 @@ impl Replica {
         let own = *region == self.config.region;
         let held = self.held_records(region);
         let known = if (1..=held).contains(&told.size) {
-            let root = self.root_at(turn, region, told.size)?;
+            let root = tree::root_of(turn, self.config.sizes.tree_levels, region, told.size)?;
             match (root == told.root, own) {
                 (true, _) => None,
                 (false, true) => Some(self.own_statement(told.size, root)),
@@ -137,19 +138,19 @@ impl Replica {
         };
         let known = known.filter(|_| !mutants::is(Mutant::ForkIgnored));
         if let Some(known) = &known {
-            self.keep_evidence(region, known, note);
+            self.keep_evidence(turn, region, known, note);
         }
         Ok(known.is_none())
     }
 
     /// Keeps the first evidence of a region; counts all.
-    pub(crate) fn keep_evidence(&mut self, region: &RegionId, first: &Bytes, second: &Bytes) {
-        self.counters.fork_evidence += 1;
+    pub(crate) fn keep_evidence(&mut self, turn: &mut Turn<'_>, region: &RegionId, first: &Bytes, second: &Bytes) {
+        turn.counters.fork_evidence += 1;
         if self.forks.found.contains_key(region) {
             return;
         }
         let row = trine_crdt::codec::encode(&(region, first, second));
-        self.buffer.put(Synced, rows::fork(region), Some(row.into()));
+        turn.put(Synced, rows::fork(region), Some(row.into()));
         let evidence = Evidence { first: first.clone(), second: second.clone() };
         self.forks.found.insert(region.clone(), evidence);
     }
@@ -157,12 +158,12 @@ impl Replica {
     /// The first checkpoint at or above `size` that a mirror was verified against.
     pub(crate) fn note_from(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         region: &RegionId,
         size: u64,
     ) -> Result<Option<Bytes>, StoreError> {
         let (first, last) = (rows::note(region, size), rows::note(region, u64::MAX));
-        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), 1, false)?;
+        let notes = turn.scan(Derived, (&first, &last), 1, false)?;
         Ok(notes.into_iter().next().map(|(_, note)| note).or_else(|| self.mirrors.note(region)))
     }
 }

@@ -18,7 +18,7 @@ use crate::effect::Persistence::Synced;
 use crate::input::Peer;
 use crate::limits::{JOIN_PARTITIONS_MAX, VECTORS_PER_MESSAGE_MAX};
 use crate::message::{Holdings, PeerMessage};
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::requests::Served;
 use crate::rows;
 use crate::turn::Turn;
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Asks, tells, and looks whether all is here.
     pub(crate) fn joining_tick(&mut self, turn: &mut Turn<'_>) {
         let now_ns = turn.now.monotonic_ns;
@@ -139,7 +139,7 @@ impl Replica {
         }
         self.look_what_is_missing(&mut state);
         let ledgers: u64 = self.config.genesis.regions.iter().map(|region| self.held_records(&region.id)).sum();
-        let seen = (self.counters.deltas_received, ledgers, state.missing);
+        let seen = (turn.counters.deltas_received, ledgers, state.missing);
         if seen != state.seen {
             (state.seen, state.moved_ns) = (seen, now_ns);
         }
@@ -148,7 +148,7 @@ impl Replica {
         let here = self.registered && answered && state.missing == 0 && state.ledger.is_none();
         if here && self.heard_enough(&state, began_ns, now_ns) {
             marks::reached(Mark::JoinCaughtUp);
-            self.buffer.put(Synced, rows::JOINING, None);
+            turn.put(Synced, rows::JOINING, None);
             self.tell_joining(turn, false);
             return;
         }
@@ -199,7 +199,7 @@ impl Replica {
     }
 
     /// A peer says whether it is catching up.
-    pub(crate) fn take_catching_up(&mut self, turn: &Turn<'_>, from: NodeId, joining: bool) {
+    pub(crate) fn take_catching_up(&mut self, turn: &mut Turn<'_>, from: NodeId, joining: bool) {
         if joining {
             self.joining.others.insert(from, turn.now.monotonic_ns);
         } else {
@@ -214,7 +214,7 @@ impl Replica {
         let ledgers = regions.map(|region| (region.clone(), self.held_records(&region))).collect();
         let joining = self.joining.state.is_some();
         // What is told here is to be on disk, as with any vector.
-        self.buffer.depend_on_all();
+        turn.depend_on_all();
         turn.send(to, PeerMessage::Holdings(Holdings { after, partitions, more, ledgers, joining }));
     }
 
@@ -259,9 +259,9 @@ impl Replica {
     }
 
     /// Begins to catch up when the disk is new, or was new and never caught up.
-    pub(crate) fn begin_joining(&mut self, fresh: bool, marked: Option<&Bytes>) {
+    pub(crate) fn begin_joining(&mut self, turn: &mut Turn<'_>, fresh: bool, marked: Option<&Bytes>) {
         if fresh && marked.is_none() {
-            self.buffer.put(Synced, rows::JOINING, Some(Bytes::new()));
+            turn.put(Synced, rows::JOINING, Some(Bytes::new()));
         }
         if fresh || marked.is_some() {
             self.joining = Joining::fresh(marked.is_some_and(|mark| mark == rows::JOINING_DAMAGED));

@@ -26,7 +26,7 @@ use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::log_time::LogTime;
 use crate::remembered::{Numbered, Rows};
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::requests::settled;
 use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
@@ -262,10 +262,10 @@ impl OwnLedger {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Proposes what is queued, as far as proposals under way allow.
     pub(crate) fn propose_queued(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if !self.leadership.serving || self.stamps().is_err() {
+        if !self.leadership.serving || turn.clock.stamps(&self.peers).is_err() {
             return Ok(());
         }
         if self.withheld().is_some() {
@@ -325,19 +325,19 @@ impl Replica {
     /// Nor does a wall that leaps: the log's time goes on at about the pace of monotonic time, or what is remembered for a
     /// while would be forgotten at once. Only a node that has just started does not know how much time went by, and
     /// believes its wall when most of the cluster confirms it.
-    fn ledger_stamp(&mut self, turn: &Turn<'_>) -> Result<Timestamp, StoreError> {
-        let mut stamp = self.stamp(turn)?;
-        if self.is_ahead(turn, stamp.time) {
+    fn ledger_stamp(&mut self, turn: &mut Turn<'_>) -> Result<Timestamp, StoreError> {
+        let mut stamp = turn.stamp()?;
+        if turn.is_ahead(stamp.time) {
             stamp.time = ntp_of_ns(turn.now.wall_ns);
         }
         let time = &self.ledger.time;
-        if time.leaps(turn.now, stamp.time) && (time.live || !self.judge.confirmed()) {
+        if time.leaps(turn.now, stamp.time) && (time.live || !turn.clock.confirmed()) {
             marks::reached(Mark::LogHeldBack);
             stamp.time = time.stamped.saturating_add(time.elapsed(turn.now));
         }
         if stamp.time <= time.stamped {
             let ended = || StoreError::Failed("the ledger's time is at the end of its range".to_owned());
-            let ahead = self.is_ahead(turn, time.stamped);
+            let ahead = turn.is_ahead(time.stamped);
             let count = if ahead { (time.elapsed(turn.now) / 2).max(1) } else { 1 };
             stamp.time = time.stamped.checked_add(count).ok_or_else(ended)?;
         }
@@ -348,7 +348,7 @@ impl Replica {
     /// Makes a command of a draft and its stamp.
     fn command(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         stamp: Timestamp,
         draft: DraftCommand,
     ) -> Result<Result<Command, trine_protocol::RequestError>, StoreError> {
@@ -453,15 +453,15 @@ impl Replica {
         }
         let (region, first) = (self.config.region.clone(), self.ledger.size());
         let OwnLedger { state, latest, numbered, .. } = &mut self.ledger;
-        let mut lookup = Rows { buffer: &mut self.buffer, store: turn.store, region: &region, latest, numbered };
+        let mut lookup = Rows { turn, region: &region, latest, numbered };
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
         let stamp = self.ledger.state.stamp();
         self.standing.removals_applied(stamp);
         self.ledger.time.note(turn.now, stamp.time);
         // The log stands as it is; the clock does not follow it ahead.
-        let _ = self.observe(turn, &stamp);
-        tree::store(&mut self.buffer, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
+        let _ = turn.observe(&stamp);
+        tree::store(turn, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
         if outcome.registry_changed {
             self.ledger.registry_epoch = self.ledger.state.lasting(position.index);
             self.ledger.registry_dirty = true;
@@ -473,7 +473,7 @@ impl Replica {
                     places.extend_from_slice(&record.command.to_be_bytes());
                 }
             }
-            self.buffer.put(Derived, rows::own_records(first), Some(places.into()));
+            turn.put(Derived, rows::own_records(first), Some(places.into()));
         }
         for (command, applied) in entry.commands.into_iter().zip(outcome.applied) {
             let stamp = command.stamp().unwrap_or_default();
@@ -486,7 +486,7 @@ impl Replica {
                 _ => None,
             };
             if let (Applied::Record(record), Some(append)) = (&applied, append) {
-                self.index_version(&region, record.index, &record.header, &record.key, record.leaf);
+                self.index_version(turn, &region, record.index, &record.header, &record.key, record.leaf);
                 self.ledger.keep_recent(record.index, append);
             }
             if let Applied::Sealed(segment) = &applied {
@@ -501,11 +501,11 @@ impl Replica {
 
     /// Ends a run of applied entries: the state's row, and whoever waits for it.
     pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, voters_changed: bool) -> Result<(), StoreError> {
-        self.buffer.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
+        turn.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
         if std::mem::take(&mut self.ledger.registry_dirty) || self.ledger.registry_epoch == 0 {
             let bytes = self.ledger.state.registry().to_bytes().expect("what was applied is within its bounds");
             let row = [self.ledger.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
-            self.buffer.put(Derived, rows::REGISTRY, Some(row.into()));
+            turn.put(Derived, rows::REGISTRY, Some(row.into()));
             self.publish_registry(turn);
             self.roster_changed(turn);
         } else if voters_changed {
@@ -520,7 +520,7 @@ impl Replica {
     }
 
     /// Proposes a seal when the open segment is large enough.
-    pub(crate) fn seal_tick(&mut self, turn: &Turn<'_>) {
+    pub(crate) fn seal_tick(&mut self, turn: &mut Turn<'_>) {
         let open = self.ledger.state.segment();
         let due = self.leadership.serving && open.count > 0 && open.bytes >= self.config.segment_bytes;
         let due = due && self.withheld().is_none();
@@ -532,7 +532,7 @@ impl Replica {
     }
 
     /// Queues a command of this node's own; nobody waits for its answer. Returns its number among what waits.
-    pub(crate) fn draft_own(&mut self, turn: &Turn<'_>, command: Command) -> u64 {
+    pub(crate) fn draft_own(&mut self, turn: &mut Turn<'_>, command: Command) -> u64 {
         let deadline_ns = turn.now.monotonic_ns + 5_000_000_000;
         let wait = self.waiting.add(crate::waiting::Origin::Own, deadline_ns, Cause::Queued { tried: false });
         let command = DraftCommand::Other(command);

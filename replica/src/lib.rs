@@ -11,17 +11,13 @@
 //!    committing); messages between nodes may be dropped, repeated, reordered and late.
 
 mod authored;
-mod buffer;
-pub mod clock_judge;
-mod clocks;
 pub mod config;
+mod counters;
 mod delivery;
-pub mod delta_log;
-mod durable_time;
+mod delta_log;
 pub mod effect;
 mod extension;
-pub mod forks;
-mod held;
+mod forks;
 pub mod input;
 mod joining;
 mod ledger;
@@ -33,7 +29,7 @@ pub mod message;
 mod messages;
 mod metadata;
 mod mirrors;
-pub mod objects;
+mod objects;
 mod objects_listed;
 mod objects_served;
 mod opened_notes;
@@ -57,9 +53,10 @@ mod views;
 mod waiting;
 
 pub use config::Config;
+pub use counters::Counters;
 pub use effect::{Batch, Effect, Outbox, Persistence};
 pub use input::Input;
 pub use message::PeerMessage;
-pub use replica::{Counters, Replica};
+pub use replica::Replica;
 pub use sizes::Sizes;
 pub use store::{Store, StoreError};

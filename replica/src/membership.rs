@@ -17,11 +17,11 @@ use crate::effect::{Effect, Roster, RosterNode};
 use crate::input::{Leadership, Peer};
 use crate::limits::SILENT_NODES_MAX;
 use crate::message::{NotAdmitted, PeerMessage, Registration};
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
 use crate::turn::Turn;
 
-impl Replica {
+impl Organs {
     pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
         let node = peer.node;
         if node == self.config.node {
@@ -39,7 +39,7 @@ impl Replica {
         let near = peer.region == self.config.region;
         self.peers.insert(node, peer);
         self.mirrors.choices_changed();
-        self.clock_up(turn, node);
+        turn.clock_up(node);
         self.metadata_up(turn, node, near);
         self.greet(turn, node);
         self.ask_head(turn, node);
@@ -49,7 +49,7 @@ impl Replica {
         if self.peers.remove(&node).is_some() && self.standing.silent_since_ns.len() < SILENT_NODES_MAX {
             self.standing.silent_since_ns.insert(node, turn.now.monotonic_ns);
         }
-        self.judge.down(node);
+        turn.clock.down(node);
         self.mirrors.choices_changed();
         self.links.close(node);
         self.forget_rounds(node);
@@ -87,7 +87,7 @@ impl Replica {
         let stands = self.rostered(self.config.node).is_some_and(|record| record.writer == self.config.writer);
         self.registered |= stands;
         // An incarnation that is on the roster and not on its disk would be taken for that of a disk that went back.
-        let kept = !self.buffer.is_under_way(Synced, &rows::own_writer(self.config.writer));
+        let kept = !turn.is_under_way(Synced, &rows::own_writer(self.config.writer));
         if self.registered || self.leaving() || !kept || !self.due_to_register(turn) {
             return;
         }
@@ -109,7 +109,7 @@ impl Replica {
         // A node speaks for itself, under the name that its certificate proved; another passes it on.
         let itself = registration.node == from && *near.name == *registration.name;
         if !itself && self.rostered(from).is_none() {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return;
         }
         if self.leadership.serving {
@@ -150,7 +150,7 @@ impl Replica {
         Some(NotAdmitted::NameHeld { node: holder.node, since: holder.stamp })
     }
 
-    fn draft_register(&mut self, turn: &Turn<'_>, registration: Registration) {
+    fn draft_register(&mut self, turn: &mut Turn<'_>, registration: Registration) {
         let stands = self.rostered(registration.node).is_some_and(|record| record.writer == registration.writer);
         if stands {
             return;
@@ -160,7 +160,7 @@ impl Replica {
         let command = Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer });
         // What a node says of itself may be beyond the bounds of an entry.
         if (Entry { commands: vec![command.clone()] }).to_bytes().is_err() {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return;
         }
         self.draft_own(turn, command);
@@ -226,8 +226,7 @@ impl Replica {
     }
 
     /// This region's roster, as its ledger has it here.
-    #[must_use]
-    pub fn roster(&self) -> Roster {
+    pub(crate) fn roster(&self) -> Roster {
         let node = |record: &NodeRecord| RosterNode {
             node: record.node,
             name: record.name.clone(),

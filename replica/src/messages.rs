@@ -3,12 +3,12 @@
 use trine_crdt::NodeId;
 
 use crate::message::PeerMessage;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Origin};
 
-impl Replica {
+impl Organs {
     pub(crate) fn message(
         &mut self,
         turn: &mut Turn<'_>,
@@ -17,7 +17,7 @@ impl Replica {
     ) -> Result<(), StoreError> {
         // A message may overtake the news that its stream stands, or come after that it is gone: it is as if lost.
         if !self.peers.contains_key(&from) {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         }
         match message {
@@ -65,7 +65,10 @@ impl Replica {
             PeerMessage::ClockAsk { asked_ns } => {
                 turn.send(from, PeerMessage::ClockTell { asked_ns, wall_ns: turn.now.wall_ns });
             }
-            PeerMessage::ClockTell { asked_ns, wall_ns } => self.clock_told(turn, from, asked_ns, wall_ns),
+            PeerMessage::ClockTell { asked_ns, wall_ns } => {
+                turn.clock.told(turn.now, from, asked_ns, wall_ns);
+                self.look_at_clock(turn);
+            }
             PeerMessage::HeadAsked => self.tell_head(turn, from),
             PeerMessage::ExtensionAsked { ledger, from: size } => self.tell_extension(turn, from, ledger, size)?,
             PeerMessage::ExtensionTold { ledger, from: size, root, note, path } => {

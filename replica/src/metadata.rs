@@ -36,7 +36,7 @@ use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::message::PeerMessage;
 use crate::opened_notes::OpenedNotes;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -122,7 +122,7 @@ impl Metadata {
     }
 }
 
-impl Replica {
+impl Organs {
     pub(crate) fn metadata_up(&mut self, turn: &mut Turn<'_>, node: NodeId, near: bool) {
         let proximity = if near { Proximity::Near } else { Proximity::Far };
         let send = self.metadata.repair.on_peer_up(turn.now.monotonic_ns, node, proximity, &self.metadata.state);
@@ -157,7 +157,7 @@ impl Replica {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let Ok(message) = RepairMessage::from_bytes(bytes) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         if let RepairMessage::Entries(entries) = &message {
@@ -169,7 +169,7 @@ impl Replica {
             self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
                 !barred.contains(&entry.key) && admit(config, notes, entry)
             });
-        self.counters.messages_refused += outcome.turned_away.len() as u64;
+        turn.counters.messages_refused += outcome.turned_away.len() as u64;
         send_all(turn, outcome.send);
         self.metadata_changed(turn, outcome.applied.changed, false);
         Ok(())
@@ -187,7 +187,7 @@ impl Replica {
     /// A rumor, told by an admitted node.
     pub(crate) fn rumor(&mut self, turn: &mut Turn<'_>, _from: NodeId, bytes: &[u8]) -> Result<(), StoreError> {
         let Ok(entries) = rumor::decode(bytes) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         self.compare_heads(turn, &entries)?;
@@ -261,7 +261,7 @@ impl Replica {
         if !self.ledger.signs {
             // The registry is told when it may be; a segment is sealed once.
             if key.starts_with(SEGMENT_PREFIX) {
-                self.buffer.put(Derived, rows::unsaid(&key), Some(Bytes::copy_from_slice(said)));
+                turn.put(Derived, rows::unsaid(&key), Some(Bytes::copy_from_slice(said)));
             }
             return;
         }
@@ -281,7 +281,7 @@ impl Replica {
     pub(crate) fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
         let mut rosters = BTreeSet::new();
         for entry in changed {
-            self.buffer.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
+            turn.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
             if entry.key.starts_with(HEAD_PREFIX) && entry.key == head_key(&self.config.region) {
                 self.signing.signed = entry.version.epoch;
             }

@@ -20,7 +20,7 @@ use crate::effect::Persistence::Derived;
 use crate::input::Peer;
 use crate::limits::{DISTRUST_REST_MS, DISTRUST_REST_MS_MAX};
 use crate::message::{HeadTold, PeerMessage};
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -110,7 +110,7 @@ impl Mirrors {
     }
 }
 
-impl Replica {
+impl Organs {
     /// How many records of a region's ledger are held here.
     #[must_use]
     pub(crate) fn held_records(&self, region: &RegionId) -> u64 {
@@ -281,7 +281,7 @@ impl Replica {
     #[allow(clippy::type_complexity, reason = "one caller unpacks it at once")]
     fn read_tail(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         ledger: &RegionId,
         from: u64,
     ) -> Result<Option<(Vec<Bytes>, u64, Bytes)>, StoreError> {
@@ -319,19 +319,19 @@ impl Replica {
         let note = if own && end == self.ledger.size() {
             self.ledger.note()
         } else if own {
-            let root = self.root_at(turn, ledger, end)?;
+            let root = tree::root_of(turn, self.config.sizes.tree_levels, ledger, end)?;
             self.ledger.sign(end, root)
         } else {
-            self.buffer.get(turn.store, Derived, &rows::note(ledger, end))?
+            turn.get(Derived, &rows::note(ledger, end))?
         };
         Ok(note.map(|note| (records, bytes, note)))
     }
 
     /// The sizes above `from` of the first checkpoints kept with a mirror.
-    fn kept_notes(&mut self, turn: &Turn<'_>, ledger: &RegionId, from: u64) -> Result<Vec<u64>, StoreError> {
+    fn kept_notes(&mut self, turn: &mut Turn<'_>, ledger: &RegionId, from: u64) -> Result<Vec<u64>, StoreError> {
         let first = rows::note(ledger, from + 1);
         let last = rows::note(ledger, u64::MAX);
-        let notes = self.buffer.scan(turn.store, Derived, (&first, &last), self.config.sizes.tail_notes, false)?;
+        let notes = turn.scan(Derived, (&first, &last), self.config.sizes.tail_notes, false)?;
         Ok(notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect())
     }
 
@@ -354,14 +354,14 @@ impl Replica {
         let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
         let size = mirror.frontier.size();
         let Some(end) = first.checked_add(records.len() as u64) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         if end <= size {
             turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: size });
             return Ok(());
         }
-        if first > size || !self.has_room() {
+        if first > size || !self.has_room(turn) {
             marks::reached(Mark::TailGap);
             // A tail was lost, or is not wanted now: ask again from what is held.
             if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
@@ -400,27 +400,27 @@ impl Replica {
         if let (Some((known, head)), Some(root)) = (&head, root_at_head)
             && head.root != root
         {
-            self.keep_evidence(ledger, known, &note);
+            self.keep_evidence(turn, ledger, known, &note);
             return Ok(());
         }
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();
-        let observed = mutants::is(Mutant::MirrorStill) || self.take_stamp(turn, from, &latest).is_ok();
+        let observed = mutants::is(Mutant::MirrorStill) || turn.take_stamp(from, &latest).is_ok();
         if !observed && !mutants::is(Mutant::MirrorAnyDrift) {
-            self.counters.stamps_held += 1;
+            turn.counters.stamps_held += 1;
             return Ok(());
         }
-        tree::store(&mut self.buffer, ledger, size, &nodes, self.config.sizes.tree_levels);
-        self.counters.records_mirrored += taken.len() as u64;
+        tree::store(turn, ledger, size, &nodes, self.config.sizes.tree_levels);
+        turn.counters.records_mirrored += taken.len() as u64;
         let begins = if mutants::is(Mutant::TailFromWrongIndex) { first } else { size };
         for (index, (bytes, header, record, leaf)) in (begins..).zip(taken) {
-            self.buffer.put(Derived, rows::mirrored(ledger, index), Some(bytes));
+            turn.put(Derived, rows::mirrored(ledger, index), Some(bytes));
             if let Some(body) = &record.body {
-                self.index_version(ledger, index, &header, &body.key, leaf);
+                self.index_version(turn, ledger, index, &header, &body.key, leaf);
             }
         }
         let state = (Bytes::from(frontier.to_bytes()), note.clone());
-        self.buffer.put(Derived, rows::mirror(ledger), Some(trine_crdt::codec::encode(&state).into()));
-        self.buffer.put(Derived, rows::note(ledger, frontier.size()), Some(note.clone()));
+        turn.put(Derived, rows::mirror(ledger), Some(trine_crdt::codec::encode(&state).into()));
+        turn.put(Derived, rows::note(ledger, frontier.size()), Some(note.clone()));
         let held = frontier.size();
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("just seen");
         (mirror.frontier, mirror.note, mirror.progress_ns) = (frontier, Some(note), turn.now.monotonic_ns);
@@ -432,8 +432,8 @@ impl Replica {
 
     /// A source sent what does not verify: leave it for another.
     #[allow(clippy::unnecessary_wraps, reason = "ends its caller")]
-    fn distrust(&mut self, turn: &Turn<'_>, from: NodeId, ledger: &RegionId) -> Result<(), StoreError> {
-        self.counters.messages_refused += 1;
+    fn distrust(&mut self, turn: &mut Turn<'_>, from: NodeId, ledger: &RegionId) -> Result<(), StoreError> {
+        turn.counters.messages_refused += 1;
         marks::reached(Mark::TailDistrusted);
         let mirror = self.mirrors.mirrors.get_mut(ledger).expect("its caller has seen it");
         // Whoever was not asked cannot make this node leave who was.

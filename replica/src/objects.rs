@@ -17,7 +17,6 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NamespaceId, Object, PartitionId, Timestamp, VersionVector, WriterId};
 use trine_gossip::vectors;
 
-use crate::buffer::Buffer;
 use crate::delta_log::Log;
 use crate::effect::Persistence::Synced;
 use crate::rows;
@@ -143,13 +142,8 @@ impl Objects {
     ///
     /// # Errors
     /// What the store says; `Damaged` when the bytes are no object.
-    pub fn read(
-        buffer: &mut Buffer,
-        turn: &Turn<'_>,
-        partition: &PartitionId,
-        key: &[u8],
-    ) -> Result<Stored, StoreError> {
-        let Some(bytes) = buffer.get(turn.store, Synced, &rows::object(partition, key))? else {
+    pub fn read(turn: &mut Turn<'_>, partition: &PartitionId, key: &[u8]) -> Result<Stored, StoreError> {
+        let Some(bytes) = turn.get(Synced, &rows::object(partition, key))? else {
             return Ok(Stored::default());
         };
         let object = Object::from_bytes(&bytes).map_err(|error| {
@@ -161,7 +155,7 @@ impl Objects {
     /// Writes an object in place of what was stored, and moves the partition's sum.
     pub fn write(
         &mut self,
-        buffer: &mut Buffer,
+        turn: &mut Turn<'_>,
         partition: &PartitionId,
         key: &[u8],
         before: Option<&Bytes>,
@@ -184,22 +178,22 @@ impl Objects {
         }
         let mut row = sum.count.to_be_bytes().to_vec();
         row.extend_from_slice(&sum.digest.0);
-        buffer.put(Synced, rows::digest(partition), Some(row.into()));
-        buffer.put(Synced, rows::object(partition, key), Some(after));
+        turn.put(Synced, rows::digest(partition), Some(row.into()));
+        turn.put(Synced, rows::object(partition, key), Some(after));
     }
 
     /// Moves a writer's place in a partition's vector.
-    pub fn advance(&mut self, buffer: &mut Buffer, partition: &PartitionId, writer: WriterId, upto: u64) {
+    pub fn advance(&mut self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId, upto: u64) {
         self.vectors.entry(partition.clone()).or_default().dots.insert(writer, upto);
         self.unhashed.insert(partition.clone());
-        self.put_place(buffer, partition, writer);
+        self.put_place(turn, partition, writer);
     }
 
     /// Writes the row of a writer's place in a partition: up to where it is held, and what the delta log has of it.
-    pub(crate) fn put_place(&self, buffer: &mut Buffer, partition: &PartitionId, writer: WriterId) {
+    pub(crate) fn put_place(&self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId) {
         let log = self.logs.get(&(partition.clone(), writer));
         let row = Log::write(self.held(partition, writer), log);
-        buffer.put(Synced, rows::vector(partition, writer), Some(row));
+        turn.put(Synced, rows::vector(partition, writer), Some(row));
     }
 }
 

@@ -17,8 +17,8 @@ use crate::effect::Persistence::Synced;
 use crate::limits::{LIST_BYTES_TARGET, LIST_ROWS_MAX};
 use crate::objects::Objects;
 use crate::objects_served::view_of;
-use crate::replica::Replica;
-use crate::requests::Served;
+use crate::replica::Organs;
+use crate::requests::{Served, plain};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -33,7 +33,7 @@ struct Wanted<'a> {
     limit: usize,
 }
 
-impl Replica {
+impl Organs {
     /// Lists objects as they are here, once what the session has seen is here.
     pub(crate) fn serve_list(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let Request::ObjectList { namespace, prefix, kind, after, limit } = &asked.request else {
@@ -53,10 +53,10 @@ impl Replica {
         let limit = (*limit).clamp(1, limits::PAGE_OBJECTS_MAX) as usize;
         let wanted = Wanted { namespace, prefix, kind: *kind, after: after.as_deref(), limit };
         let page = self.objects_page(turn, &wanted)?;
-        Ok(Served::Now(Ok(self.plain(Reply::Objects(page)))))
+        Ok(Served::Now(Ok(plain(turn, Reply::Objects(page)))))
     }
 
-    fn objects_page(&mut self, turn: &Turn<'_>, wanted: &Wanted<'_>) -> Result<ObjectPage, StoreError> {
+    fn objects_page(&mut self, turn: &mut Turn<'_>, wanted: &Wanted<'_>) -> Result<ObjectPage, StoreError> {
         let partitions: Vec<PartitionId> = self.objects.partitions(&wanted.namespace).cloned().collect();
         let first = match wanted.after {
             Some(after) if after >= wanted.prefix => [after.as_bytes(), &[0]].concat(),
@@ -75,7 +75,7 @@ impl Replica {
                 page.next = last;
                 break;
             }
-            let stored = Objects::read(&mut self.buffer, turn, &partition, &key)?;
+            let stored = Objects::read(turn, &partition, &key)?;
             let size = key.len() + stored.bytes.as_ref().map_or(0, Bytes::len);
             if bytes + size > LIST_BYTES_TARGET && last.is_some() {
                 page.next = last;
@@ -102,7 +102,7 @@ impl Replica {
     /// The first key of a partition, from one on, that begins with the prefix.
     fn key_from(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         partition: &PartitionId,
         from: &[u8],
         prefix: &str,
@@ -110,7 +110,7 @@ impl Replica {
         let begin = rows::object(partition, &[]).len();
         let from = rows::object(partition, from);
         let end = rows::after_prefix(&rows::object(partition, prefix.as_bytes()));
-        let found = self.buffer.scan(turn.store, Synced, (&from, &end), 1, false)?;
+        let found = turn.scan(Synced, (&from, &end), 1, false)?;
         Ok(found.first().map(|(row, _)| row.slice(begin..)))
     }
 }

@@ -12,13 +12,13 @@ use trine_protocol::{Consistency, Durability, Reply, Request, RequestError};
 use crate::delta_log::DeltaRow;
 use crate::limits::OBJECT_BYTES_MAX;
 use crate::objects::{Objects, Stored, digest_of};
-use crate::replica::Replica;
-use crate::requests::{Served, too_large};
+use crate::replica::Organs;
+use crate::requests::{Served, plain, too_large};
 use crate::store::StoreError;
-use crate::turn::Turn;
+use crate::turn::{Clock, Turn};
 use crate::waiting::{Asked, Cause, Until, Wait};
 
-impl Replica {
+impl Organs {
     /// Changes an object here.
     pub(crate) fn serve_edit(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let Request::ObjectEdit { namespace, key, edit } = &asked.request else {
@@ -26,7 +26,7 @@ impl Replica {
         };
         if !self.registered {
             // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
-            return Ok(RequestError::Unavailable { what: self.ready().err().unwrap_or_default() }.into());
+            return Ok(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() }.into());
         }
         if let Some(what) = self.joining.waits() {
             // An edit answers with what stands after it, and that is not all here.
@@ -45,7 +45,7 @@ impl Replica {
             return Ok(too_large("the value", bytes, self.config.value_bytes_max).into());
         }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
-        let mut stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
+        let mut stored = Objects::read(turn, &partition, key.as_bytes())?;
         if let Some(what) = asked.options.object.and_then(|wanted| contradicts(wanted, &stored)) {
             return Ok(RequestError::Conflict { what }.into());
         }
@@ -54,9 +54,9 @@ impl Replica {
         let seq = before + 1;
         let seen = stored.object.latest_stamp();
         // What lay ahead when it was taken in lies within the allowed drift some time later: the clock goes on from there.
-        self.observe(turn, &seen).ok();
-        let stamp = self.stamp(turn)?;
-        let stamp = self.above(seen, stamp);
+        turn.observe(&seen).ok();
+        let stamp = turn.stamp()?;
+        let stamp = Clock::above(seen, stamp);
         let delta = match stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit)) {
             Ok(delta) => delta,
             Err(error) => return Ok(refused(&error).into()),
@@ -71,11 +71,11 @@ impl Replica {
             return Ok(too_large("the object", bytes.len(), OBJECT_BYTES_MAX).into());
         }
         let view = view_of(&stored.object, &bytes);
-        self.objects.write(&mut self.buffer, &partition, key.as_bytes(), stored.bytes.as_ref(), bytes);
+        self.objects.write(turn, &partition, key.as_bytes(), stored.bytes.as_ref(), bytes);
         let deltas = vec![(bytes::Bytes::copy_from_slice(key.as_bytes()), delta.to_bytes().into())];
-        self.objects.keep(&mut self.buffer, &partition, writer, seq, &DeltaRow { after: before, deltas });
-        self.objects.advance(&mut self.buffer, &partition, writer, seq);
-        self.push_later(&partition, writer, before, seq);
+        self.objects.keep(turn, &partition, writer, seq, &DeltaRow { after: before, deltas });
+        self.objects.advance(turn, &partition, writer, seq);
+        self.push_later(turn, &partition, writer, before, seq);
         let mut session = SessionToken::default();
         session.see_position(Position { partition: partition.clone(), writer, seq });
         let answer = Answer { reply: Reply::Object(view), session, timestamp: stamp };
@@ -122,11 +122,11 @@ impl Replica {
         if let Some(served) = self.session_waits(asked) {
             return Ok(served);
         }
-        let stored = Objects::read(&mut self.buffer, turn, &partition, key.as_bytes())?;
+        let stored = Objects::read(turn, &partition, key.as_bytes())?;
         let Some(bytes) = stored.bytes.filter(|_| !stored.object.is_empty()) else {
             return Ok(RequestError::NotFound { what: format!("object {key}") }.into());
         };
-        let mut answer = self.plain(Reply::Object(view_of(&stored.object, &bytes)));
+        let mut answer = plain(turn, Reply::Object(view_of(&stored.object, &bytes)));
         // What this read showed the session must not lose again: the latest write in it.
         if let Some(position) = self.latest_position(&partition, &stored.object) {
             answer.session.see_position(position);

@@ -7,7 +7,8 @@
 use trine_crdt::RegionId;
 use trine_protocol::reply::ProblemView;
 
-use crate::replica::Replica;
+use crate::replica::Organs;
+use crate::turn::Turn;
 
 /// How long after the last stamp that was held back one is said to be held.
 const HOLDING_NS: u64 = 10_000_000_000;
@@ -31,22 +32,24 @@ impl Holding {
     }
 }
 
-impl Replica {
+impl Organs {
     /// All of it.
-    pub(crate) fn problems(&self) -> Vec<ProblemView> {
+    pub(crate) fn problems(&self, turn: &Turn<'_>) -> Vec<ProblemView> {
         let mut found = Vec::new();
         let name = &self.config.name;
-        if let Err(reason) = self.stamps() {
+        if let Err(reason) = turn.clock.stamps(&self.peers) {
             found.push(of_node("clock", name, format!("{name} takes no writes: {reason}")));
         } else if let Some(why) = &self.held_back {
             found.push(of_node("held_back", name, format!("{name} does not serve: {why}")));
-        } else if let Err(reason) = self.ready() {
+        } else if let Err(reason) = self.ready(turn.clock) {
             found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
-        } else if let Err(reason) = self.writes() {
-            found.push(match self.withheld().filter(|withheld| self.appends() == Err(withheld.to_string())) {
-                Some(withheld) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
-                None => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
-            });
+        } else if let Err(reason) = self.writes(turn.clock) {
+            found.push(
+                match self.withheld().filter(|withheld| self.appends(turn.clock) == Err(withheld.to_string())) {
+                    Some(withheld) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
+                    None => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
+                },
+            );
         }
         found.extend(self.config.damage.iter().map(|words| {
             of_node("damaged", name, format!("{name} has found damage on its disk that is not healed: {words}"))

@@ -14,18 +14,19 @@ use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
-use crate::replica::Replica;
-use crate::requests::{Served, namespace_view, settled};
+use crate::replica::Organs;
+use crate::requests::{Served, namespace_view, plain, settled};
 use crate::rows;
 use crate::signing::Withheld;
 use crate::store::StoreError;
+use crate::tree;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
 
 /// A place in a ledger.
 type Place = (RegionId, u64);
 
-impl Replica {
+impl Organs {
     pub(crate) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let regional = asked.options.consistency == Consistency::Regional;
         if regional {
@@ -83,7 +84,7 @@ impl Replica {
         missing.next().map(|(region, size)| Until::Ledger(region.clone(), *size))
     }
 
-    fn read(&mut self, turn: &Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
+    fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
         let ledger = |namespace: &str| self.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
             Request::LedgerGet { namespace, key, with_proof } => {
@@ -133,7 +134,7 @@ impl Replica {
                         .max(rows::versions_from(&namespace, prefix.as_bytes())),
                 };
                 let (mut places, mut next, limit) = (Vec::new(), None, page_limit(*limit));
-                while let Some((row, _)) = self.buffer.scan(turn.store, Derived, (&from, &end), 1, false)?.first() {
+                while let Some((row, _)) = turn.scan(Derived, (&from, &end), 1, false)?.first() {
                     let Some((key, ..)) = rows::read_version(row) else { break };
                     if places.len() == limit {
                         next = places.last().map(|(key, _): &(String, Place)| key.clone());
@@ -152,7 +153,7 @@ impl Replica {
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
                 let note = note.or_else(|| self.metadata.head(region).map(|(note, _)| note));
                 Ok(match note {
-                    Some(note) => Ok(self.plain(Reply::Checkpoint(note))),
+                    Some(note) => Ok(plain(turn, Reply::Checkpoint(note))),
                     None => Err(RequestError::NotFound { what: format!("checkpoint of {region}") }),
                 })
             }
@@ -162,11 +163,13 @@ impl Replica {
                         what: format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region)),
                     }));
                 }
-                let proof = self.with_tree(turn, region, |read| consistency_proof(*from, *to, read))?;
+                let proof = tree::with_tree(turn, self.config.sizes.tree_levels, region, |read| {
+                    consistency_proof(*from, *to, read)
+                })?;
                 Ok(match proof {
                     Ok(path) => {
                         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
-                        Ok(self.plain(Reply::Consistency(path)))
+                        Ok(plain(turn, Reply::Consistency(path)))
                     }
                     Err(error) => Err(RequestError::Damaged { what: format!("the tree of {region}: {error}") }),
                 })
@@ -177,24 +180,24 @@ impl Replica {
 
     fn record_answer(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         place: &Place,
         with_proof: bool,
     ) -> Result<Result<Answer, RequestError>, StoreError> {
         let view = self.record_view(turn, place, with_proof)?;
-        let mut answer = self.plain(Reply::Record(view));
+        let mut answer = plain(turn, Reply::Record(view));
         answer.session.see_ledger(&place.0, place.1 + 1);
         Ok(Ok(answer))
     }
 
     fn page(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         places: Vec<Place>,
         next: Option<String>,
         cursor: fn(&RecordView) -> String,
     ) -> Result<Result<Answer, RequestError>, StoreError> {
-        let mut answer = self.plain(Reply::Page(Page::default()));
+        let mut answer = plain(turn, Reply::Page(Page::default()));
         let (mut records, mut bytes) = (Vec::new(), 0);
         let whole = places.len();
         for place in places {
@@ -215,7 +218,7 @@ impl Replica {
     /// A record, verified against its leaf in the tree.
     fn record_view(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         (region, index): &Place,
         with_proof: bool,
     ) -> Result<RecordView, StoreError> {
@@ -223,7 +226,7 @@ impl Replica {
         let bytes = self.read_record_bytes(turn, region, *index)?.ok_or_else(damaged)?;
         let record = Record::from_bytes(&bytes).map_err(|_| damaged())?;
         let header = record.verify().map_err(|_| damaged())?;
-        if self.leaf(turn, region, *index)? != Some(record.leaf()) {
+        if tree::leaf(turn, region, *index)? != Some(record.leaf()) {
             return Err(damaged());
         }
         let proof = if with_proof { Some(self.inclusion(turn, region, *index)?) } else { None };
@@ -246,12 +249,12 @@ impl Replica {
     /// A record's canonical bytes, from the log entry that brought it or from its mirror's row.
     pub(crate) fn read_record_bytes(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         region: &RegionId,
         index: u64,
     ) -> Result<Option<Bytes>, StoreError> {
         if *region != self.config.region {
-            return self.buffer.get(turn.store, Derived, &rows::mirrored(region, index));
+            return turn.get(Derived, &rows::mirrored(region, index));
         }
         if let Some(bytes) = self.ledger.recent(index) {
             return Ok(Some(bytes));
@@ -259,7 +262,7 @@ impl Replica {
         marks::reached(Mark::RecordReread);
         let damaged = || StoreError::Damaged(format!("the place of record {index}"));
         let (lowest, after) = (rows::own_records(0), rows::own_records(index + 1));
-        let found = self.buffer.scan(turn.store, Derived, (&lowest, &after), 1, true)?;
+        let found = turn.scan(Derived, (&lowest, &after), 1, true)?;
         let Some((row, places)) = found.first() else { return Ok(None) };
         let first = rows::last_number(row).ok_or_else(damaged)?;
         let (log_index, numbers) = places.split_first_chunk::<8>().ok_or_else(damaged)?;
@@ -267,7 +270,7 @@ impl Replica {
         // Records beyond the last one have no place yet.
         let Some(number) = numbers.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
         let number = u32::from_be_bytes(*number);
-        let entry = turn.store.entry(u64::from_be_bytes(*log_index))?.ok_or_else(damaged)?;
+        let entry = turn.entry(u64::from_be_bytes(*log_index))?.ok_or_else(damaged)?;
         let entry = Entry::from_bytes(&entry).map_err(|_| damaged())?;
         match entry.commands.get(number as usize) {
             Some(Command::Append(append)) => append.record().to_bytes().map(Some).map_err(|_| damaged()),
@@ -280,7 +283,7 @@ impl Replica {
     }
 
     /// The proof that a record is in a ledger, against the latest checkpoint held.
-    fn inclusion(&mut self, turn: &Turn<'_>, region: &RegionId, index: u64) -> Result<InclusionView, StoreError> {
+    fn inclusion(&mut self, turn: &mut Turn<'_>, region: &RegionId, index: u64) -> Result<InclusionView, StoreError> {
         let unsigned = || StoreError::Failed(format!("this node cannot sign checkpoints of {region}"));
         let own = *region == self.config.region;
         let (size, note) = if own {
@@ -289,9 +292,9 @@ impl Replica {
             (self.held_records(region), self.mirrors.note(region))
         };
         let checkpoint = note.ok_or_else(unsigned)?;
-        let path = self
-            .with_tree(turn, region, |read| inclusion_proof(index, size, read))?
-            .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
+        let path =
+            tree::with_tree(turn, self.config.sizes.tree_levels, region, |read| inclusion_proof(index, size, read))?
+                .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
         Ok(InclusionView { checkpoint, path: path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect() })
     }
 
@@ -318,19 +321,19 @@ impl Replica {
                     None => format!("the key has no version in {region}"),
                 },
             }),
-            Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
+            Applied::Namespace(record) => Ok(plain(turn, Reply::Namespace(namespace_view(&record)))),
             Applied::Registered { .. }
             | Applied::Removed { .. }
             | Applied::Recovered(_)
             | Applied::Resumed
-            | Applied::Sealed(_) => Ok(self.plain(Reply::Done)),
+            | Applied::Sealed(_) => Ok(plain(turn, Reply::Done)),
             Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
         };
         self.answer(turn, origin, answer);
     }
 
     /// Whether a record is another than the append asks for: then its idempotency key was used for two.
-    fn differs(&mut self, turn: &Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
+    fn differs(&mut self, turn: &mut Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
         let region = self.config.region.clone();
         let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
             return false;
@@ -343,7 +346,7 @@ impl Replica {
 
     fn appended(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         (index, stamp, leaf): (u64, Timestamp, [u8; 32]),
         duplicate: bool,
         with_proof: bool,
@@ -356,15 +359,18 @@ impl Replica {
             let bytes = self.read_record_bytes(turn, &region, index).ok().flatten();
             header = bytes.and_then(|bytes| Record::from_bytes(&bytes).ok()).map(|record| record.header);
         }
-        let mut answer = self.plain(Reply::Appended(Appended {
-            region: region.clone(),
-            index,
-            timestamp: stamp,
-            duplicate,
-            leaf,
-            proof,
-            header,
-        }));
+        let mut answer = plain(
+            turn,
+            Reply::Appended(Appended {
+                region: region.clone(),
+                index,
+                timestamp: stamp,
+                duplicate,
+                leaf,
+                proof,
+                header,
+            }),
+        );
         answer.session.see_ledger(&region, index + 1);
         answer
     }

@@ -23,8 +23,8 @@ use crate::effect::Effect;
 use crate::limits::{FOLLOW_WINDOW_BYTES, RECOVERY_STALLED_MS, REGISTRY_VERSION_MAX};
 use crate::message::PeerMessage;
 use crate::metadata::{registry_bytes, registry_key};
-use crate::replica::Replica;
-use crate::requests::Served;
+use crate::replica::Organs;
+use crate::requests::{Served, plain};
 use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -54,9 +54,9 @@ struct Run {
     progress_ns: u64,
 }
 
-impl Replica {
+impl Organs {
     /// An operator wants the lost records back; asked at the leader.
-    pub(crate) fn recover(&mut self, region: &RegionId, asked: Box<Asked>) -> Served {
+    pub(crate) fn recover(&mut self, turn: &Turn<'_>, region: &RegionId, asked: Box<Asked>) -> Served {
         if *region != self.config.region {
             let what = format!("the ledger of {region} here: ask a node of {region}");
             return RequestError::NotFound { what }.into();
@@ -64,7 +64,7 @@ impl Replica {
         match self.withheld() {
             None => {
                 let (size, restored) = (self.ledger.size(), self.recovery.restored);
-                Served::Now(Ok(self.plain(Reply::Recovered { size, restored })))
+                Served::Now(Ok(plain(turn, Reply::Recovered { size, restored })))
             }
             Some(Withheld::Behind { theirs, .. }) => {
                 self.recovery.wanted = true;
@@ -179,14 +179,14 @@ impl Replica {
 
     #[allow(clippy::unnecessary_wraps, reason = "ends its caller")]
     fn leave_source(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        self.counters.messages_refused += 1;
+        turn.counters.messages_refused += 1;
         self.recovery.left += 1;
         self.stop_recovery(turn);
         Ok(())
     }
 
     /// A leader whose registry is older than what its region signed takes that in.
-    fn resume_registry(&mut self, turn: &Turn<'_>) {
+    fn resume_registry(&mut self, turn: &mut Turn<'_>) {
         let known = self.metadata.state.get(&registry_key(&self.config.region)).cloned();
         let ours = self.ledger.registry_epoch.saturating_add(1);
         let older = known.as_ref().filter(|known| known.version.epoch <= REGISTRY_VERSION_MAX).is_some_and(|known| {

@@ -10,10 +10,10 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::apply::{Change, Lookup, Remembered};
 
-use crate::buffer::Buffer;
 use crate::effect::Persistence::Derived;
 use crate::rows;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
+use crate::turn::Turn;
 use crate::versions::{self, LatestKept};
 
 /// A hash and the stamp of the record that it stands for.
@@ -23,16 +23,15 @@ const NUMBERED_BYTES: usize = 32 + 24;
 pub(crate) type Numbered = (u64, Bytes);
 
 /// The applier's view of the rows.
-pub(crate) struct Rows<'a> {
-    pub buffer: &'a mut Buffer,
-    pub store: &'a dyn Store,
+pub(crate) struct Rows<'a, 'b> {
+    pub turn: &'a mut Turn<'b>,
     pub region: &'a RegionId,
     pub latest: &'a mut LatestKept,
     /// The last row of numbered keys that was read.
     pub numbered: &'a mut Option<Numbered>,
 }
 
-impl Rows<'_> {
+impl Rows<'_, '_> {
     /// Writes what an entry changed in the idempotency table.
     pub fn change(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let mut fresh: Option<(u64, Vec<u8>)> = None;
@@ -43,7 +42,7 @@ impl Rows<'_> {
                     bytes.extend_from_slice(&row.index.to_be_bytes());
                     bytes.extend_from_slice(&row.stamp.to_bytes());
                     bytes.extend_from_slice(&row.leaf);
-                    self.buffer.put(Derived, rows::idempotency(key), Some(bytes.into()));
+                    self.turn.put(Derived, rows::idempotency(key), Some(bytes.into()));
                     let (_, keys) = fresh.get_or_insert_with(|| (row.number, Vec::new()));
                     keys.extend_from_slice(key);
                     keys.extend_from_slice(&row.stamp.to_bytes());
@@ -52,7 +51,7 @@ impl Rows<'_> {
             }
         }
         if let Some((number, keys)) = fresh {
-            self.buffer.put(Derived, rows::idempotency_numbers(number), Some(keys.into()));
+            self.turn.put(Derived, rows::idempotency_numbers(number), Some(keys.into()));
         }
         Ok(())
     }
@@ -61,12 +60,12 @@ impl Rows<'_> {
     fn forget(&mut self, number: u64, key: &[u8; 32]) -> Result<(), StoreError> {
         let (first, keys) = self.numbered(number)?;
         if number + 1 == first + (keys.len() / NUMBERED_BYTES) as u64 {
-            self.buffer.put(Derived, rows::idempotency_numbers(first), None);
+            self.turn.put(Derived, rows::idempotency_numbers(first), None);
             *self.numbered = None;
         }
         match self.remembered(key)? {
             Some(known) if known.number == number || mutants::is(Mutant::KeyRowDropped) => {
-                self.buffer.put(Derived, rows::idempotency(key), None);
+                self.turn.put(Derived, rows::idempotency(key), None);
             }
             Some(_) => marks::reached(Mark::KeyRowSpared),
             None => {}
@@ -82,7 +81,7 @@ impl Rows<'_> {
             return Ok(kept.clone());
         }
         let (lowest, after) = (rows::idempotency_numbers(0), rows::idempotency_numbers(number + 1));
-        let found = self.buffer.scan(self.store, Derived, (&lowest, &after), 1, true)?;
+        let found = self.turn.scan(Derived, (&lowest, &after), 1, true)?;
         let (row, keys) = found.into_iter().next().ok_or_else(damaged)?;
         let numbered = (rows::last_number(&row).ok_or_else(damaged)?, keys);
         if !holds(&numbered) {
@@ -93,15 +92,15 @@ impl Rows<'_> {
     }
 }
 
-impl Lookup for Rows<'_> {
+impl Lookup for Rows<'_, '_> {
     type Error = StoreError;
 
     fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, StoreError> {
-        Ok(versions::latest(self.latest, self.buffer, self.store, self.region, (namespace, key))?.own)
+        Ok(versions::latest(self.latest, self.turn, self.region, (namespace, key))?.own)
     }
 
     fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, StoreError> {
-        let Some(bytes) = self.buffer.get(self.store, Derived, &rows::idempotency(key))? else { return Ok(None) };
+        let Some(bytes) = self.turn.get(Derived, &rows::idempotency(key))? else { return Ok(None) };
         let read = || {
             let (number, rest) = bytes.split_first_chunk::<8>()?;
             let (index, rest) = rest.split_first_chunk::<8>()?;

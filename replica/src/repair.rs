@@ -19,7 +19,7 @@ use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::message::PeerMessage;
 use crate::objects::Objects;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::StoreError;
@@ -80,7 +80,7 @@ impl Rounds {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Starts a round when one is due: with one peer of the region and one outside, in rotation.
     pub(crate) fn repair_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
         let now_ns = turn.now.monotonic_ns;
@@ -104,7 +104,7 @@ impl Replica {
         }
         self.rounds.next_ns = now_ns + self.rounds.interval_ns;
         self.rounds.turn += 1;
-        self.counters.repair_rounds += 1;
+        turn.counters.repair_rounds += 1;
         let (inside, outside): (Vec<_>, Vec<_>) = self.peers.values().partition(|p| p.region == self.config.region);
         let picks: Vec<NodeId> = [inside, outside]
             .iter()
@@ -139,7 +139,7 @@ impl Replica {
         }
         *told_ns = now_ns;
         let open: Vec<PartitionId> = std::mem::take(open).into_iter().collect();
-        self.buffer.depend_on_all();
+        turn.depend_on_all();
         for chunk in open.chunks(self.config.sizes.vectors_per_message) {
             let vectors = chunk.iter().map(|partition| (partition.clone(), self.objects.vector(partition))).collect();
             turn.send(from, PeerMessage::Vector { vectors, reply: false });
@@ -155,7 +155,7 @@ impl Replica {
 
     /// Tells a peer the hashes of all partitions. The list of a namespace is whole within one message.
     fn send_hashes(&mut self, turn: &mut Turn<'_>, node: NodeId) {
-        self.buffer.depend_on_all();
+        turn.depend_on_all();
         let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
         for (partition, hash) in self.objects.hashes() {
             let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
@@ -198,7 +198,7 @@ impl Replica {
             self.rounds.lacked.remove(&from);
             return;
         }
-        self.buffer.depend_on_all();
+        turn.depend_on_all();
         if vectors.len() > self.config.sizes.vectors_per_message {
             marks::reached(Mark::VectorsChunked);
         }
@@ -234,7 +234,7 @@ impl Replica {
             }
         }
         if reply && !behind.is_empty() {
-            self.buffer.depend_on_all();
+            turn.depend_on_all();
             turn.send(from, PeerMessage::Vector { vectors: behind, reply: false });
         }
     }
@@ -307,7 +307,7 @@ impl Replica {
         }
         let (mut objects, mut bytes, mut next) = (Vec::new(), 0, None);
         let Sizes { page_objects, page_bytes, .. } = self.config.sizes;
-        let page = self.buffer.scan(turn.store, Synced, (&from, &end), page_objects, false)?;
+        let page = turn.scan(Synced, (&from, &end), page_objects, false)?;
         let full = page.len() == page_objects;
         for (row, value) in page {
             let key = row.slice(prefix.len()..);
@@ -320,7 +320,7 @@ impl Replica {
         if full || bytes >= page_bytes {
             next = objects.last().map(|(key, _)| key.clone());
         }
-        self.buffer.depend_on_all();
+        turn.depend_on_all();
         marks::reached(Mark::PartitionServed);
         turn.send(to, PeerMessage::PartitionPage { partition: partition.clone(), objects, vector, next });
         Ok(())
@@ -337,7 +337,7 @@ impl Replica {
         next: Option<&Bytes>,
     ) -> Result<(), StoreError> {
         let Some(slots) = self.slots_of(partition) else { return Ok(()) };
-        if !self.has_room() || self.rolled_back(turn, partition, vector) {
+        if !self.has_room(turn) || self.rolled_back(turn, partition, vector) {
             return Ok(());
         }
         // One pull of a partition at a time, each page once: a repeated page would call for all that follow again.
@@ -356,26 +356,26 @@ impl Replica {
             && objects.iter().all(|(key, _)| belongs(key, partition, slots))
             && next.is_none_or(|next| objects.last().is_some_and(|(last, _)| *last == *next));
         if !in_place {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         }
         let decoded: Option<Vec<_>> =
             objects.iter().map(|(key, bytes)| Object::from_bytes(bytes).ok().map(|object| (key, object))).collect();
         let Some(decoded) = decoded else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         for (_, object) in &decoded {
-            if self.take_stamp(turn, from, &object.latest_stamp()).is_err() {
-                self.counters.stamps_held += 1;
+            if turn.take_stamp(from, &object.latest_stamp()).is_err() {
+                turn.counters.stamps_held += 1;
                 return Ok(());
             }
         }
         for (key, object) in decoded {
-            let mut stored = Objects::read(&mut self.buffer, turn, partition, key)?;
+            let mut stored = Objects::read(turn, partition, key)?;
             stored.object.join(&object);
             let bytes = stored.object.to_bytes();
-            self.objects.write(&mut self.buffer, partition, key, stored.bytes.as_ref(), bytes.into());
+            self.objects.write(turn, partition, key, stored.bytes.as_ref(), bytes.into());
         }
         if mutants::is(Mutant::PageCountsEarly) {
             self.count_page(turn, partition, vector)?;
@@ -401,7 +401,7 @@ impl Replica {
     ) -> Result<(), StoreError> {
         for (writer, seq) in &vector.dots {
             if *seq > self.objects.held(partition, *writer) {
-                self.objects.skip(&mut self.buffer, turn, partition, *writer, *seq)?;
+                self.objects.skip(turn, partition, *writer, *seq)?;
                 self.wake_position(turn, partition, *writer);
             }
         }

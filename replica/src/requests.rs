@@ -18,7 +18,7 @@ use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand};
 use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
 use crate::message::PeerMessage;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -42,7 +42,7 @@ impl From<RequestError> for Served {
     }
 }
 
-impl Replica {
+impl Organs {
     /// A client of this node asks.
     pub(crate) fn client_request(
         &mut self,
@@ -69,7 +69,7 @@ impl Replica {
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
         let checked =
-            self.check(&asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.config.sizes));
+            self.check(turn, &asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.config.sizes));
         if let Err(error) = checked {
             self.answer(turn, asked.origin, Err(error));
             return;
@@ -79,7 +79,7 @@ impl Replica {
             && idempotency_key.is_none()
             && !self.leadership.serving
         {
-            match self.stamp(turn) {
+            match turn.stamp() {
                 Ok(stamp) => *idempotency_key = Some(stamp.to_string()),
                 Err(error) => {
                     self.answer(turn, asked.origin, Err(storage(&error)));
@@ -95,7 +95,7 @@ impl Replica {
         self.serve_waiting(turn, number);
     }
 
-    fn check(&self, asked: &Asked) -> Result<(), RequestError> {
+    fn check(&self, turn: &Turn<'_>, asked: &Asked) -> Result<(), RequestError> {
         let needed = asked.request.role();
         if asked.role < needed {
             let what = format!("this needs the role {needed:?}, the certificate has {:?}", asked.role).to_lowercase();
@@ -131,16 +131,16 @@ impl Replica {
         }
         // What the log decides it goes on handing on; an edit of its own nobody may come to know.
         if matches!(asked.request, Request::ObjectEdit { .. }) && self.leaving() {
-            return Err(RequestError::Unavailable { what: self.ready().err().unwrap_or_default() });
+            return Err(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() });
         }
         if asked.request.writes() && !self.writable {
             marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
         }
         if asked.request.writes() {
-            self.may_write()?;
+            turn.clock.may_write(&self.peers)?;
         }
-        if asked.request.writes() && self.buffer.in_flight_bytes() > self.config.sizes.unpersisted_bytes {
+        if asked.request.writes() && turn.in_flight_bytes() > self.config.sizes.unpersisted_bytes {
             marks::reached(Mark::DiskBehind);
             return Err(RequestError::Overloaded { retry_after: Duration::from_millis(100) });
         }
@@ -168,7 +168,7 @@ impl Replica {
             | Request::NodeRemove { .. }
             | Request::NodeReplace { .. }
             | Request::NodeReadmit { .. }
-            | Request::RegionRecover { .. } => self.serve_at_leader(number, asked),
+            | Request::RegionRecover { .. } => self.serve_at_leader(turn, number, asked),
             _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
         };
         match served {
@@ -193,12 +193,12 @@ impl Replica {
             | Request::LedgerRange { .. }
             | Request::Checkpoint { .. }
             | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
-            _ => Ok(Served::Now(self.view(asked, turn.now.monotonic_ns))),
+            _ => Ok(Served::Now(self.view(turn, asked))),
         }
     }
 
     /// Queues what the region's log decides, or hands it on to who leads.
-    fn serve_at_leader(&mut self, number: u64, asked: Box<Asked>) -> Served {
+    fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Served {
         if !self.leadership.serving {
             // Who does not belong yet hears of no leader, but others of the region do.
             let leader = self.leadership.leader;
@@ -206,7 +206,7 @@ impl Replica {
             return self.hand_on(to, &asked);
         }
         // Taken while its clock was believed: it waits for another leader, or for the clock.
-        if self.stamps().is_err() {
+        if turn.clock.stamps(&self.peers).is_err() {
             return Served::Waits(Cause::Route(asked));
         }
         // A leader that has just begun waits until it knows who answers.
@@ -215,7 +215,7 @@ impl Replica {
         }
         if let Request::RegionRecover { region } = &asked.request {
             let region = region.clone();
-            return self.recover(&region, asked);
+            return self.recover(turn, &region, asked);
         }
         let record = matches!(asked.request, Request::Append { .. } | Request::NamespaceCreate { .. });
         match self.withheld().filter(|_| record) {
@@ -464,14 +464,16 @@ impl Replica {
                 {
                     RequestError::Unavailable { what: self.recovery_words(*theirs) }
                 }
-                Cause::Fresh { .. } => RequestError::Stale { as_of: self.latest().to_string() },
+                Cause::Fresh { .. } => RequestError::Stale { as_of: turn.latest().to_string() },
                 Cause::Route(asked) if changes_roster(&asked.request) && self.leadership.leader.is_none() => {
                     RequestError::Unavailable { what: self.nobody_leads() }
                 }
                 Cause::Route(asked) if asked.why.is_some() => {
                     RequestError::Unavailable { what: asked.why.clone().unwrap_or_default() }
                 }
-                _ => RequestError::Unavailable { what: self.appends().err().unwrap_or("no answer in time".to_owned()) },
+                _ => RequestError::Unavailable {
+                    what: self.appends(turn.clock).err().unwrap_or("no answer in time".to_owned()),
+                },
             };
             self.answer(turn, wait.origin, Err(error));
         }
@@ -485,11 +487,6 @@ impl Replica {
             Origin::Peer { node, number } => turn.send(node, PeerMessage::Forwarded { number, answer }),
             Origin::Own => {}
         }
-    }
-
-    /// An answer with nothing for the session to remember.
-    pub(crate) fn plain(&self, reply: Reply) -> Answer {
-        Answer { reply, session: SessionToken::default(), timestamp: self.latest() }
     }
 
     /// All namespaces known, of all regions, by id.
@@ -543,6 +540,11 @@ pub(crate) fn settled(tried: bool, answer: Result<Answer, RequestError>) -> Resu
         ) if tried => Err(RequestError::Unknown),
         answer => answer,
     }
+}
+
+/// An answer with nothing for the session to remember.
+pub(crate) fn plain(turn: &Turn<'_>, reply: Reply) -> Answer {
+    Answer { reply, session: SessionToken::default(), timestamp: turn.latest() }
 }
 
 /// A namespace as clients see it.

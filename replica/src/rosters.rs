@@ -10,7 +10,7 @@ use trine_ledger::registry::Registry;
 use trine_placement::rendezvous::{self, Candidate};
 
 use crate::effect::PeerAddress;
-use crate::replica::Replica;
+use crate::replica::Organs;
 
 /// What follows from the rosters.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Rosters {
     reached: BTreeMap<RegionId, [u8; 32]>,
 }
 
-impl Replica {
+impl Organs {
     /// The nodes of this region that mirror the other regions' ledgers, first choice first.
     pub(crate) fn mirror_nodes(&self) -> &[NodeId] {
         &self.rosters.mirrors

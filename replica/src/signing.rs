@@ -35,9 +35,10 @@ use crate::ledger::DraftCommand;
 use crate::limits::{ASK_HEADS_INTERVAL_MS, ASK_HEADS_PATIENCE_MS};
 use crate::message::{HeadTold, PeerMessage};
 use crate::metadata::head_key;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
 use crate::store::StoreError;
+use crate::tree;
 use crate::turn::Turn;
 
 /// What is known of the own region's ledger elsewhere.
@@ -153,10 +154,9 @@ impl fmt::Display for Withheld {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Why no record may be proposed here, and nothing be signed, now.
-    #[must_use]
-    pub fn withheld(&self) -> Option<Withheld> {
+    pub(crate) fn withheld(&self) -> Option<Withheld> {
         let region = &self.config.region;
         if self.config.forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
             return None;
@@ -270,10 +270,10 @@ impl Replica {
             return Ok(());
         }
         self.publish_registry(turn);
-        let unsaid = self.buffer.scan(turn.store, Derived, (b"s", &rows::after_prefix(b"s")), usize::MAX, false)?;
+        let unsaid = turn.scan(Derived, (b"s", &rows::after_prefix(b"s")), usize::MAX, false)?;
         for (row, said) in unsaid {
             self.publish_signed(turn, row.slice(1..), 1, &said);
-            self.buffer.put(Derived, row, None);
+            turn.put(Derived, row, None);
         }
         Ok(())
     }
@@ -330,12 +330,12 @@ impl Replica {
         let genesis = std::sync::Arc::clone(&self.config.genesis);
         let known = genesis.regions.iter().find(|region| region.id == ledger);
         let (Some(region), Ok(root)) = (known, Hash::try_from(root.as_ref())) else {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return Ok(());
         };
         if let Some(note) = note {
             let Some(head) = self.notes.open(&genesis.cluster, region, &note) else {
-                self.counters.messages_refused += 1;
+                turn.counters.messages_refused += 1;
                 return Ok(());
             };
             let agrees = self.compare(turn, &ledger, &note, &head)?;
@@ -351,10 +351,11 @@ impl Replica {
         if region != self.config.region {
             *self.signing.answers.entry(region).or_default() |= mirrors;
         } else if size <= self.ledger.size() {
-            let here = if size == 0 { root } else { self.root_at(turn, &ledger, size)? };
+            let here =
+                if size == 0 { root } else { tree::root_of(turn, self.config.sizes.tree_levels, &ledger, size)? };
             if here != root {
                 let (held, theirs) = (self.own_statement(size, here), self.ledger.unsigned(size, root));
-                self.keep_evidence(&ledger, &held, &theirs);
+                self.keep_evidence(turn, &ledger, &held, &theirs);
             } else if asked {
                 self.signing.attested = Some(from);
             }

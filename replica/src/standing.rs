@@ -25,7 +25,7 @@ use trine_protocol::RequestError;
 use crate::input::Voters;
 use crate::limits::NAME_HELD_MS_MAX;
 use crate::message::NotAdmitted;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::turn::Turn;
 
 /// What this node knows of its region's Raft group, and of its own place in it.
@@ -79,7 +79,7 @@ impl Standing {
     }
 }
 
-impl Replica {
+impl Organs {
     /// Whether this node was taken off the roster and is still needed until the others can commit without it.
     pub(crate) fn leaving(&self) -> bool {
         self.retired(self.config.node, &self.config.region)
@@ -215,7 +215,7 @@ impl Replica {
     pub(crate) fn take_not_admitted(&mut self, turn: &mut Turn<'_>, from: NodeId, node: NodeId, reason: NotAdmitted) {
         let near = |node: &NodeId| self.peers.get(node).is_some_and(|peer| peer.region == self.config.region);
         if !near(&from) {
-            self.counters.messages_refused += 1;
+            turn.counters.messages_refused += 1;
             return;
         }
         if node != self.config.node {

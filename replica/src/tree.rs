@@ -12,15 +12,13 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::tree::{Hash, TreeNode, node_hash, root_at};
 
-use crate::buffer::Buffer;
 use crate::effect::Persistence::Derived;
-use crate::replica::Replica;
 use crate::rows;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::turn::Turn;
 
 /// Writes the nodes that became complete with leaves that came together, the first of them at index `first`.
-pub(crate) fn store(buffer: &mut Buffer, ledger: &RegionId, first: u64, nodes: &[TreeNode], levels: u8) {
+pub(crate) fn store(turn: &mut Turn<'_>, ledger: &RegionId, first: u64, nodes: &[TreeNode], levels: u8) {
     let mut leaves = Vec::with_capacity(32 * nodes.len());
     for node in nodes {
         if node.level == 0 {
@@ -30,18 +28,17 @@ pub(crate) fn store(buffer: &mut Buffer, ledger: &RegionId, first: u64, nodes: &
                 marks::reached(Mark::TreeLevelStored);
             }
             let row = rows::tree(ledger, node.level, node.index);
-            buffer.put(Derived, row, Some(Bytes::copy_from_slice(&node.hash)));
+            turn.put(Derived, row, Some(Bytes::copy_from_slice(&node.hash)));
         }
     }
     if !leaves.is_empty() {
-        buffer.put(Derived, rows::leaves(ledger, first), Some(leaves.into()));
+        turn.put(Derived, rows::leaves(ledger, first), Some(leaves.into()));
     }
 }
 
 /// Reads nodes of a tree; remembers the stored ones that it has read.
-struct Reader<'a> {
-    buffer: &'a mut Buffer,
-    store: &'a dyn Store,
+struct Reader<'a, 'b> {
+    turn: &'a mut Turn<'b>,
     ledger: &'a RegionId,
     /// Of so many levels one is stored.
     levels: u8,
@@ -49,7 +46,7 @@ struct Reader<'a> {
     read: BTreeMap<(u8, u64), Vec<Hash>>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn node(&mut self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
         let above = level % self.levels;
         let (base, first, count) = (level - above, index << above, 1_u64 << above);
@@ -61,10 +58,10 @@ impl Reader<'_> {
         if let std::collections::btree_map::Entry::Vacant(vacant) = self.read.entry((base, run)) {
             let to = run + (1 << self.levels);
             let hashes = if base == 0 {
-                leaves(self.buffer, self.store, self.ledger, run, to)?
+                leaves(self.turn, self.ledger, run, to)?
             } else {
                 let (from, to) = (rows::tree(self.ledger, base, run), rows::tree(self.ledger, base, to));
-                let found = self.buffer.scan(self.store, Derived, (&from, &to), usize::MAX, false)?;
+                let found = self.turn.scan(Derived, (&from, &to), usize::MAX, false)?;
                 let next = |(place, (row, _)): &(u64, (Bytes, Bytes))| rows::last_number(row) == Some(run + place);
                 let found = (0..).zip(found).take_while(next);
                 found.map_while(|(_, (_, hash))| hash.as_ref().try_into().ok()).collect()
@@ -84,18 +81,12 @@ impl Reader<'_> {
 }
 
 /// The leaves from one index to before another, as far as they are there without a gap.
-fn leaves(
-    buffer: &mut Buffer,
-    store: &dyn Store,
-    ledger: &RegionId,
-    from: u64,
-    to: u64,
-) -> Result<Vec<Hash>, StoreError> {
+fn leaves(turn: &mut Turn<'_>, ledger: &RegionId, from: u64, to: u64) -> Result<Vec<Hash>, StoreError> {
     // The first may stand within the last row that begins at or before it.
     let (lowest, after) = (rows::leaves(ledger, 0), rows::leaves(ledger, from + 1));
-    let begins = buffer.scan(store, Derived, (&lowest, &after), 1, true)?;
+    let begins = turn.scan(Derived, (&lowest, &after), 1, true)?;
     let Some(begins) = begins.into_iter().next() else { return Ok(Vec::new()) };
-    let rest = buffer.scan(store, Derived, (&after, &rows::leaves(ledger, to)), usize::MAX, false)?;
+    let rest = turn.scan(Derived, (&after, &rows::leaves(ledger, to)), usize::MAX, false)?;
     let mut leaves = Vec::new();
     for (row, hashes) in std::iter::once(begins).chain(rest) {
         let damaged = || StoreError::Damaged(format!("leaves of {ledger}"));
@@ -109,38 +100,35 @@ fn leaves(
     Ok(leaves)
 }
 
-impl Replica {
-    /// Calls a function of the tree with a reader of its nodes.
-    pub(crate) fn with_tree<T>(
-        &mut self,
-        turn: &Turn<'_>,
-        ledger: &RegionId,
-        call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
-    ) -> Result<T, StoreError> {
-        let (buffer, levels) = (&mut self.buffer, self.config.sizes.tree_levels);
-        let reader = Reader { buffer, store: turn.store, ledger, levels, read: BTreeMap::new() };
-        let (reader, failed) = (RefCell::new(reader), RefCell::new(None));
-        let read = |level: u8, index: u64| -> Option<Hash> {
-            reader.borrow_mut().node(level, index).unwrap_or_else(|error| {
-                *failed.borrow_mut() = Some(error);
-                None
-            })
-        };
-        let value = call(&read);
-        match failed.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(value),
-        }
+/// Calls a function of a ledger's tree with a reader of its nodes, of which one in so many levels is stored.
+pub(crate) fn with_tree<T>(
+    turn: &mut Turn<'_>,
+    levels: u8,
+    ledger: &RegionId,
+    call: impl FnOnce(&dyn Fn(u8, u64) -> Option<Hash>) -> T,
+) -> Result<T, StoreError> {
+    let reader = Reader { turn, ledger, levels, read: BTreeMap::new() };
+    let (reader, failed) = (RefCell::new(reader), RefCell::new(None));
+    let read = |level: u8, index: u64| -> Option<Hash> {
+        reader.borrow_mut().node(level, index).unwrap_or_else(|error| {
+            *failed.borrow_mut() = Some(error);
+            None
+        })
+    };
+    let value = call(&read);
+    match failed.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(value),
     }
+}
 
-    /// The root of a ledger held here at an earlier size.
-    pub(crate) fn root_at(&mut self, turn: &Turn<'_>, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
-        self.with_tree(turn, ledger, |read| root_at(size, read))?
-            .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
-    }
+/// The root of a ledger held here at an earlier size.
+pub(crate) fn root_of(turn: &mut Turn<'_>, levels: u8, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
+    with_tree(turn, levels, ledger, |read| root_at(size, read))?
+        .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
+}
 
-    /// A leaf of a ledger held here.
-    pub(crate) fn leaf(&mut self, turn: &Turn<'_>, ledger: &RegionId, index: u64) -> Result<Option<Hash>, StoreError> {
-        Ok(leaves(&mut self.buffer, turn.store, ledger, index, index + 1)?.first().copied())
-    }
+/// A leaf of a ledger held here.
+pub(crate) fn leaf(turn: &mut Turn<'_>, ledger: &RegionId, index: u64) -> Result<Option<Hash>, StoreError> {
+    Ok(leaves(turn, ledger, index, index + 1)?.first().copied())
 }

@@ -17,11 +17,10 @@ use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::record::RecordHeader;
 use trine_ledger::tree::Hash;
 
-use crate::buffer::Buffer;
 use crate::effect::Persistence::Derived;
-use crate::replica::Replica;
+use crate::replica::Organs;
 use crate::rows;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::turn::Turn;
 
 /// A version of a key; later ones are greater.
@@ -91,8 +90,7 @@ impl LatestKept {
 /// Finds the latest versions of a key, in memory or in the rows.
 pub(crate) fn latest(
     kept: &mut LatestKept,
-    buffer: &mut Buffer,
-    store: &dyn Store,
+    turn: &mut Turn<'_>,
     own: &RegionId,
     (namespace, key): (&NamespaceId, &str),
 ) -> Result<Latest, StoreError> {
@@ -102,7 +100,7 @@ pub(crate) fn latest(
     }
     let mut latest = Latest::default();
     let mut to = rows::after_prefix(&prefix);
-    while let Some((row, leaf)) = buffer.scan(store, Derived, (&prefix, &to), 1, true)?.first() {
+    while let Some((row, leaf)) = turn.scan(Derived, (&prefix, &to), 1, true)?.first() {
         let damaged = || StoreError::Damaged(format!("a version of key {key}"));
         let (_, region, stamp, index) = rows::read_version(row).ok_or_else(damaged)?;
         let leaf = leaf.as_ref().try_into().map_err(|_| damaged())?;
@@ -116,22 +114,21 @@ pub(crate) fn latest(
     Ok(latest)
 }
 
-impl Replica {
+impl Organs {
     /// The latest version of a key.
     pub(crate) fn latest_version(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         namespace: &NamespaceId,
         key: &str,
     ) -> Result<Option<Version>, StoreError> {
-        let (kept, buffer) = (&mut self.ledger.latest, &mut self.buffer);
-        Ok(latest(kept, buffer, turn.store, &self.config.region, (namespace, key))?.any)
+        Ok(latest(&mut self.ledger.latest, turn, &self.config.region, (namespace, key))?.any)
     }
 
     /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
     pub(crate) fn history(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         (namespace, key): (&NamespaceId, &str),
         after: Option<&(Timestamp, RegionId, u64)>,
         limit: usize,
@@ -141,13 +138,13 @@ impl Replica {
         let prefix = rows::versions(namespace, key);
         let (mut from, end) = (prefix.clone(), rows::after_prefix(&prefix));
         let mut found = Vec::new();
-        while let Some((row, _)) = self.buffer.scan(turn.store, Derived, (&from, &end), 1, false)?.first() {
+        while let Some((row, _)) = turn.scan(Derived, (&from, &end), 1, false)?.first() {
             let (_, region, ..) = rows::read_version(row).ok_or_else(damaged)?;
             let stretch = rows::versions_in(namespace, key, &region);
             from = rows::after_prefix(&stretch);
             let first = after.map_or(stretch, |(stamp, ..)| rows::version(namespace, key, &region, stamp, 0));
             // One more than asked for: the first may be the place itself.
-            for (row, leaf) in self.buffer.scan(turn.store, Derived, (&first, &from), limit + 1, false)? {
+            for (row, leaf) in turn.scan(Derived, (&first, &from), limit + 1, false)? {
                 let (_, region, stamp, index) = rows::read_version(&row).ok_or_else(damaged)?;
                 if after.is_none_or(|after| (stamp, &region, index) > (after.0, &after.1, after.2)) {
                     let leaf = leaf.as_ref().try_into().map_err(|_| damaged())?;
@@ -162,6 +159,7 @@ impl Replica {
     /// Adds a record to the versions of its key.
     pub(crate) fn index_version(
         &mut self,
+        turn: &mut Turn<'_>,
         region: &RegionId,
         index: u64,
         header: &RecordHeader,
@@ -177,6 +175,6 @@ impl Replica {
             latest.any = latest.any.take().max(Some(version));
         }
         let row = rows::version(&header.namespace, key, region, &header.stamp, index);
-        self.buffer.put(Derived, row, Some(Bytes::copy_from_slice(&leaf)));
+        turn.put(Derived, row, Some(Bytes::copy_from_slice(&leaf)));
     }
 }

@@ -12,13 +12,15 @@ use trine_protocol::reply::{
 };
 use trine_protocol::{Reply, Request, RequestError};
 
-use crate::replica::Replica;
-use crate::requests::namespace_view;
+use crate::replica::Organs;
+use crate::requests::{namespace_view, plain};
+use crate::turn::Turn;
 use crate::waiting::Asked;
 
-impl Replica {
+impl Organs {
     /// Answers what is known here without asking anyone.
-    pub(crate) fn view(&mut self, asked: &Asked, now_ns: u64) -> Result<Answer, RequestError> {
+    pub(crate) fn view(&mut self, turn: &Turn<'_>, asked: &Asked) -> Result<Answer, RequestError> {
+        let now_ns = turn.now.monotonic_ns;
         let reply = match &asked.request {
             Request::NamespaceList => {
                 Reply::Namespaces(self.namespaces().values().map(|known| namespace_view(known)).collect())
@@ -46,14 +48,14 @@ impl Replica {
             }
             Request::Genesis => Reply::Genesis(self.config.genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
-            Request::Status => Reply::Status(Box::new(self.status_view(now_ns))),
+            Request::Status => Reply::Status(Box::new(self.status_view(turn))),
             Request::ManifestShow { region: Some(region) } if self.config.genesis.region(region).is_none() => {
                 return Err(RequestError::NotFound { what: format!("region {region}") });
             }
             Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
             _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),
         };
-        Ok(self.plain(reply))
+        Ok(plain(turn, reply))
     }
 
     /// What is known of a region's roster and namespaces.
@@ -181,8 +183,8 @@ impl Replica {
         }
     }
 
-    fn status_view(&mut self, now_ns: u64) -> StatusView {
-        let (ready, writes, own) = (self.ready(), self.writes(), self.config.node);
+    fn status_view(&mut self, turn: &Turn<'_>) -> StatusView {
+        let (ready, writes, own) = (self.ready(turn.clock), self.writes(turn.clock), self.config.node);
         let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
         let ledgers: BTreeMap<RegionId, LedgerHead> =
             regions.into_iter().map(|region| (region.clone(), self.ledger_head(&region))).collect();
@@ -198,23 +200,23 @@ impl Replica {
             .collect();
         StatusView {
             cluster: self.config.genesis.cluster.clone(),
-            node: self.own_view(now_ns),
+            node: self.own_view(turn.now.monotonic_ns),
             ready: ready.is_ok(),
             reason: writes.err(),
-            edits: self.edits().err(),
-            appends: self.appends().err(),
+            edits: self.edits(turn.clock).err(),
+            appends: self.appends(turn.clock).err(),
             leader: self.leadership.leader.map(|leader| if mutants::is(Mutant::StatusLeads) { own } else { leader }),
             term: self.leadership.term,
             ledgers,
             objects,
-            timestamp: self.latest(),
-            stamps_held: self.counters.stamps_held,
+            timestamp: turn.latest(),
+            stamps_held: turn.counters.stamps_held,
             standing: self.signing_words(),
             forked: self.forked(),
             connected: self.peers.keys().copied().collect(),
             mirrors: self.mirrors_here(),
-            problems: self.problems(),
-            clock: self.clock_view(),
+            problems: self.problems(turn),
+            clock: turn.clock.view(),
         }
     }
 
