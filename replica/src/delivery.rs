@@ -14,7 +14,7 @@ use trine_gossip::link::Range;
 use trine_placement::rendezvous;
 
 use crate::delta_log::DeltaRow;
-use crate::input::{BatchId, Peer};
+use crate::input::BatchId;
 use crate::message::{Interval, PeerMessage};
 use crate::objects::{Objects, latest_stamp};
 use crate::replica::Organs;
@@ -32,19 +32,6 @@ pub struct Fresh {
 }
 
 impl Organs {
-    /// The nodes of this region that a partition's deltas go to.
-    pub(crate) fn region_peers(&self) -> Vec<NodeId> {
-        let own = |peer: &&Peer| peer.region == self.config.region;
-        self.peers.values().filter(own).map(|peer| peer.node).collect()
-    }
-
-    /// A node of the region, another one each time: who is asked may be as new as who asks, and know no more.
-    pub(crate) fn neighbour_in_turn(&mut self) -> Option<NodeId> {
-        let near = self.region_peers();
-        self.asked_neighbours = self.asked_neighbours.wrapping_add(1);
-        near.get(self.asked_neighbours % near.len().max(1)).copied()
-    }
-
     /// Deltas written in this turn are to be pushed once they are on disk.
     pub(crate) fn push_later(
         &mut self,
@@ -66,11 +53,11 @@ impl Organs {
         if durable == 0 {
             return;
         }
-        let inside = self.region_peers();
+        let inside = self.cluster.region_peers();
         let durable: Vec<Fresh> = self.fresh.drain(..durable).collect();
         let mut outside: BTreeMap<RegionId, Vec<NodeId>> = BTreeMap::new();
-        if durable.iter().any(|fresh| fresh.writer == self.config.writer) {
-            for peer in self.peers.values().filter(|peer| peer.region != self.config.region) {
+        if durable.iter().any(|fresh| fresh.writer == self.cluster.config().writer) {
+            for peer in self.cluster.peers().values().filter(|peer| peer.region != self.cluster.config().region) {
                 outside.entry(peer.region.clone()).or_default().push(peer.node);
             }
         }
@@ -79,7 +66,7 @@ impl Organs {
                 continue;
             }
             let mut targets = inside.clone();
-            if writer == self.config.writer {
+            if writer == self.cluster.config().writer {
                 targets.extend(outside.values().filter_map(|there| rendezvous::entry_holder(&partition, there)));
             }
             self.mark(&targets, &partition, writer, after, upto);
@@ -96,7 +83,7 @@ impl Organs {
         upto: u64,
     ) {
         for node in targets {
-            if self.peers.contains_key(node) {
+            if self.cluster.linked(*node) {
                 self.links.wake(*node).mark_dirty(partition.clone(), writer, after, upto);
             }
         }
@@ -107,7 +94,7 @@ impl Organs {
         for node in self.links.take_changed() {
             // What is sent or forgotten changes the window again, so that it is looked at once more at the next input.
             while let Some(next) = self.links.next(node) {
-                let bytes_max = next.bytes_max.min(self.config.sizes.intervals_bytes);
+                let bytes_max = next.bytes_max.min(self.cluster.config().sizes.intervals_bytes);
                 if !self.push_batch(turn, node, &next.ranges, bytes_max)? {
                     break;
                 }
@@ -126,7 +113,8 @@ impl Organs {
     ) -> Result<bool, StoreError> {
         let (mut intervals, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
         let (mut paged, mut spared) = (BTreeSet::new(), false);
-        let (ranges_max, page) = (self.config.sizes.intervals_per_message, self.config.sizes.delta_rows_per_read);
+        let (ranges_max, page) =
+            (self.cluster.config().sizes.intervals_per_message, self.cluster.config().sizes.delta_rows_per_read);
         if ranges.len() > ranges_max {
             marks::reached(Mark::MessageFull);
         }
@@ -181,7 +169,7 @@ impl Organs {
             marks::reached(Mark::MessagePassedOver);
             return Ok(());
         }
-        let outside = self.peers.get(&from).is_some_and(|peer| peer.region != self.config.region);
+        let outside = self.cluster.peers().get(&from).is_some_and(|peer| peer.region != self.cluster.config().region);
         let (mut upto, mut gaps) = (Vec::new(), BTreeSet::new());
         for interval in intervals {
             let (partition, writer) = (interval.partition.clone(), interval.writer);
@@ -219,7 +207,7 @@ impl Organs {
 
     /// Whether this node can take more in: its disk has room and keeps up.
     pub(crate) fn has_room(&self, turn: &Turn<'_>) -> bool {
-        self.writable && turn.in_flight_bytes() <= self.config.sizes.unpersisted_bytes
+        self.cluster.writable() && turn.in_flight_bytes() <= self.cluster.config().sizes.unpersisted_bytes
     }
 
     /// Joins one interval, whole or not at all.
@@ -236,9 +224,10 @@ impl Organs {
             marks::reached(Mark::IntervalHeld);
             return Ok(Taken::Held);
         }
-        let (Some(slots), false) = (self.slots_of(&partition), self.own_writers.contains(&writer)) else {
+        let (Some(slots), false) = (self.cluster.slots_of(&partition), self.cluster.own_writers().contains(&writer))
+        else {
             turn.counters.deltas_dropped += deltas.len() as u64;
-            if self.own_writers.contains(&writer) {
+            if self.cluster.own_writers().contains(&writer) {
                 marks::reached(Mark::IntervalOwn);
             }
             return Ok(Taken::Refused);
@@ -292,7 +281,7 @@ impl Organs {
         }
         for (partition, writer, seq) in upto {
             self.objects.note_holder(partition, *writer, from, *seq);
-            if *writer == self.config.writer {
+            if *writer == self.cluster.config().writer {
                 self.note_held(turn, from, partition, *seq);
             }
         }
@@ -301,25 +290,13 @@ impl Organs {
     /// A peer has this node's writes in a partition up to a number on its disk. It counts where it stands on the
     /// roster: of the region's nodes a majority must have a write.
     pub(crate) fn note_held(&mut self, turn: &mut Turn<'_>, from: NodeId, partition: &PartitionId, upto: u64) {
-        if self.rostered(from).is_none() {
+        if self.cluster.rostered(from).is_none() {
             return;
         }
-        let needed = self.majority_others();
+        let needed = self.cluster.majority_others();
         for wait in self.waiting.have(partition, upto, from, needed) {
             self.answer_majority(turn, wait);
         }
-    }
-
-    /// How many other nodes make a majority of the region together with this one. Founders that have yet to register
-    /// count: else the first one of the roster would be a majority alone.
-    pub(crate) fn majority_others(&self) -> usize {
-        if mutants::is(Mutant::RegionMajorityOfOne) {
-            return 0;
-        }
-        let registry = self.ledger.state.registry();
-        let own = self.config.genesis.regions.iter().find(|region| region.id == self.config.region);
-        let founders = own.map_or(0, |region| region.nodes.len()).saturating_sub(registry.retired.len());
-        registry.roster.len().max(founders) / 2
     }
 
     /// Drops delta rows that every node has, and what is beyond the bound, some at each tick.
@@ -327,7 +304,8 @@ impl Organs {
         if self.objects.logs.is_empty() {
             return Ok(());
         }
-        let (others, bounds) = (self.all_others(), (self.config.delta_rows_max, &self.config.sizes));
+        let (others, bounds) =
+            (self.cluster.all_others(), (self.cluster.config().delta_rows_max, &self.cluster.config().sizes));
         let dropped = self.objects.trim_some(turn, others.as_deref(), bounds)?;
         turn.counters.delta_rows_trimmed += dropped as u64;
         Ok(())

@@ -38,13 +38,14 @@ impl Organs {
         ledger: RegionId,
         from: u64,
     ) -> Result<(), StoreError> {
-        let known = self.config.genesis.regions.iter().any(|region| region.id == ledger);
+        let known = self.cluster.config().genesis.regions.iter().any(|region| region.id == ledger);
         let size = if known { self.held_records(&ledger) } else { 0 };
-        let note = if ledger == self.config.region { self.ledger.note() } else { self.mirrors.note(&ledger) };
+        let note = if self.cluster.is_own(&ledger) { self.ledger.note() } else { self.mirrors.note(&ledger) };
         let Some(note) = note.filter(|_| (1..=size).contains(&from)) else { return Ok(()) };
-        let root = tree::root_of(turn, self.config.sizes.tree_levels, &ledger, from)?;
-        let Ok(path) =
-            tree::with_tree(turn, self.config.sizes.tree_levels, &ledger, |read| consistency_proof(from, size, read))?
+        let root = tree::root_of(turn, self.cluster.config().sizes.tree_levels, &ledger, from)?;
+        let Ok(path) = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, &ledger, |read| {
+            consistency_proof(from, size, read)
+        })?
         else {
             return Ok(());
         };
@@ -63,7 +64,7 @@ impl Organs {
         (root, path): (&Bytes, &[Bytes]),
         note: &Bytes,
     ) -> Result<(), StoreError> {
-        let genesis = std::sync::Arc::clone(&self.config.genesis);
+        let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
         let region = genesis.regions.iter().find(|region| region.id == *ledger);
         let told = region.and_then(|region| self.notes.open(&genesis.cluster, region, note));
         let hash = |bytes: &Bytes| Hash::try_from(bytes.as_ref()).ok();
@@ -78,8 +79,8 @@ impl Organs {
             turn.counters.messages_refused += 1;
             return Ok(());
         }
-        let own = *ledger == self.config.region;
-        let here = tree::root_of(turn, self.config.sizes.tree_levels, ledger, from)?;
+        let own = self.cluster.is_own(ledger);
+        let here = tree::root_of(turn, self.cluster.config().sizes.tree_levels, ledger, from)?;
         if here == root {
             if own {
                 self.signing.extended = Some((from, told.size));

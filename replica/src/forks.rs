@@ -79,14 +79,14 @@ impl Forks {
 impl Organs {
     /// Whether nothing more of another region's ledger is to be taken in.
     pub(crate) fn quarantined(&self, region: &RegionId) -> bool {
-        *region != self.config.region
+        *region != self.cluster.config().region
             && self.forks.found.contains_key(region)
-            && !self.config.forks_released.contains(region)
+            && !self.cluster.config().forks_released.contains(region)
     }
 
     /// The regions whose keys signed two histories, and that no operator released.
     pub(crate) fn forked(&self) -> Vec<RegionId> {
-        let released = &self.config.forks_released;
+        let released = &self.cluster.config().forks_released;
         self.forks.found.keys().filter(|region| !released.contains(*region)).cloned().collect()
     }
 
@@ -95,7 +95,7 @@ impl Organs {
         let mut seen: BTreeMap<(RegionId, u64), (&Bytes, Checkpoint)> = BTreeMap::new();
         for entry in entries {
             let Some(name) = entry.key.strip_prefix(HEAD_PREFIX) else { continue };
-            let genesis = Arc::clone(&self.config.genesis);
+            let genesis = Arc::clone(&self.cluster.config().genesis);
             let Some(region) = genesis.regions.iter().find(|region| region.id.as_str().as_bytes() == name) else {
                 continue;
             };
@@ -123,10 +123,10 @@ impl Organs {
         note: &Bytes,
         told: &Checkpoint,
     ) -> Result<bool, StoreError> {
-        let own = *region == self.config.region;
+        let own = self.cluster.is_own(region);
         let held = self.held_records(region);
         let known = if (1..=held).contains(&told.size) {
-            let root = tree::root_of(turn, self.config.sizes.tree_levels, region, told.size)?;
+            let root = tree::root_of(turn, self.cluster.config().sizes.tree_levels, region, told.size)?;
             match (root == told.root, own) {
                 (true, _) => None,
                 (false, true) => Some(self.own_statement(told.size, root)),

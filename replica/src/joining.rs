@@ -125,8 +125,8 @@ impl Organs {
         self.joining.others.retain(|_, said_ns| now_ns < *said_ns + 3 * TELL_NS);
         let Some(mut state) = self.joining.state.take() else { return };
         let began_ns = *state.began_ns.get_or_insert(now_ns);
-        state.peers.retain(|node, _| self.peers.contains_key(node));
-        for node in self.peers.keys() {
+        state.peers.retain(|node, _| self.cluster.linked(*node));
+        for node in self.cluster.peers().keys() {
             let told = state.peers.entry(*node).or_insert_with(|| Told { since_ns: now_ns, ..Told::default() });
             if !told.whole && told.asked_ns.is_none_or(|asked_ns| now_ns >= asked_ns + ASK_AGAIN_NS) {
                 told.asked_ns = Some(now_ns);
@@ -138,14 +138,15 @@ impl Organs {
             self.tell_joining(turn, true);
         }
         self.look_what_is_missing(&mut state);
-        let ledgers: u64 = self.config.genesis.regions.iter().map(|region| self.held_records(&region.id)).sum();
+        let ledgers: u64 =
+            self.cluster.config().genesis.regions.iter().map(|region| self.held_records(&region.id)).sum();
         let seen = (turn.counters.deltas_received, ledgers, state.missing);
         if seen != state.seen {
             (state.seen, state.moved_ns) = (seen, now_ns);
         }
         let answered = state.peers.values().all(|told| told.whole || now_ns >= told.since_ns + SILENT_NS);
         // Before this node is registered it does not know its own region's roster.
-        let here = self.registered && answered && state.missing == 0 && state.ledger.is_none();
+        let here = self.cluster.registered() && answered && state.missing == 0 && state.ledger.is_none();
         if here && self.heard_enough(&state, began_ns, now_ns) {
             marks::reached(Mark::JoinCaughtUp);
             turn.put(Synced, rows::JOINING, None);
@@ -161,12 +162,12 @@ impl Organs {
         if state.peers.values().any(|told| told.whole && !told.joining) {
             return true;
         }
-        let known = self.config.genesis.regions.iter().filter_map(|region| self.registry(&region.id));
-        let others = known.flat_map(|known| known.roster.keys()).filter(|node| **node != self.config.node);
-        let all_here = { others }.all(|node| self.peers.contains_key(node)) && self.unheard_founders().is_empty();
-        let founds = self.config.genesis.regions.iter().any(|region| {
-            let named = region.nodes.iter().any(|node| node.name == self.config.name);
-            named && region.id == self.config.region && self.ledger.state.registry().retired.is_empty()
+        let known = self.cluster.config().genesis.regions.iter().filter_map(|region| self.cluster.registry(&region.id));
+        let others = known.flat_map(|known| known.roster.keys()).filter(|node| **node != self.cluster.config().node);
+        let all_here = { others }.all(|node| self.cluster.linked(*node)) && self.cluster.unheard_founders().is_empty();
+        let founds = self.cluster.config().genesis.regions.iter().any(|region| {
+            let named = region.nodes.iter().any(|node| node.name == self.cluster.config().name);
+            named && self.cluster.is_own(&region.id) && self.cluster.own().retired.is_empty()
         });
         let patience_ns = if founds { FOUNDER_ALONE_NS } else { ALONE_NS };
         all_here || !state.damaged && now_ns >= began_ns + patience_ns
@@ -187,13 +188,13 @@ impl Organs {
             *known = (*known).max(*size);
         }
         let here =
-            |region: &RegionId| *region == self.config.region || self.mirrors_here() && !self.quarantined(region);
+            |region: &RegionId| self.cluster.is_own(region) || self.cluster.mirrors_here() && !self.quarantined(region);
         let lacks = most.into_iter().find(|(region, size)| here(region) && self.held_records(region) < *size);
         state.ledger = lacks.map(|(region, size)| (region.clone(), self.held_records(region), size));
     }
 
     fn tell_joining(&self, turn: &mut Turn<'_>, joining: bool) {
-        for node in self.peers.keys() {
+        for node in self.cluster.peers().keys() {
             turn.send(*node, PeerMessage::CatchingUp(joining));
         }
     }
@@ -210,7 +211,7 @@ impl Organs {
     /// A peer that is catching up asks what is held here.
     pub(crate) fn serve_holdings(&mut self, turn: &mut Turn<'_>, to: NodeId, after: Option<PartitionId>) {
         let (partitions, more) = self.objects.vectors_after(after.as_ref(), VECTORS_PER_MESSAGE_MAX);
-        let regions = self.config.genesis.regions.iter().map(|region| region.id.clone());
+        let regions = self.cluster.config().genesis.regions.iter().map(|region| region.id.clone());
         let ledgers = regions.map(|region| (region.clone(), self.held_records(&region))).collect();
         let joining = self.joining.state.is_some();
         // What is told here is to be on disk, as with any vector.
@@ -253,7 +254,7 @@ impl Organs {
         }
         let able = |peer: &&Peer| !self.joining.of(peer.node);
         let (near, far): (Vec<&Peer>, Vec<&Peer>) =
-            self.peers.values().filter(able).partition(|peer| peer.region == self.config.region);
+            self.cluster.peers().values().filter(able).partition(|peer| peer.region == self.cluster.config().region);
         let nodes: Vec<NodeId> = near.into_iter().chain(far).map(|peer| peer.node).collect();
         Some(self.hand_on_to_one_of(&nodes, asked))
     }

@@ -11,7 +11,7 @@ use ed25519_dalek::SigningKey;
 use trine_crdt::clock::ntp_of_ns;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NamespaceId, NodeId, Timestamp};
+use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::{Applied, ApplyError};
 use trine_ledger::checkpoint::{self, Checkpoint};
 use trine_ledger::entry::{AppendCommand, Command, Entry};
@@ -153,11 +153,6 @@ impl OwnLedger {
         })
     }
 
-    /// The nodes of the region's roster.
-    pub fn roster(&self) -> impl Iterator<Item = &NodeRecord> {
-        self.state.registry().roster.values()
-    }
-
     /// How many records were applied.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -265,7 +260,7 @@ impl OwnLedger {
 impl Organs {
     /// Proposes what is queued, as far as proposals under way allow.
     pub(crate) fn propose_queued(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if !self.leadership.serving || turn.clock.stamps(&self.peers).is_err() {
+        if !self.cluster.serving() || turn.clock.stamps(self.cluster.peers()).is_err() {
             return Ok(());
         }
         if self.withheld().is_some() {
@@ -273,7 +268,7 @@ impl Organs {
         }
         while self.ledger.may_propose() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
-            let Sizes { entry_commands, entry_bytes, .. } = self.config.sizes;
+            let Sizes { entry_commands, entry_bytes, .. } = self.cluster.config().sizes;
             while commands.len() < entry_commands && bytes < entry_bytes {
                 let Some(draft) = self.ledger.dequeue() else { break };
                 // Given up meanwhile: nothing was done, and nothing will be.
@@ -356,13 +351,13 @@ impl Organs {
             DraftCommand::Append(append) => append,
             DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
             DraftCommand::Removal { command, force } => {
-                return Ok(self.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+                return Ok(self.cluster.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
             }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
             let mut input = stamp.to_bytes().to_vec();
             input.push(u8::try_from(number).expect("there are three"));
-            *salt = *blake3::keyed_hash(&self.config.salt_seed, &input).as_bytes();
+            *salt = *blake3::keyed_hash(&self.cluster.config().salt_seed, &input).as_bytes();
         }
         let seen = self.latest_version(turn, &append.namespace, &append.body.key)?;
         let seen = seen.into_iter().map(|version| version.leaf).collect();
@@ -387,7 +382,7 @@ impl Organs {
         }
         for stamp in stamps {
             if outcome == ProposeOutcome::Refused {
-                self.standing.removal_refused(&stamp);
+                self.cluster.removal_refused(&stamp);
             }
             let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
             let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
@@ -451,17 +446,20 @@ impl Organs {
         if let Some(stamp) = entry.commands.first().and_then(|command| command.stamp().ok()) {
             self.ledger.proposals.retain(|_, stamps| stamps.first() != Some(&stamp));
         }
-        let (region, first) = (self.config.region.clone(), self.ledger.size());
+        let (region, first) = (self.cluster.config().region.clone(), self.ledger.size());
         let OwnLedger { state, latest, numbered, .. } = &mut self.ledger;
         let mut lookup = Rows { turn, region: &region, latest, numbered };
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
+        if outcome.registry_changed {
+            self.cluster.set_own(self.ledger.state.registry());
+        }
         let stamp = self.ledger.state.stamp();
-        self.standing.removals_applied(stamp);
+        self.cluster.removals_applied(stamp);
         self.ledger.time.note(turn.now, stamp.time);
         // The log stands as it is; the clock does not follow it ahead.
         let _ = turn.observe(&stamp);
-        tree::store(turn, &region, first, &outcome.nodes, self.config.sizes.tree_levels);
+        tree::store(turn, &region, first, &outcome.nodes, self.cluster.config().sizes.tree_levels);
         if outcome.registry_changed {
             self.ledger.registry_epoch = self.ledger.state.lasting(position.index);
             self.ledger.registry_dirty = true;
@@ -503,16 +501,16 @@ impl Organs {
     pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, voters_changed: bool) -> Result<(), StoreError> {
         turn.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
         if std::mem::take(&mut self.ledger.registry_dirty) || self.ledger.registry_epoch == 0 {
-            let bytes = self.ledger.state.registry().to_bytes().expect("what was applied is within its bounds");
+            let bytes = self.cluster.own().to_bytes().expect("what was applied is within its bounds");
             let row = [self.ledger.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
             turn.put(Derived, rows::REGISTRY, Some(row.into()));
             self.publish_registry(turn);
             self.roster_changed(turn);
         } else if voters_changed {
-            let own = BTreeSet::from([self.config.region.clone()]);
+            let own = BTreeSet::from([self.cluster.config().region.clone()]);
             self.rosters_changed(turn, &own);
         }
-        let region = self.config.region.clone();
+        let region = self.cluster.config().region.clone();
         self.restored(turn);
         self.wake_ledger(turn, &region);
         self.wake_barriers(turn);
@@ -522,7 +520,7 @@ impl Organs {
     /// Proposes a seal when the open segment is large enough.
     pub(crate) fn seal_tick(&mut self, turn: &mut Turn<'_>) {
         let open = self.ledger.state.segment();
-        let due = self.leadership.serving && open.count > 0 && open.bytes >= self.config.segment_bytes;
+        let due = self.cluster.serving() && open.count > 0 && open.bytes >= self.cluster.config().segment_bytes;
         let due = due && self.withheld().is_none();
         // One at a time: what was proposed before is committed, or given up.
         if due && self.waiting.get(self.ledger.sealing).is_none() {
@@ -538,12 +536,6 @@ impl Organs {
         let command = DraftCommand::Other(command);
         self.ledger.enqueue(Draft { wait, command, with_proof: false, asked: None });
         wait
-    }
-
-    /// A node of the own region, by id.
-    #[must_use]
-    pub(crate) fn rostered(&self, node: NodeId) -> Option<&NodeRecord> {
-        self.ledger.state.registry().roster.get(&node)
     }
 }
 

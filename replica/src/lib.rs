@@ -11,12 +11,15 @@
 //!    committing); messages between nodes may be dropped, repeated, reordered and late.
 
 mod authored;
+mod cluster;
 pub mod config;
 mod counters;
 mod delivery;
 mod delta_log;
 pub mod effect;
 mod extension;
+#[cfg(test)]
+mod fixture;
 mod forks;
 pub mod input;
 mod joining;
@@ -40,11 +43,9 @@ mod remembered;
 mod repair;
 mod replica;
 mod requests;
-mod rosters;
 pub mod rows;
 pub mod signing;
 pub mod sizes;
-mod standing;
 pub mod store;
 mod tree;
 mod turn;

@@ -16,7 +16,7 @@ impl Organs {
         message: PeerMessage,
     ) -> Result<(), StoreError> {
         // A message may overtake the news that its stream stands, or come after that it is gone: it is as if lost.
-        if !self.peers.contains_key(&from) {
+        if !self.cluster.linked(from) {
             turn.counters.messages_refused += 1;
             return Ok(());
         }
@@ -60,7 +60,7 @@ impl Organs {
             PeerMessage::Holdings(holdings) => self.take_holdings(turn, from, holdings),
             PeerMessage::CatchingUp(joining) => self.take_catching_up(turn, from, joining),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
-            PeerMessage::NotAdmitted { node, reason } => self.take_not_admitted(turn, from, node, reason),
+            PeerMessage::NotAdmitted { node, reason } => self.cluster.take_not_admitted(turn, from, node, reason),
             PeerMessage::LetGo => self.take_let_go(turn, from),
             PeerMessage::ClockAsk { asked_ns } => {
                 turn.send(from, PeerMessage::ClockTell { asked_ns, wall_ns: turn.now.wall_ns });

@@ -50,8 +50,6 @@ pub struct Metadata {
     pub(crate) state: Versioned,
     repair: Repair,
     rumors: Rumors,
-    /// The registries of all regions, decoded.
-    pub(crate) registries: BTreeMap<RegionId, Registry>,
     signing: Option<SigningKey>,
     next_head_ns: u64,
 }
@@ -72,11 +70,11 @@ pub(crate) fn head_key(region: &RegionId) -> Bytes {
 }
 
 impl Metadata {
-    /// Reads the entries from the store.
+    /// Reads the entries from the store, and what they say of regions' registries.
     ///
     /// # Errors
     /// What the store says, and rows that cannot be read.
-    pub fn open(config: &Config, store: &dyn Store) -> Result<Self, StoreError> {
+    pub fn open(config: &Config, store: &dyn Store) -> Result<(Self, BTreeMap<RegionId, Registry>), StoreError> {
         let mut state = Versioned::default();
         let mut registries = BTreeMap::new();
         for (key, value) in store.scan(Derived, b"y", &rows::after_prefix(b"y"), usize::MAX, false)? {
@@ -93,14 +91,14 @@ impl Metadata {
             ..trine_gossip::repair::Config::default()
         };
         let rumors = rumor::Config { payload_bytes_max: config.sizes.rumor_bytes, ..rumor::Config::default() };
-        Ok(Self {
+        let metadata = Self {
             state,
             repair: Repair::new(config.node, repair),
             rumors: Rumors::new(rumors),
-            registries,
             signing: config.log_key.map(|seed| SigningKey::from_bytes(&seed)),
             next_head_ns: 0,
-        })
+        };
+        Ok((metadata, registries))
     }
 
     /// The latest head known of a region's ledger: its note and what it says.
@@ -135,14 +133,14 @@ impl Organs {
 
     pub(crate) fn metadata_tick(&mut self, turn: &mut Turn<'_>) {
         let now_ns = turn.now.monotonic_ns;
-        if self.leadership.serving && now_ns >= self.metadata.next_head_ns {
+        if self.cluster.serving() && now_ns >= self.metadata.next_head_ns {
             self.metadata.next_head_ns = now_ns + HEAD_INTERVAL_NS;
             self.publish_head(turn);
             self.tell_own_head(turn);
         }
         let send = self.metadata.repair.on_tick(now_ns, &self.metadata.state);
         send_all(turn, send);
-        if self.config.gossip {
+        if self.cluster.config().gossip {
             while let Some(rumor) = self.metadata.rumors.next(now_ns) {
                 turn.effects.push(Effect::Publish(rumor));
             }
@@ -164,7 +162,7 @@ impl Organs {
             self.compare_heads(turn, entries)?;
         }
         let barred = self.barred_heads();
-        let (config, notes) = (&self.config, &mut self.notes);
+        let (config, notes) = (&self.cluster.config(), &mut self.notes);
         let outcome =
             self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
                 !barred.contains(&entry.key) && admit(config, notes, entry)
@@ -180,7 +178,7 @@ impl Organs {
         if self.forks.is_empty() {
             return BTreeSet::new();
         }
-        let regions = self.config.genesis.regions.iter().map(|region| &region.id);
+        let regions = self.cluster.config().genesis.regions.iter().map(|region| &region.id);
         regions.filter(|region| self.quarantined(region)).map(head_key).collect()
     }
 
@@ -193,8 +191,9 @@ impl Organs {
         self.compare_heads(turn, &entries)?;
         let barred = self.barred_heads();
         let (state, notes) = (&self.metadata.state, &mut self.notes);
-        let admitted =
-            |entry: &Entry| state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.config, notes, entry);
+        let admitted = |entry: &Entry| {
+            state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.cluster.config(), notes, entry)
+        };
         let entries: Vec<Entry> = entries.into_iter().filter(admitted).collect();
         let applied = self.metadata.state.apply(entries);
         self.metadata_changed(turn, applied.changed, false);
@@ -203,7 +202,7 @@ impl Organs {
 
     /// Tells a node that it was retired, by its region's registry, once that says so.
     pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId, region: &RegionId) {
-        if self.metadata.registries.get(region).is_none_or(|registry| !registry.retired.contains(&node)) {
+        if self.cluster.told().get(region).is_none_or(|registry| !registry.retired.contains(&node)) {
             return;
         }
         marks::reached(Mark::RetiredTold);
@@ -216,14 +215,14 @@ impl Organs {
 
     /// The own region's registry, as its ledger has it now.
     pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>) {
-        let region = self.config.region.clone();
-        let registry = self.ledger.state.registry();
+        let region = self.cluster.config().region.clone();
+        let registry = self.cluster.own();
         let without = registry.without_namespaces();
         let nothing = Registry { namespaces: BTreeMap::new(), ..Registry::default() };
         // Created in the order of their ids and never removed: what an entry holds only grows.
         let created: Vec<_> = registry.namespaces.iter().filter(|(id, _)| id.region == region).collect();
         let parts: Vec<(u64, Registry)> = created
-            .chunks(self.config.sizes.namespaces_per_entry)
+            .chunks(self.cluster.config().sizes.namespaces_per_entry)
             .map(|part| {
                 let namespaces = part.iter().map(|(id, known)| ((*id).clone(), (*known).clone())).collect();
                 (part.len() as u64, Registry { namespaces, ..nothing.clone() })
@@ -244,7 +243,7 @@ impl Organs {
     }
 
     fn publish_head(&mut self, turn: &mut Turn<'_>) {
-        let (region, size) = (self.config.region.clone(), self.ledger.size());
+        let (region, size) = (self.cluster.config().region.clone(), self.ledger.size());
         if size > 0
             && let Some(note) = self.ledger.note()
         {
@@ -266,7 +265,7 @@ impl Organs {
             return;
         }
         if let Some(signing) = &self.metadata.signing {
-            let value = authored::sign(signing, &self.config.genesis.cluster, &key, epoch, said);
+            let value = authored::sign(signing, &self.cluster.config().genesis.cluster, &key, epoch, said);
             self.publish(turn, key, epoch, value);
         }
     }
@@ -282,14 +281,14 @@ impl Organs {
         let mut rosters = BTreeSet::new();
         for entry in changed {
             turn.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
-            if entry.key.starts_with(HEAD_PREFIX) && entry.key == head_key(&self.config.region) {
+            if entry.key.starts_with(HEAD_PREFIX) && entry.key == head_key(&self.cluster.config().region) {
                 self.signing.signed = entry.version.epoch;
             }
             if says_registry(&entry.key) {
-                rosters.extend(learn(&mut self.metadata.registries, &entry));
+                rosters.extend(learn(self.cluster.told_mut(), &entry));
             }
             // All nodes of a region come to say the same, of whom one tells it: each rumor goes to the whole cluster.
-            if own && self.leadership.serving {
+            if own && self.cluster.serving() {
                 self.metadata.rumors.push(entry);
             }
         }

@@ -114,7 +114,7 @@ impl Organs {
     /// How many records of a region's ledger are held here.
     #[must_use]
     pub(crate) fn held_records(&self, region: &RegionId) -> u64 {
-        if *region == self.config.region {
+        if self.cluster.is_own(region) {
             return self.ledger.size();
         }
         self.mirrors.mirrors.get(region).map_or(0, |mirror| mirror.frontier.size())
@@ -122,10 +122,10 @@ impl Organs {
 
     /// Follows what is to be followed, and leaves a source that stalls.
     pub(crate) fn mirrors_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if !self.mirrors_here() {
+        if !self.cluster.mirrors_here() {
             return Ok(());
         }
-        let holders = self.mirror_nodes().to_vec();
+        let holders = self.cluster.mirror_nodes().to_vec();
         let anew = std::mem::take(&mut self.mirrors.choices_changed);
         let now_ns = turn.now.monotonic_ns;
         let regions: Vec<RegionId> = self.mirrors.mirrors.keys().cloned().collect();
@@ -178,7 +178,7 @@ impl Organs {
         mirror.asked_ns = now_ns;
         let Some(evidence) = self.forks.evidence(region).cloned() else { return };
         let there: Vec<NodeId> =
-            self.peers.values().filter(|peer| peer.region == *region).map(|peer| peer.node).collect();
+            self.cluster.peers().values().filter(|peer| peer.region == *region).map(|peer| peer.node).collect();
         for note in [evidence.first, evidence.second] {
             let told = self.head_told(region);
             for node in &there {
@@ -189,14 +189,15 @@ impl Organs {
 
     /// Where a ledger can be followed: the region's first mirror when that is another node, else its own region.
     fn sources(&self, region: &RegionId, holders: &[NodeId]) -> Vec<NodeId> {
-        let first = holders.iter().find(|node| **node == self.config.node || self.peers.contains_key(*node));
-        let mut choices: Vec<NodeId> = first.into_iter().copied().filter(|node| *node != self.config.node).collect();
+        let first = holders.iter().find(|node| **node == self.cluster.config().node || self.cluster.linked(**node));
+        let mut choices: Vec<NodeId> =
+            first.into_iter().copied().filter(|node| *node != self.cluster.config().node).collect();
         let of = |region: &RegionId| -> Vec<NodeId> {
             let there = |peer: &&Peer| peer.region == *region;
-            self.peers.values().filter(there).map(|peer| peer.node).collect()
+            self.cluster.peers().values().filter(there).map(|peer| peer.node).collect()
         };
         let mut there = of(region);
-        let best = rendezvous::mirror_source(region, self.config.node, &there);
+        let best = rendezvous::mirror_source(region, self.cluster.config().node, &there);
         there.sort_by_key(|node| Some(*node) != best);
         choices.extend(there);
         choices
@@ -209,21 +210,21 @@ impl Organs {
             let (ledger, from) = (region.clone(), mirror.frontier.size());
             turn.send(
                 source,
-                PeerMessage::Follow { ledger, from, window_bytes: self.config.sizes.follow_window_bytes },
+                PeerMessage::Follow { ledger, from, window_bytes: self.cluster.config().sizes.follow_window_bytes },
             );
         }
     }
 
     /// A peer wants to follow a ledger from here.
     pub(crate) fn take_follow(&mut self, from: NodeId, ledger: RegionId, next: u64, window_bytes: u64) {
-        let window_bytes = window_bytes.min(self.config.sizes.follow_window_bytes);
+        let window_bytes = window_bytes.min(self.cluster.config().sizes.follow_window_bytes);
         if window_bytes == 0 {
             self.mirrors.followers.remove(&(from, ledger));
             return;
         }
-        let known = ledger == self.config.region || self.mirrors.mirrors.contains_key(&ledger);
+        let known = self.cluster.is_own(&ledger) || self.mirrors.mirrors.contains_key(&ledger);
         let known = known && !self.quarantined(&ledger);
-        if known && self.peers.contains_key(&from) {
+        if known && self.cluster.linked(from) {
             self.mirrors.followers.insert((from, ledger), Follower { next, window_bytes, under_way: VecDeque::new() });
         }
     }
@@ -285,14 +286,14 @@ impl Organs {
         ledger: &RegionId,
         from: u64,
     ) -> Result<Option<(Vec<Bytes>, u64, Bytes)>, StoreError> {
-        let own = *ledger == self.config.region;
+        let own = self.cluster.is_own(ledger);
         // Where a tail may end: the own region's anywhere, a mirror's where a checkpoint was kept.
         let ends = if own {
-            (from + 1..=self.ledger.size()).take(self.config.sizes.tail_records).collect()
+            (from + 1..=self.ledger.size()).take(self.cluster.config().sizes.tail_records).collect()
         } else {
             self.kept_notes(turn, ledger, from)?
         };
-        let Sizes { tail_bytes, tail_records, .. } = self.config.sizes;
+        let Sizes { tail_bytes, tail_records, .. } = self.cluster.config().sizes;
         let (mut records, mut bytes) = (Vec::new(), 0);
         'ends: for end in ends {
             let fits = bytes < tail_bytes as u64 && end - from <= tail_records as u64;
@@ -319,7 +320,7 @@ impl Organs {
         let note = if own && end == self.ledger.size() {
             self.ledger.note()
         } else if own {
-            let root = tree::root_of(turn, self.config.sizes.tree_levels, ledger, end)?;
+            let root = tree::root_of(turn, self.cluster.config().sizes.tree_levels, ledger, end)?;
             self.ledger.sign(end, root)
         } else {
             turn.get(Derived, &rows::note(ledger, end))?
@@ -331,7 +332,7 @@ impl Organs {
     fn kept_notes(&mut self, turn: &mut Turn<'_>, ledger: &RegionId, from: u64) -> Result<Vec<u64>, StoreError> {
         let first = rows::note(ledger, from + 1);
         let last = rows::note(ledger, u64::MAX);
-        let notes = turn.scan(Derived, (&first, &last), self.config.sizes.tail_notes, false)?;
+        let notes = turn.scan(Derived, (&first, &last), self.cluster.config().sizes.tail_notes, false)?;
         Ok(notes.iter().filter_map(|(key, _)| key.last_chunk::<8>()).map(|size| u64::from_be_bytes(*size)).collect())
     }
 
@@ -348,7 +349,7 @@ impl Organs {
         if self.quarantined(ledger) {
             return Ok(());
         }
-        if *ledger == self.config.region {
+        if self.cluster.is_own(ledger) {
             return self.take_lost_tail(turn, from, first, &records, &note);
         }
         let Some(mirror) = self.mirrors.mirrors.get(ledger) else { return Ok(()) };
@@ -385,9 +386,9 @@ impl Organs {
                 root_at_head = Some(frontier.root());
             }
         }
-        let genesis = self.config.genesis.regions.iter().find(|region| region.id == *ledger);
+        let genesis = self.cluster.config().genesis.regions.iter().find(|region| region.id == *ledger);
         let region = genesis.expect("mirrors are made of the genesis's regions");
-        let told = self.notes.open(&self.config.genesis.cluster, region, &note);
+        let told = self.notes.open(&self.cluster.config().genesis.cluster, region, &note);
         let Some(told) = told else { return self.distrust(turn, from, ledger) };
         let agrees = told.size == frontier.size() && told.root == frontier.root();
         if !agrees && !mutants::is(Mutant::MirrorTrusts) {
@@ -409,7 +410,7 @@ impl Organs {
             turn.counters.stamps_held += 1;
             return Ok(());
         }
-        tree::store(turn, ledger, size, &nodes, self.config.sizes.tree_levels);
+        tree::store(turn, ledger, size, &nodes, self.cluster.config().sizes.tree_levels);
         turn.counters.records_mirrored += taken.len() as u64;
         let begins = if mutants::is(Mutant::TailFromWrongIndex) { first } else { size };
         for (index, (bytes, header, record, leaf)) in (begins..).zip(taken) {

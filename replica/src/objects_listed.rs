@@ -43,7 +43,7 @@ impl Organs {
             let what = "regional lists of objects; use session".to_owned();
             return Ok(RequestError::Unsupported { what }.into());
         }
-        let namespace = match self.namespace(namespace, NamespaceKind::Objects) {
+        let namespace = match self.cluster.namespace(namespace, NamespaceKind::Objects) {
             Ok(namespace) => namespace.id.clone(),
             Err(error) => return Ok(error.into()),
         };

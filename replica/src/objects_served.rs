@@ -24,7 +24,7 @@ impl Organs {
         let Request::ObjectEdit { namespace, key, edit } = &asked.request else {
             return Ok(RequestError::Unsupported { what: "this request as an edit".to_owned() }.into());
         };
-        if !self.registered {
+        if !self.cluster.registered() {
             // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
             return Ok(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() }.into());
         }
@@ -36,20 +36,20 @@ impl Organs {
             let what = format!("durability {} for objects; use local or region", asked.options.durability);
             return Ok(RequestError::Unsupported { what }.into());
         }
-        let namespace = match self.namespace(namespace, NamespaceKind::Objects) {
+        let namespace = match self.cluster.namespace(namespace, NamespaceKind::Objects) {
             Ok(namespace) => namespace,
             Err(error) => return Ok(error.into()),
         };
         let bytes = value_bytes(edit);
-        if bytes > self.config.value_bytes_max {
-            return Ok(too_large("the value", bytes, self.config.value_bytes_max).into());
+        if bytes > self.cluster.config().value_bytes_max {
+            return Ok(too_large("the value", bytes, self.cluster.config().value_bytes_max).into());
         }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Objects::read(turn, &partition, key.as_bytes())?;
         if let Some(what) = asked.options.object.and_then(|wanted| contradicts(wanted, &stored)) {
             return Ok(RequestError::Conflict { what }.into());
         }
-        let writer = self.config.writer;
+        let writer = self.cluster.config().writer;
         let before = self.objects.held(&partition, writer);
         let seq = before + 1;
         let seen = stored.object.latest_stamp();
@@ -79,7 +79,7 @@ impl Organs {
         let mut session = SessionToken::default();
         session.see_position(Position { partition: partition.clone(), writer, seq });
         let answer = Answer { reply: Reply::Object(view), session, timestamp: stamp };
-        if asked.options.durability == Durability::Local || self.majority_others() == 0 {
+        if asked.options.durability == Durability::Local || self.cluster.majority_others() == 0 {
             return Ok(Served::Now(Ok(answer)));
         }
         let have = std::collections::BTreeSet::new();
@@ -89,8 +89,8 @@ impl Organs {
     /// Whether a majority of the region has on its disks all that is held here of a partition, as far as it said. What an
     /// edit finds removed may have been removed a moment ago: only if so is that as durable as the edit asks for.
     fn at_majority(&self, partition: &PartitionId) -> bool {
-        let needed = self.majority_others();
-        let others: Vec<_> = self.ledger.roster().map(|record| record.node).collect();
+        let needed = self.cluster.majority_others();
+        let others: Vec<_> = self.cluster.own().roster.values().map(|record| record.node).collect();
         self.objects.logged(partition).into_iter().all(|writer| {
             let held = self.objects.held(partition, writer);
             let has = |node: &&trine_crdt::NodeId| self.objects.holder(partition, writer, **node) >= held;
@@ -114,7 +114,7 @@ impl Organs {
             let what = "regional reads of objects; use session".to_owned();
             return Ok(RequestError::Unsupported { what }.into());
         }
-        let namespace = match self.namespace(namespace, NamespaceKind::Objects) {
+        let namespace = match self.cluster.namespace(namespace, NamespaceKind::Objects) {
             Ok(namespace) => namespace,
             Err(error) => return Ok(error.into()),
         };
@@ -140,7 +140,7 @@ impl Organs {
             return None;
         }
         let until = self.lacks_writes(&asked.options.session)?;
-        if let Some(served) = self.pass_while_full(&self.region_peers(), asked) {
+        if let Some(served) = self.pass_while_full(&self.cluster.region_peers(), asked) {
             return Some(served);
         }
         marks::reached(Mark::SessionWaited);
@@ -158,18 +158,6 @@ impl Organs {
         let writer = object.latest_stamp().writer;
         let seq = object.context().last(&writer);
         (seq > 0).then(|| Position { partition: partition.clone(), writer, seq })
-    }
-
-    /// Whether a partition is one of a namespace known here.
-    pub(crate) fn admits(&self, partition: &PartitionId) -> bool {
-        self.slots_of(partition).is_some()
-    }
-
-    /// How many partitions the namespace of a partition has, when it is known here and holds objects.
-    pub(crate) fn slots_of(&self, partition: &PartitionId) -> Option<u32> {
-        self.namespace_by_id(&partition.namespace)
-            .filter(|known| known.kind == trine_ledger::entry::NamespaceKind::Objects && partition.slot < known.slots)
-            .map(|known| known.slots)
     }
 }
 

@@ -36,10 +36,10 @@ impl Organs {
     /// All of it.
     pub(crate) fn problems(&self, turn: &Turn<'_>) -> Vec<ProblemView> {
         let mut found = Vec::new();
-        let name = &self.config.name;
-        if let Err(reason) = turn.clock.stamps(&self.peers) {
+        let name = &self.cluster.config().name;
+        if let Err(reason) = turn.clock.stamps(self.cluster.peers()) {
             found.push(of_node("clock", name, format!("{name} takes no writes: {reason}")));
-        } else if let Some(why) = &self.held_back {
+        } else if let Some(why) = self.cluster.held_back() {
             found.push(of_node("held_back", name, format!("{name} does not serve: {why}")));
         } else if let Err(reason) = self.ready(turn.clock) {
             found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
@@ -51,7 +51,7 @@ impl Organs {
                 },
             );
         }
-        found.extend(self.config.damage.iter().map(|words| {
+        found.extend(self.cluster.config().damage.iter().map(|words| {
             of_node("damaged", name, format!("{name} has found damage on its disk that is not healed: {words}"))
         }));
         if let Some(words) = self.joining.incomplete() {
@@ -71,7 +71,7 @@ impl Organs {
     }
 
     fn forks_found(&self, found: &mut Vec<ProblemView>) {
-        let regions = self.config.genesis.regions.iter().map(|region| &region.id);
+        let regions = self.cluster.config().genesis.regions.iter().map(|region| &region.id);
         for region in regions.filter(|region| self.forks.evidence(region).is_some()) {
             let follows =
                 if self.quarantined(region) { "its ledger is followed no more" } else { "an operator released it" };
@@ -81,15 +81,17 @@ impl Organs {
     }
 
     fn unreached(&self, found: &mut Vec<ProblemView>) {
-        let name = &self.config.name;
-        for region in self.config.genesis.regions.iter().map(|region| &region.id) {
-            let nodes = self.registry(region).into_iter().flat_map(|known| known.roster.values());
-            let away = nodes.filter(|node| node.node != self.config.node && !self.peers.contains_key(&node.node));
+        let name = &self.cluster.config().name;
+        for region in self.cluster.config().genesis.regions.iter().map(|region| &region.id) {
+            let nodes = self.cluster.registry(region).into_iter().flat_map(|known| known.roster.values());
+            let away = nodes.filter(|node| {
+                node.node != self.cluster.config().node && !self.cluster.peers().contains_key(&node.node)
+            });
             found.extend(
                 away.map(|node| of_node("unreachable", &node.name, format!("{} is not reached by {name}", node.name))),
             );
         }
-        found.extend(self.unheard_founders().into_iter().map(|(region, founder)| {
+        found.extend(self.cluster.unheard_founders().into_iter().map(|(region, founder)| {
             let what = format!("{}, a founder of {region}, stands on no roster that {name} knows", founder.name);
             of_node("unregistered", &founder.name, what)
         }));

@@ -30,8 +30,8 @@ impl Organs {
     pub(crate) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let regional = asked.options.consistency == Consistency::Regional;
         if regional {
-            if !self.leadership.serving {
-                return Ok(self.hand_on(self.leadership.leader, asked));
+            if !self.cluster.serving() {
+                return Ok(self.hand_on(self.cluster.leadership().leader, asked));
             }
             // All that was acknowledged is what such a read promises, and some of it may be elsewhere only.
             match self.withheld() {
@@ -52,8 +52,8 @@ impl Organs {
             asked.options.consistency = Consistency::Session;
             return Ok(Served::Waits(Cause::Barrier { ticket, index: None, asked }));
         }
-        if !self.mirrors_here() && needs_mirrors(&asked.request, &self.config.region) {
-            return Ok(self.hand_on_to_one_of(self.mirror_nodes(), asked));
+        if !self.cluster.mirrors_here() && needs_mirrors(&asked.request, &self.cluster.config().region) {
+            return Ok(self.hand_on_to_one_of(self.cluster.mirror_nodes(), asked));
         }
         if let Some(served) = self.pass_while_joining(asked) {
             return Ok(served);
@@ -62,9 +62,9 @@ impl Organs {
             && !mutants::is(Mutant::IgnoreSession)
             && let Some(until) = self.lacks_records(asked)
         {
-            let others = match needs_mirrors(&asked.request, &self.config.region) {
-                true => self.mirror_nodes().to_vec(),
-                false => self.region_peers(),
+            let others = match needs_mirrors(&asked.request, &self.cluster.config().region) {
+                true => self.cluster.mirror_nodes().to_vec(),
+                false => self.cluster.region_peers(),
             };
             if let Some(served) = self.pass_while_full(&others, asked) {
                 return Ok(served);
@@ -78,14 +78,15 @@ impl Organs {
     /// What the session has seen of the ledgers that the request reads, and this node has not yet. For a ledger that
     /// this node does not mirror it could wait for forever.
     fn lacks_records(&self, asked: &Asked) -> Option<Until> {
-        let here = |region: &RegionId| *region == self.config.region || self.mirrors_here();
+        let here = |region: &RegionId| self.cluster.is_own(region) || self.cluster.mirrors_here();
         let seen = asked.options.session.ledgers.iter().filter(|(region, _)| reads(&asked.request, region));
         let mut missing = seen.filter(|(region, size)| self.held_records(region) < **size && here(region));
         missing.next().map(|(region, size)| Until::Ledger(region.clone(), *size))
     }
 
     fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
-        let ledger = |namespace: &str| self.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
+        let ledger =
+            |namespace: &str| self.cluster.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
             Request::LedgerGet { namespace, key, with_proof } => {
                 let namespace = match ledger(namespace) {
@@ -149,7 +150,7 @@ impl Organs {
                 self.page(turn, places.into_iter().map(|(_, place)| place).collect(), next, |view| view.key.clone())
             }
             Request::Checkpoint { region } => {
-                let own = *region == self.config.region;
+                let own = self.cluster.is_own(region);
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
                 let note = note.or_else(|| self.metadata.head(region).map(|(note, _)| note));
                 Ok(match note {
@@ -163,7 +164,7 @@ impl Organs {
                         what: format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region)),
                     }));
                 }
-                let proof = tree::with_tree(turn, self.config.sizes.tree_levels, region, |read| {
+                let proof = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, region, |read| {
                     consistency_proof(*from, *to, read)
                 })?;
                 Ok(match proof {
@@ -253,7 +254,7 @@ impl Organs {
         region: &RegionId,
         index: u64,
     ) -> Result<Option<Bytes>, StoreError> {
-        if *region != self.config.region {
+        if *region != self.cluster.config().region {
             return turn.get(Derived, &rows::mirrored(region, index));
         }
         if let Some(bytes) = self.ledger.recent(index) {
@@ -285,23 +286,24 @@ impl Organs {
     /// The proof that a record is in a ledger, against the latest checkpoint held.
     fn inclusion(&mut self, turn: &mut Turn<'_>, region: &RegionId, index: u64) -> Result<InclusionView, StoreError> {
         let unsigned = || StoreError::Failed(format!("this node cannot sign checkpoints of {region}"));
-        let own = *region == self.config.region;
+        let own = self.cluster.is_own(region);
         let (size, note) = if own {
             (self.ledger.size(), self.ledger.note())
         } else {
             (self.held_records(region), self.mirrors.note(region))
         };
         let checkpoint = note.ok_or_else(unsigned)?;
-        let path =
-            tree::with_tree(turn, self.config.sizes.tree_levels, region, |read| inclusion_proof(index, size, read))?
-                .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
+        let path = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, region, |read| {
+            inclusion_proof(index, size, read)
+        })?
+        .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
         Ok(InclusionView { checkpoint, path: path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect() })
     }
 
     /// What became of a command, told to who waits for it.
     pub(crate) fn answer_applied(&mut self, turn: &mut Turn<'_>, wait: Wait, applied: Applied) {
         let Wait { origin, cause: Cause::Commit { with_proof, asked, .. }, .. } = wait else { return };
-        let region = self.config.region.clone();
+        let region = self.cluster.config().region.clone();
         let answer = match applied {
             Applied::Record(record) => {
                 Ok(self.appended(turn, (record.index, record.header.stamp, record.leaf), false, with_proof))
@@ -334,7 +336,7 @@ impl Organs {
 
     /// Whether a record is another than the append asks for: then its idempotency key was used for two.
     fn differs(&mut self, turn: &mut Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
-        let region = self.config.region.clone();
+        let region = self.cluster.config().region.clone();
         let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
             return false;
         };
@@ -351,7 +353,7 @@ impl Organs {
         duplicate: bool,
         with_proof: bool,
     ) -> Answer {
-        let region = self.config.region.clone();
+        let region = self.cluster.config().region.clone();
         let (mut proof, mut header) = (None, None);
         if with_proof {
             // The record stands, proof or not: a proof that cannot be made now can be asked for later.
@@ -399,7 +401,7 @@ impl Organs {
         let Some(applied) = self.ledger.state.position() else { return };
         for number in self.waiting.reached(applied.index) {
             let size = self.ledger.size();
-            let region = self.config.region.clone();
+            let region = self.cluster.config().region.clone();
             self.waiting.amend(number, |asked| asked.options.session.see_ledger(&region, size));
             self.serve_waiting(turn, number);
         }

@@ -57,7 +57,7 @@ struct Run {
 impl Organs {
     /// An operator wants the lost records back; asked at the leader.
     pub(crate) fn recover(&mut self, turn: &Turn<'_>, region: &RegionId, asked: Box<Asked>) -> Served {
-        if *region != self.config.region {
+        if *region != self.cluster.config().region {
             let what = format!("the ledger of {region} here: ask a node of {region}");
             return RequestError::NotFound { what }.into();
         }
@@ -78,7 +78,7 @@ impl Organs {
     /// How far it has come.
     pub(crate) fn recovery_words(&self, theirs: u64) -> String {
         let here = self.ledger.size();
-        let more = self.signing.holders.iter().any(|(node, held)| *held > here && self.peers.contains_key(node));
+        let more = self.signing.holders.iter().any(|(node, held)| *held > here && self.cluster.linked(*node));
         let rest = if more {
             "the others are coming"
         } else {
@@ -92,7 +92,7 @@ impl Organs {
         self.resume_registry(turn);
         let lost = matches!(self.withheld(), Some(Withheld::Behind { leads: true, .. }));
         if !self.recovery.wanted || !lost {
-            self.recovery.wanted &= self.leadership.serving && self.withheld().is_some();
+            self.recovery.wanted &= self.cluster.serving() && self.withheld().is_some();
             self.stop_recovery(turn);
             return;
         }
@@ -105,7 +105,7 @@ impl Organs {
             self.stop_recovery(turn);
         }
         let here = self.ledger.size();
-        let more = |(node, held): &(&NodeId, &u64)| **held > here && self.peers.contains_key(*node);
+        let more = |(node, held): &(&NodeId, &u64)| **held > here && self.cluster.linked(**node);
         let sources: Vec<NodeId> = self.signing.holders.iter().filter(more).map(|(node, _)| *node).collect();
         if sources.is_empty() {
             return;
@@ -113,13 +113,13 @@ impl Organs {
         let source = sources[self.recovery.left % sources.len()];
         let frontier = self.ledger.state.frontier().clone();
         self.recovery.run = Some(Run { source, frontier, progress_ns: now_ns });
-        let ledger = self.config.region.clone();
+        let ledger = self.cluster.config().region.clone();
         turn.send(source, PeerMessage::Follow { ledger, from: here, window_bytes: FOLLOW_WINDOW_BYTES });
     }
 
     fn stop_recovery(&mut self, turn: &mut Turn<'_>) {
         if let Some(Run { source, .. }) = self.recovery.run.take() {
-            let (ledger, from) = (self.config.region.clone(), self.ledger.size());
+            let (ledger, from) = (self.cluster.config().region.clone(), self.ledger.size());
             turn.send(source, PeerMessage::Follow { ledger, from, window_bytes: 0 });
         }
     }
@@ -129,7 +129,7 @@ impl Organs {
         let from = self.ledger.size();
         if let Some(run) = &mut self.recovery.run {
             run.progress_ns = turn.now.monotonic_ns;
-            turn.send(run.source, PeerMessage::Followed { ledger: self.config.region.clone(), from });
+            turn.send(run.source, PeerMessage::Followed { ledger: self.cluster.config().region.clone(), from });
         }
     }
 
@@ -143,7 +143,7 @@ impl Organs {
         note: &Bytes,
     ) -> Result<(), StoreError> {
         let Some(run) = self.recovery.run.as_ref().filter(|run| run.source == from) else { return Ok(()) };
-        if !self.leadership.serving || first > run.frontier.size() {
+        if !self.cluster.serving() || first > run.frontier.size() {
             return Ok(());
         }
         let skip = usize::try_from(run.frontier.size() - first).unwrap_or(usize::MAX);
@@ -159,12 +159,12 @@ impl Organs {
         if commands.is_empty() {
             return Ok(());
         }
-        let genesis = std::sync::Arc::clone(&self.config.genesis);
-        let region = genesis.regions.iter().find(|region| region.id == self.config.region);
+        let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
+        let region = genesis.regions.iter().find(|region| self.cluster.is_own(&region.id));
         let told = region.and_then(|region| self.notes.open(&genesis.cluster, region, note));
         let Some(told) = told else { return self.leave_source(turn) };
         if told.size != frontier.size() || told.root != frontier.root() {
-            let own = self.config.region.clone();
+            let own = self.cluster.config().region.clone();
             self.ask_extension(turn, from, &own);
             return self.leave_source(turn);
         }
@@ -187,20 +187,20 @@ impl Organs {
 
     /// A leader whose registry is older than what its region signed takes that in.
     fn resume_registry(&mut self, turn: &mut Turn<'_>) {
-        let known = self.metadata.state.get(&registry_key(&self.config.region)).cloned();
+        let known = self.metadata.state.get(&registry_key(&self.cluster.config().region)).cloned();
         let ours = self.ledger.registry_epoch.saturating_add(1);
         let older = known.as_ref().filter(|known| known.version.epoch <= REGISTRY_VERSION_MAX).is_some_and(|known| {
             let differs = || {
-                let without = self.ledger.state.registry().without_namespaces();
+                let without = self.cluster.own().without_namespaces();
                 authored::said_in(&known.bytes).is_none_or(|said| said != registry_bytes(&without))
             };
             known.version.epoch > ours || known.version.epoch == ours && differs()
         });
-        self.recovery.registry_behind = self.leadership.serving && older;
+        self.recovery.registry_behind = self.cluster.serving() && older;
         if !self.recovery.registry_behind || self.waiting.get(self.recovery.resuming).is_some() {
             return;
         }
-        let (Some(known), Some(told)) = (known, self.metadata.registries.get(&self.config.region)) else { return };
+        let (Some(known), Some(told)) = (known, self.cluster.told().get(&self.cluster.config().region)) else { return };
         let (version, registry) = (known.version.epoch, Box::new(told.clone()));
         self.recovery.resuming = self.draft_own(turn, Command::Resume { stamp: Timestamp::ZERO, version, registry });
     }

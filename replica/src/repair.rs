@@ -93,7 +93,7 @@ impl Organs {
             }
             self.links.let_rest(node);
         }
-        let patience_ns = self.config.sizes.pull_timeout_ms * 1_000_000;
+        let patience_ns = self.cluster.config().sizes.pull_timeout_ms * 1_000_000;
         self.rounds.give_up_pulls(|pull| now_ns >= pull.since_ns + patience_ns);
         let open = self.rounds.gaps.iter().filter(|(_, (_, partitions))| !partitions.is_empty());
         for node in open.map(|(node, _)| *node).collect::<Vec<_>>() {
@@ -105,7 +105,8 @@ impl Organs {
         self.rounds.next_ns = now_ns + self.rounds.interval_ns;
         self.rounds.turn += 1;
         turn.counters.repair_rounds += 1;
-        let (inside, outside): (Vec<_>, Vec<_>) = self.peers.values().partition(|p| p.region == self.config.region);
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            self.cluster.peers().values().partition(|p| p.region == self.cluster.config().region);
         let picks: Vec<NodeId> = [inside, outside]
             .iter()
             .filter_map(|side| side.get(self.rounds.turn % side.len().max(1)).map(|peer| peer.node))
@@ -124,7 +125,7 @@ impl Organs {
 
     /// Tells a peer what is held in the partitions where its intervals did not connect.
     pub(crate) fn ask_for_gaps(&mut self, turn: &mut Turn<'_>, from: NodeId, gaps: BTreeSet<PartitionId>) {
-        if !self.peers.contains_key(&from) {
+        if !self.cluster.linked(from) {
             self.rounds.gaps.remove(&from);
             return;
         }
@@ -140,7 +141,7 @@ impl Organs {
         *told_ns = now_ns;
         let open: Vec<PartitionId> = std::mem::take(open).into_iter().collect();
         turn.depend_on_all();
-        for chunk in open.chunks(self.config.sizes.vectors_per_message) {
+        for chunk in open.chunks(self.cluster.config().sizes.vectors_per_message) {
             let vectors = chunk.iter().map(|partition| (partition.clone(), self.objects.vector(partition))).collect();
             turn.send(from, PeerMessage::Vector { vectors, reply: false });
         }
@@ -159,7 +160,7 @@ impl Organs {
         let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
         for (partition, hash) in self.objects.hashes() {
             let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
-            if begins && hashes.len() >= self.config.sizes.hashes_per_message {
+            if begins && hashes.len() >= self.cluster.config().sizes.hashes_per_message {
                 turn.send(node, PeerMessage::Vectors(std::mem::take(&mut hashes)));
             }
             hashes.push((partition.clone(), *hash));
@@ -186,12 +187,12 @@ impl Organs {
                 }
             }
             if self.waiting.wants(partition) {
-                self.note_held(turn, from, partition, self.objects.held(partition, self.config.writer));
+                self.note_held(turn, from, partition, self.objects.held(partition, self.cluster.config().writer));
             }
         }
         let vectors: Vec<_> = differing
             .into_iter()
-            .filter(|partition| self.admits(partition))
+            .filter(|partition| self.cluster.admits(partition))
             .map(|partition| (partition.clone(), self.objects.vector(&partition)))
             .collect();
         if vectors.is_empty() {
@@ -199,10 +200,10 @@ impl Organs {
             return;
         }
         turn.depend_on_all();
-        if vectors.len() > self.config.sizes.vectors_per_message {
+        if vectors.len() > self.cluster.config().sizes.vectors_per_message {
             marks::reached(Mark::VectorsChunked);
         }
-        for chunk in vectors.chunks(self.config.sizes.vectors_per_message) {
+        for chunk in vectors.chunks(self.cluster.config().sizes.vectors_per_message) {
             turn.send(from, PeerMessage::Vector { vectors: chunk.to_vec(), reply: true });
         }
     }
@@ -224,7 +225,7 @@ impl Organs {
             for writer in self.objects.logged(partition) {
                 self.objects.set_holder(partition, writer, from, vector.get(&writer));
             }
-            self.note_held(turn, from, partition, vector.get(&self.config.writer));
+            self.note_held(turn, from, partition, vector.get(&self.cluster.config().writer));
             let missing = vectors::missing(&self.objects.vector(partition), vector);
             for gap in missing.there {
                 self.mark_lacking(from, partition, gap.writer, (gap.after, gap.upto), reply && !first);
@@ -250,7 +251,7 @@ impl Organs {
         round: bool,
     ) {
         let lacked = self.rounds.lacked.entry(from).or_default();
-        if lacked.len() >= self.config.sizes.lacked {
+        if lacked.len() >= self.cluster.config().sizes.lacked {
             marks::reached(Mark::LackedForgotten);
             lacked.clear();
         }
@@ -263,10 +264,9 @@ impl Organs {
     /// A peer holds more of one of our own earlier incarnations than our disk does: the disk was rolled back. Going
     /// on would reuse or lose dots, so the node stops.
     fn rolled_back(&self, turn: &mut Turn<'_>, partition: &PartitionId, vector: &VersionVector) -> bool {
-        let lost = vector
-            .dots
-            .iter()
-            .find(|(writer, seq)| self.own_writers.contains(*writer) && self.objects.held(partition, **writer) < **seq);
+        let lost = vector.dots.iter().find(|(writer, seq)| {
+            self.cluster.own_writers().contains(*writer) && self.objects.held(partition, **writer) < **seq
+        });
         let Some((writer, seq)) = lost else { return false };
         if mutants::is(Mutant::RollbackUnnoticed) || mutants::is(Mutant::ReuseWriter) {
             return false;
@@ -306,7 +306,7 @@ impl Organs {
             marks::reached(Mark::PageContinued);
         }
         let (mut objects, mut bytes, mut next) = (Vec::new(), 0, None);
-        let Sizes { page_objects, page_bytes, .. } = self.config.sizes;
+        let Sizes { page_objects, page_bytes, .. } = self.cluster.config().sizes;
         let page = turn.scan(Synced, (&from, &end), page_objects, false)?;
         let full = page.len() == page_objects;
         for (row, value) in page {
@@ -336,7 +336,7 @@ impl Organs {
         vector: &VersionVector,
         next: Option<&Bytes>,
     ) -> Result<(), StoreError> {
-        let Some(slots) = self.slots_of(partition) else { return Ok(()) };
+        let Some(slots) = self.cluster.slots_of(partition) else { return Ok(()) };
         if !self.has_room(turn) || self.rolled_back(turn, partition, vector) {
             return Ok(());
         }

@@ -3,18 +3,19 @@
 //! Behind it are the organs, each with what it alone changes, and a turn that all of them are handed: see [`crate::turn`].
 //! What follows in one organ from what another did is told here and nowhere else.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NodeId, Now, RegionId, WriterId};
+use trine_crdt::{Now, RegionId, WriterId};
 
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::delivery::Fresh;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox, Roster};
 use crate::forks::Forks;
-use crate::input::{Input, Leadership, Payload, Peer};
+use crate::input::{Input, Payload};
 use crate::joining::Joining;
 use crate::ledger::OwnLedger;
 use crate::links::Links;
@@ -25,10 +26,8 @@ use crate::opened_notes::OpenedNotes;
 use crate::problems::Holding;
 use crate::recovery::Recovery;
 use crate::repair::Rounds;
-use crate::rosters::Rosters;
 use crate::rows;
 use crate::signing::{Signing, Withheld};
-use crate::standing::Standing;
 use crate::store::{Store, StoreError};
 use crate::turn::{Clock, Kept, Turn};
 use crate::waiting::Waiting;
@@ -48,12 +47,11 @@ pub struct Replica {
 /// All that a turn may change.
 #[derive(Debug)]
 pub(crate) struct Organs {
-    pub(crate) config: Config,
+    pub(crate) cluster: Cluster,
     pub(crate) objects: Objects,
     /// Deltas on their way to the disk; bounded by what may be on its way there.
     pub(crate) fresh: VecDeque<Fresh>,
     pub(crate) links: Links,
-    pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) waiting: Waiting,
     pub(crate) ledger: OwnLedger,
     pub(crate) mirrors: Mirrors,
@@ -61,26 +59,14 @@ pub(crate) struct Organs {
     pub(crate) forks: Forks,
     pub(crate) notes: OpenedNotes,
     pub(crate) rounds: Rounds,
-    pub(crate) rosters: Rosters,
     pub(crate) signing: Signing,
     pub(crate) recovery: Recovery,
-    pub(crate) leadership: Leadership,
-    pub(crate) standing: Standing,
-    /// Incarnations that this disk has written under, this one included.
-    pub(crate) own_writers: BTreeSet<WriterId>,
-    /// This incarnation stands in the region's roster.
-    pub(crate) registered: bool,
-    pub(crate) writable: bool,
-    /// Why this node votes for nobody.
-    pub(crate) held_back: Option<String>,
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,
     pub(crate) holding: Holding,
     pub(crate) joining: Joining,
     next_tick_ns: u64,
     next_register_ns: u64,
-    /// How often a neighbour was asked for what only a leader can do.
-    pub(crate) asked_neighbours: usize,
 }
 
 impl Replica {
@@ -107,42 +93,36 @@ impl Replica {
             ));
         }
         let mut kept = Kept::new(Clock::new(config.writer, mark, config.clock_drift_ms_max));
+        let ledger = OwnLedger::open(&config, store)?;
+        let (metadata, told) = Metadata::open(&config, store)?;
+        let voters = store.get(Derived, rows::VOTERS)?;
         let mut organs = Organs {
             objects: Objects::open(store)?,
             fresh: VecDeque::new(),
             links: Links::new(&config.sizes),
-            peers: BTreeMap::new(),
             waiting: Waiting::new(config.writer),
-            ledger: OwnLedger::open(&config, store)?,
             mirrors: Mirrors::open(&config, store)?,
-            metadata: Metadata::open(&config, store)?,
+            metadata,
             forks: Forks::open(store)?,
             notes: OpenedNotes::new(config.sizes.opened_notes),
             rounds: Rounds::new(&config),
-            rosters: Rosters::default(),
             signing: Signing::default(),
             recovery: Recovery::default(),
-            leadership: Leadership::default(),
-            standing: Standing::open(store.get(Derived, rows::VOTERS)?.as_ref()),
-            own_writers,
-            registered: false,
-            writable: true,
-            held_back: None,
             last_barrier: 0,
             holding: Holding::default(),
             joining: Joining::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
-            asked_neighbours: 0,
-            config,
+            cluster: Cluster::new(config, ledger.state.registry().clone(), told, own_writers, voters.as_ref()),
+            ledger,
         };
         let mut turn = Turn::begin(&mut kept, Now::default(), store);
-        turn.put(Synced, rows::own_writer(organs.config.writer), Some(bytes::Bytes::new()));
+        turn.put(Synced, rows::own_writer(organs.cluster.config().writer), Some(bytes::Bytes::new()));
         // A disk without a mark of the clock, under which nobody ever wrote, is new.
-        let fresh = mark_row.is_none() && organs.own_writers.len() == 1;
+        let fresh = mark_row.is_none() && organs.cluster.own_writers().len() == 1;
         organs.begin_joining(&mut turn, fresh, store.get(Synced, rows::JOINING)?.as_ref());
-        organs.signing.signed = organs.metadata.head(&organs.config.region).map_or(0, |(_, head)| head.size);
-        let regions = organs.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+        organs.signing.signed = organs.metadata.head(&organs.cluster.config().region).map_or(0, |(_, head)| head.size);
+        let regions = organs.cluster.config().genesis.regions.iter().map(|region| region.id.clone()).collect();
         if organs.rosters_changed(&mut turn, &regions) {
             organs.roster_changed(&mut turn);
         }
@@ -191,19 +171,19 @@ impl Replica {
     /// Whether this node mirrors the other regions' ledgers.
     #[must_use]
     pub fn mirrors(&self) -> bool {
-        self.organs.mirrors_here()
+        self.organs.cluster.mirrors_here()
     }
 
     /// This region's roster, as its ledger has it here.
     #[must_use]
     pub fn roster(&self) -> Roster {
-        self.organs.roster()
+        self.organs.cluster.roster()
     }
 
     /// The incarnations that this disk has written under, with this one.
     #[must_use]
     pub fn own_writers(&self) -> &BTreeSet<WriterId> {
-        &self.organs.own_writers
+        self.organs.cluster.own_writers()
     }
 
     /// Why no record may be proposed here, and nothing be signed, now.
@@ -259,7 +239,7 @@ impl Replica {
     /// How far this node's wall is ahead of each peer's that is heard, by the peers' names, in seconds.
     #[must_use]
     pub fn clock_offsets(&self) -> Vec<(String, f64)> {
-        self.kept.clock().offsets(&self.organs.peers)
+        self.kept.clock().offsets(self.organs.cluster.peers())
     }
 
     /// Whether this node's clock is believed, and how far its stamps lie ahead of its wall, in seconds.
@@ -285,33 +265,21 @@ impl Organs {
             Input::PeerDown(node) => self.peer_down(turn, node),
             Input::Request { id, role, options, request } => self.client_request(turn, id, role, options, request),
             Input::Committed(entries) => self.committed(turn, entries)?,
-            Input::Voters(told) => self.voters_changed(told),
+            Input::Voters(told) => self.cluster.voters_changed(told),
             Input::Leadership(leadership) => self.leadership_changed(turn, leadership),
             Input::Proposed { ticket, outcome } => self.proposed(turn, ticket, outcome),
             Input::ReadIndex { ticket, index } => self.barrier_reached(turn, ticket, index),
-            Input::HeldBack(why) => self.held_back = why,
-            Input::Damaged(words) => self.config.damage = words,
-            Input::Disk { writable } => self.writable = writable,
+            Input::HeldBack(why) => self.cluster.set_held_back(why),
+            Input::Damaged(words) => self.cluster.set_damage(words),
+            Input::Disk { writable } => self.cluster.set_writable(writable),
         }
         Ok(())
     }
 
     /// Looks at the wall before anything else is done in a turn.
     pub(crate) fn look_at_clock(&mut self, turn: &mut Turn<'_>) {
-        let others = self.others_known();
+        let others = self.cluster.others_known();
         turn.clock.look(turn.now, others);
-    }
-
-    /// How many other nodes are known to belong to the cluster.
-    fn others_known(&mut self) -> usize {
-        if let Some(others) = self.all_others() {
-            return others.len().max(self.peers.len());
-        }
-        let founders = self.config.genesis.regions.iter().flat_map(|region| &region.nodes);
-        let others = founders.filter(|node| node.name != self.config.name).count();
-        // A region whose roster is not known has a node at least.
-        let regions = self.config.genesis.regions.len().saturating_sub(1);
-        others.max(regions).max(self.peers.len())
     }
 
     fn deadline(&self) -> u64 {
@@ -321,7 +289,7 @@ impl Organs {
 
     /// Size and root of a region's ledger, as it is held here.
     pub(crate) fn head(&self, region: &RegionId) -> Option<(u64, [u8; 32])> {
-        if *region == self.config.region {
+        if self.cluster.is_own(region) {
             return Some((self.ledger.size(), self.ledger.state.root()));
         }
         self.mirrors.head(region)
@@ -333,21 +301,21 @@ impl Organs {
     /// # Errors
     /// The reason.
     pub(crate) fn ready(&self, clock: &Clock) -> Result<(), String> {
-        if let Some(why) = &self.held_back {
+        if let Some(why) = self.cluster.held_back() {
             return Err(why.clone());
         }
-        if self.leaving() {
+        if self.cluster.leaving() {
             return Err(
                 "this node was removed from its region's roster: it votes until the others can do without it, \
                         and then stops"
                     .to_owned(),
             );
         }
-        clock.stamps(&self.peers)?;
-        if !self.registered {
-            let leader = if self.leadership.leader.is_none() { ": the region has no leader" } else { "" };
-            return Err(match &self.standing.not_admitted {
-                Some((reason, _)) => self.waits_for(reason),
+        clock.stamps(self.cluster.peers())?;
+        if !self.cluster.registered() {
+            let leader = if self.cluster.leadership().leader.is_none() { ": the region has no leader" } else { "" };
+            return Err(match self.cluster.not_admitted_for() {
+                Some(reason) => self.cluster.waits_for(reason),
                 None => format!("its incarnation is not yet registered in the region's ledger{leader}"),
             });
         }
@@ -360,7 +328,7 @@ impl Organs {
     /// The reason.
     pub(crate) fn edits(&self, clock: &Clock) -> Result<(), String> {
         self.takes(clock)?;
-        let (others, needed) = (self.region_peers().len(), self.majority_others());
+        let (others, needed) = (self.cluster.region_peers().len(), self.cluster.majority_others());
         if others < needed {
             return Err(format!(
                 "{others} other nodes of the region are reached where a majority needs {needed} \
@@ -376,12 +344,12 @@ impl Organs {
     /// The reason.
     pub(crate) fn appends(&self, clock: &Clock) -> Result<(), String> {
         self.takes(clock)?;
-        match self.leadership.leader {
+        match self.cluster.leadership().leader {
             None => Err("the region has no leader that a majority knows".to_owned()),
-            Some(leader) if leader == self.config.node && !self.leadership.serving => {
+            Some(leader) if leader == self.cluster.config().node && !self.cluster.serving() => {
                 Err("this node has been elected and is not up to date yet".to_owned())
             }
-            Some(leader) if leader != self.config.node && !self.peers.contains_key(&leader) => {
+            Some(leader) if leader != self.cluster.config().node && !self.cluster.linked(leader) => {
                 Err("the region's leader is not reached from here".to_owned())
             }
             Some(_) => self.withheld().map_or(Ok(()), |withheld| Err(withheld.to_string())),
@@ -390,7 +358,11 @@ impl Organs {
 
     fn takes(&self, clock: &Clock) -> Result<(), String> {
         self.ready(clock)?;
-        if self.writable { Ok(()) } else { Err("the disk is full: writes are refused, reads go on".to_owned()) }
+        if self.cluster.writable() {
+            Ok(())
+        } else {
+            Err("the disk is full: writes are refused, reads go on".to_owned())
+        }
     }
 
     /// Whether this node takes writes of both kinds; when not, which it does not take, and why.
@@ -426,8 +398,8 @@ impl Organs {
         }
         self.next_tick_ns = now_ns + TICK_NS;
         self.holding.look(now_ns, turn.counters.stamps_held);
-        let leads = self.leadership.serving;
-        turn.clock_tick(leads, &self.region_peers());
+        let leads = self.cluster.serving();
+        turn.clock_tick(leads, &self.cluster.region_peers());
         self.signing_tick(turn)?;
         self.recovery_tick(turn);
         self.register(turn);
@@ -445,8 +417,8 @@ impl Organs {
         for committed in entries {
             if let Payload::Membership { bytes, voters } = &committed.payload {
                 turn.put(Derived, rows::MEMBERSHIP, Some(bytes.clone()));
-                self.standing.voters.clone_from(voters);
-                turn.put(Derived, rows::VOTERS, Some(self.standing.voters_row()));
+                let row = self.cluster.set_voters(voters);
+                turn.put(Derived, rows::VOTERS, Some(row));
                 voters_changed = true;
             }
             self.apply(turn, committed)?;

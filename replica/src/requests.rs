@@ -1,18 +1,19 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use trine_crdt::NodeId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NamespaceId, NodeId};
 use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
 use trine_ledger::record::Body;
-use trine_ledger::registry::{NamespaceRecord, Registry};
+use trine_ledger::registry::NamespaceRecord;
 use trine_protocol::reply::{Answer, NamespaceView};
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
 use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role, SessionToken, limits};
 
+use crate::cluster::ledger_kind;
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand};
@@ -68,8 +69,9 @@ impl Organs {
     }
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
-        let checked =
-            self.check(turn, &asked).and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.config.sizes));
+        let checked = self
+            .check(turn, &asked)
+            .and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes));
         if let Err(error) = checked {
             self.answer(turn, asked.origin, Err(error));
             return;
@@ -77,7 +79,7 @@ impl Organs {
         // An append that may have to be sent twice needs a name that makes the second harmless.
         if let Request::Append { idempotency_key, .. } = &mut asked.request
             && idempotency_key.is_none()
-            && !self.leadership.serving
+            && !self.cluster.serving()
         {
             match turn.stamp() {
                 Ok(stamp) => *idempotency_key = Some(stamp.to_string()),
@@ -112,7 +114,7 @@ impl Organs {
             return Err(RequestError::Unsupported { what });
         }
         for region in asked.options.session.ledgers.keys() {
-            if !self.config.genesis.regions.iter().any(|known| known.id == *region) {
+            if !self.cluster.config().genesis.regions.iter().any(|known| known.id == *region) {
                 let what = format!("the session names the region {region}, which the cluster does not have");
                 return Err(RequestError::Invalid { what });
             }
@@ -120,9 +122,9 @@ impl Organs {
         for at in &asked.options.session.positions {
             let id = &at.partition.namespace;
             // A namespace of another region may be news that has not come yet.
-            let plausible = match self.namespace_by_id(id) {
-                Some(_) => self.admits(&at.partition),
-                None => self.config.genesis.regions.iter().any(|known| known.id == id.region),
+            let plausible = match self.cluster.namespace_by_id(id) {
+                Some(_) => self.cluster.admits(&at.partition),
+                None => self.cluster.config().genesis.regions.iter().any(|known| known.id == id.region),
             };
             if !plausible {
                 let what = format!("the session names {}, which does not exist", at.partition);
@@ -130,17 +132,17 @@ impl Organs {
             }
         }
         // What the log decides it goes on handing on; an edit of its own nobody may come to know.
-        if matches!(asked.request, Request::ObjectEdit { .. }) && self.leaving() {
+        if matches!(asked.request, Request::ObjectEdit { .. }) && self.cluster.leaving() {
             return Err(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() });
         }
-        if asked.request.writes() && !self.writable {
+        if asked.request.writes() && !self.cluster.writable() {
             marks::reached(Mark::DiskFullRefused);
             return Err(RequestError::DiskFull);
         }
         if asked.request.writes() {
-            turn.clock.may_write(&self.peers)?;
+            turn.clock.may_write(self.cluster.peers())?;
         }
-        if asked.request.writes() && turn.in_flight_bytes() > self.config.sizes.unpersisted_bytes {
+        if asked.request.writes() && turn.in_flight_bytes() > self.cluster.config().sizes.unpersisted_bytes {
             marks::reached(Mark::DiskBehind);
             return Err(RequestError::Overloaded { retry_after: Duration::from_millis(100) });
         }
@@ -199,18 +201,19 @@ impl Organs {
 
     /// Queues what the region's log decides, or hands it on to who leads.
     fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Served {
-        if !self.leadership.serving {
+        if !self.cluster.serving() {
             // Who does not belong yet hears of no leader, but others of the region do.
-            let leader = self.leadership.leader;
-            let to = if self.registered { leader } else { leader.or_else(|| self.neighbour_in_turn()) };
+            let leader = self.cluster.leadership().leader;
+            let to =
+                if self.cluster.registered() { leader } else { leader.or_else(|| self.cluster.neighbour_in_turn()) };
             return self.hand_on(to, &asked);
         }
         // Taken while its clock was believed: it waits for another leader, or for the clock.
-        if turn.clock.stamps(&self.peers).is_err() {
+        if turn.clock.stamps(self.cluster.peers()).is_err() {
             return Served::Waits(Cause::Route(asked));
         }
         // A leader that has just begun waits until it knows who answers.
-        if removes(&asked.request) && self.standing.told_in(self.leadership.term).is_none() {
+        if removes(&asked.request) && self.cluster.answering().is_none() {
             return Served::Waits(Cause::Route(asked));
         }
         if let Request::RegionRecover { region } = &asked.request {
@@ -236,7 +239,7 @@ impl Organs {
 
     /// Hands a request on to a node, or keeps it until one can be reached.
     pub(crate) fn hand_on(&self, to: Option<NodeId>, asked: &Asked) -> Served {
-        match to.filter(|to| self.peers.contains_key(to)) {
+        match to.filter(|to| self.cluster.linked(*to)) {
             Some(to) => Served::Waits(Cause::Elsewhere { to, asked: Box::new(asked.clone()) }),
             None => Served::Waits(Cause::Route(Box::new(asked.clone()))),
         }
@@ -245,7 +248,7 @@ impl Organs {
     /// Hands a read on to the first of these nodes that can be reached and has not passed on it. When none is left,
     /// it waits and is then offered to all of them again.
     pub(crate) fn hand_on_to_one_of(&self, nodes: &[NodeId], asked: &Asked) -> Served {
-        let open = |node: &&NodeId| self.peers.contains_key(*node) && !asked.passed.contains(*node);
+        let open = |node: &&NodeId| self.cluster.linked(**node) && !asked.passed.contains(*node);
         if let Some(to) = nodes.iter().find(open) {
             return self.hand_on(Some(*to), asked);
         }
@@ -255,7 +258,7 @@ impl Organs {
     /// A read that needs what is not here yet, on a full disk, which takes nothing in: one of these nodes may have it.
     /// Who handed it on to this node is told to ask another. None: it comes, and can be waited for.
     pub(crate) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
-        if self.writable {
+        if self.cluster.writable() {
             return None;
         }
         if asked.hops == 0 {
@@ -272,66 +275,23 @@ impl Organs {
             Request::NamespaceCreate { name, kind, slots } => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
                 check_namespace(name, slots)?;
-                if let Some(known) = self.namespaces().values().find(|known| known.name == *name) {
+                if let Some(known) = self.cluster.namespaces().values().find(|known| known.name == *name) {
                     let what = format!("a namespace named {name} exists: {}", known.id);
                     return Err(RequestError::Ambiguous { what });
                 }
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
             }
             Request::NodeRemove { node, force } => {
-                let command = Command::Retire { stamp, node: self.known_node(*node)? };
+                let command = Command::Retire { stamp, node: self.cluster.known_node(*node)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
             Request::NodeReplace { node, force } => {
-                let command = Command::Replace { stamp, node: self.lost_node(*node, *force)? };
+                let command = Command::Replace { stamp, node: self.cluster.lost_node(*node, *force)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
-            Request::NodeReadmit { name } => Command::Replace { stamp, node: self.closed_name(name)? },
+            Request::NodeReadmit { name } => Command::Replace { stamp, node: self.cluster.closed_name(name)? },
             _ => return Err(RequestError::Unsupported { what: "this request at the leader".to_owned() }),
         }))
-    }
-
-    fn known_node(&self, node: NodeId) -> Result<NodeId, RequestError> {
-        let registry = self.ledger.state.registry();
-        let closed = registry.closed_names.values().any(|closed| *closed == node);
-        if registry.roster.contains_key(&node) || closed {
-            return Ok(node);
-        }
-        if registry.retired.contains(&node) {
-            let what = format!("node {node} on the roster (it has left, and another one may have its name by now)");
-            return Err(RequestError::NotFound { what });
-        }
-        let what = format!("node {node} on the roster of {} (ask a node of its own region)", self.config.region);
-        Err(RequestError::NotFound { what })
-    }
-
-    /// A node that may be given up: it is silent, unless that is to be looked past.
-    fn lost_node(&self, node: NodeId, force: bool) -> Result<NodeId, RequestError> {
-        let node = self.known_node(node)?;
-        match self.rostered(node) {
-            Some(record) if self.answers(node) && !force => {
-                let what = format!(
-                    "{} answers; it has been registered since {}. A replacement is for a node that is lost: to take \
-                     this one away, remove it; with --force it is given up all the same",
-                    self.call(node),
-                    record.stamp.utc()
-                );
-                Err(RequestError::Conflict { what })
-            }
-            _ => Ok(node),
-        }
-    }
-
-    /// The node that was removed under a name.
-    fn closed_name(&self, name: &str) -> Result<NodeId, RequestError> {
-        let registry = self.ledger.state.registry();
-        registry.closed_names.get(name).copied().ok_or_else(|| match registry.named(name) {
-            Some(record) => {
-                let what = format!("the name {name} is not closed: it is that of the node {}", record.node);
-                RequestError::Conflict { what }
-            }
-            None => RequestError::NotFound { what: format!("a removed node named {name} in {}", self.config.region) },
-        })
     }
 
     fn draft_append(&self, request: &Request) -> Result<DraftCommand, RequestError> {
@@ -348,9 +308,9 @@ impl Organs {
         else {
             return Err(RequestError::Unsupported { what: "this request as an append".to_owned() });
         };
-        let namespace = self.namespace(namespace, NamespaceKind::Ledger)?.id.clone();
-        if value.len() > self.config.value_bytes_max {
-            return Err(too_large("the value", value.len(), self.config.value_bytes_max));
+        let namespace = self.cluster.namespace(namespace, NamespaceKind::Ledger)?.id.clone();
+        if value.len() > self.cluster.config().value_bytes_max {
+            return Err(too_large("the value", value.len(), self.cluster.config().value_bytes_max));
         }
         let metadata_bytes = metadata.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         if metadata_bytes > limits::METADATA_BYTES_MAX {
@@ -465,8 +425,8 @@ impl Organs {
                     RequestError::Unavailable { what: self.recovery_words(*theirs) }
                 }
                 Cause::Fresh { .. } => RequestError::Stale { as_of: turn.latest().to_string() },
-                Cause::Route(asked) if changes_roster(&asked.request) && self.leadership.leader.is_none() => {
-                    RequestError::Unavailable { what: self.nobody_leads() }
+                Cause::Route(asked) if changes_roster(&asked.request) && self.cluster.leadership().leader.is_none() => {
+                    RequestError::Unavailable { what: self.cluster.nobody_leads() }
                 }
                 Cause::Route(asked) if asked.why.is_some() => {
                     RequestError::Unavailable { what: asked.why.clone().unwrap_or_default() }
@@ -486,45 +446,6 @@ impl Organs {
             Origin::Client(request) => turn.effects.push(Effect::Reply { request, answer }),
             Origin::Peer { node, number } => turn.send(node, PeerMessage::Forwarded { number, answer }),
             Origin::Own => {}
-        }
-    }
-
-    /// All namespaces known, of all regions, by id.
-    pub(crate) fn namespaces(&self) -> BTreeMap<&NamespaceId, &NamespaceRecord> {
-        self.registries().flat_map(|registry| &registry.namespaces).collect()
-    }
-
-    /// A namespace, by id.
-    pub(crate) fn namespace_by_id(&self, id: &NamespaceId) -> Option<&NamespaceRecord> {
-        self.registries().find_map(|registry| registry.namespaces.get(id))
-    }
-
-    fn registries(&self) -> impl Iterator<Item = &Registry> {
-        std::iter::once(self.ledger.state.registry()).chain(self.metadata.registries.values())
-    }
-
-    /// The namespace of a label or an id, of the right kind.
-    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<&NamespaceRecord, RequestError> {
-        let id: Option<NamespaceId> = label.parse().ok();
-        let named = |known: &&NamespaceRecord| known.name == label || Some(&known.id) == id.as_ref();
-        let mut found: Vec<&NamespaceRecord> = Vec::new();
-        for known in self.registries().flat_map(|registry| registry.namespaces.values()).filter(named) {
-            if found.iter().all(|other| other.id != known.id) {
-                found.push(known);
-            }
-        }
-        match &found[..] {
-            [] => Err(RequestError::NotFound { what: format!("namespace {label}") }),
-            [one] if one.kind == ledger_kind(kind) => Ok(one),
-            [one] => {
-                let holds = if one.kind == LedgerKind::Ledger { "records" } else { "objects" };
-                Err(RequestError::Invalid { what: format!("namespace {label} holds {holds}") })
-            }
-            several => {
-                let ids: Vec<String> = several.iter().map(|known| known.id.to_string()).collect();
-                let what = format!("several namespaces are named {label}; use an id: {}", ids.join(", "));
-                Err(RequestError::Ambiguous { what })
-            }
         }
     }
 }
@@ -563,13 +484,6 @@ pub(crate) fn storage(error: &StoreError) -> RequestError {
 
 pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
     RequestError::TooLarge { what: what.to_owned(), bytes: bytes as u64, limit: limit as u64 }
-}
-
-fn ledger_kind(kind: NamespaceKind) -> LedgerKind {
-    match kind {
-        NamespaceKind::Ledger => LedgerKind::Ledger,
-        NamespaceKind::Objects => LedgerKind::Objects,
-    }
 }
 
 fn removes(request: &Request) -> bool {

@@ -157,14 +157,14 @@ impl fmt::Display for Withheld {
 impl Organs {
     /// Why no record may be proposed here, and nothing be signed, now.
     pub(crate) fn withheld(&self) -> Option<Withheld> {
-        let region = &self.config.region;
-        if self.config.forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
+        let region = &self.cluster.config().region;
+        if self.cluster.config().forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
             return None;
         }
         if self.forks.evidence(region).is_some() {
             return Some(Withheld::Forked { region: region.clone() });
         }
-        let (theirs, here, leads) = (self.held_elsewhere(), self.ledger.size(), self.leadership.serving);
+        let (theirs, here, leads) = (self.held_elsewhere(), self.ledger.size(), self.cluster.serving());
         if theirs > here && (leads || self.signing.basis.is_none()) {
             return Some(Withheld::Behind { theirs, here, region: region.clone(), leads });
         }
@@ -199,8 +199,7 @@ impl Organs {
             return self.signing.signed;
         }
         // What a node of the own region applied was committed, although perhaps not signed yet.
-        let near =
-            |(node, _): &(&NodeId, &u64)| self.peers.get(*node).is_some_and(|peer| peer.region == self.config.region);
+        let near = |(node, _): &(&NodeId, &u64)| self.cluster.near(**node);
         let applied = self.signing.holders.iter().filter(near).map(|(_, held)| *held).max();
         self.signing.signed.max(applied.unwrap_or(0))
     }
@@ -222,13 +221,13 @@ impl Organs {
         }
         if self.withheld().is_some() && now_ns >= self.signing.asked_ns + ASK_HEADS_INTERVAL_MS * 1_000_000 {
             self.signing.asked_ns = now_ns;
-            let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+            let peers: Vec<NodeId> = self.cluster.peers().keys().copied().collect();
             peers.into_iter().for_each(|node| turn.send(node, PeerMessage::HeadAsked));
             let here = self.ledger.size();
             let proven = self.signing.extended.is_some_and(|(from, to)| from == here && to >= self.signing.signed);
             let longer = self.signing.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
-            if let Some(node) = longer.filter(|_| !proven && self.leadership.serving) {
-                let own = self.config.region.clone();
+            if let Some(node) = longer.filter(|_| !proven && self.cluster.serving()) {
+                let own = self.cluster.config().region.clone();
                 self.ask_extension(turn, node, &own);
             }
         }
@@ -237,8 +236,8 @@ impl Organs {
 
     /// What was answered suffices, or nobody need be asked.
     fn basis(&self, waited_ns: u64) -> Option<Basis> {
-        let region = &self.config.region;
-        if self.config.forks_released.contains(region) {
+        let region = &self.cluster.config().region;
+        if self.cluster.config().forks_released.contains(region) {
             return Some(Basis::Released);
         }
         if mutants::is(Mutant::SignWithoutAsking) {
@@ -247,7 +246,7 @@ impl Organs {
         if self.forks.evidence(region).is_some() || self.held_elsewhere() > self.ledger.size() {
             return None;
         }
-        let mut others = self.config.genesis.regions.iter().filter(|other| other.id != *region).peekable();
+        let mut others = self.cluster.config().genesis.regions.iter().filter(|other| other.id != *region).peekable();
         if others.peek().is_none() {
             return Some(Basis::Alone);
         }
@@ -260,7 +259,7 @@ impl Organs {
             marks::reached(Mark::HeadAttested);
             return Some(Basis::Neighbour(node));
         }
-        (!patient && self.config.unasked_goes_on).then_some(Basis::Unasked)
+        (!patient && self.cluster.config().unasked_goes_on).then_some(Basis::Unasked)
     }
 
     /// From here on the ledger signs, or does not; what was not signed meanwhile is.
@@ -280,7 +279,7 @@ impl Organs {
 
     /// A peer asks what is held here of its region's ledger.
     pub(crate) fn tell_head(&mut self, turn: &mut Turn<'_>, from: NodeId) {
-        let Some(peer) = self.peers.get(&from) else { return };
+        let Some(peer) = self.cluster.peers().get(&from) else { return };
         let ledger = peer.region.clone();
         let told = self.head_told(&ledger);
         turn.send(from, PeerMessage::HeadTold(told));
@@ -288,7 +287,7 @@ impl Organs {
 
     /// What is held here of a ledger.
     pub(crate) fn head_told(&mut self, ledger: &RegionId) -> HeadTold {
-        let own = *ledger == self.config.region;
+        let own = self.cluster.is_own(ledger);
         let (size, root) = self.head(ledger).unwrap_or((0, trine_ledger::tree::empty_root()));
         let held = if own { self.ledger.note() } else { self.mirrors.note(ledger) };
         let known = self.metadata.head(ledger);
@@ -301,7 +300,7 @@ impl Organs {
             note,
             size,
             root: Bytes::copy_from_slice(&root),
-            mirrors: self.mirrors_here(),
+            mirrors: self.cluster.mirrors_here(),
             asked: own && self.ledger.signs,
         }
     }
@@ -313,8 +312,8 @@ impl Organs {
         }
         // What it signed last, should it have gone on unasked and have stopped since.
         let Some(note) = self.ledger.last_signed() else { return };
-        let told = HeadTold { note: Some(note), ..self.head_told(&self.config.region.clone()) };
-        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        let told = HeadTold { note: Some(note), ..self.head_told(&self.cluster.config().region.clone()) };
+        let peers: Vec<NodeId> = self.cluster.peers().keys().copied().collect();
         peers.into_iter().for_each(|node| turn.send(node, PeerMessage::HeadTold(told.clone())));
     }
 
@@ -325,9 +324,9 @@ impl Organs {
         from: NodeId,
         told: HeadTold,
     ) -> Result<(), StoreError> {
-        let own = told.ledger == self.config.region;
+        let own = self.cluster.is_own(&told.ledger);
         let HeadTold { ledger, note, size, root, mirrors, asked } = told;
-        let genesis = std::sync::Arc::clone(&self.config.genesis);
+        let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
         let known = genesis.regions.iter().find(|region| region.id == ledger);
         let (Some(region), Ok(root)) = (known, Hash::try_from(root.as_ref())) else {
             turn.counters.messages_refused += 1;
@@ -345,14 +344,17 @@ impl Organs {
                 self.metadata_changed(turn, applied.changed, false);
             }
         }
-        let Some(peer) = self.peers.get(&from).filter(|_| own) else { return Ok(()) };
+        let Some(peer) = self.cluster.peers().get(&from).filter(|_| own) else { return Ok(()) };
         let region = peer.region.clone();
         self.signing.holders.insert(from, size);
-        if region != self.config.region {
+        if region != self.cluster.config().region {
             *self.signing.answers.entry(region).or_default() |= mirrors;
         } else if size <= self.ledger.size() {
-            let here =
-                if size == 0 { root } else { tree::root_of(turn, self.config.sizes.tree_levels, &ledger, size)? };
+            let here = if size == 0 {
+                root
+            } else {
+                tree::root_of(turn, self.cluster.config().sizes.tree_levels, &ledger, size)?
+            };
             if here != root {
                 let (held, theirs) = (self.own_statement(size, here), self.ledger.unsigned(size, root));
                 self.keep_evidence(turn, &ledger, &held, &theirs);

@@ -1,7 +1,10 @@
 //! What the core reads: a snapshot of ordered rows, and the region's log.
 
+pub mod memory;
+
 use bytes::Bytes;
 
+pub use self::memory::Memory;
 use crate::effect::Persistence;
 
 /// Why a row could not be read.

@@ -122,7 +122,7 @@ impl Organs {
         namespace: &NamespaceId,
         key: &str,
     ) -> Result<Option<Version>, StoreError> {
-        Ok(latest(&mut self.ledger.latest, turn, &self.config.region, (namespace, key))?.any)
+        Ok(latest(&mut self.ledger.latest, turn, &self.cluster.config().region, (namespace, key))?.any)
     }
 
     /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
@@ -168,7 +168,7 @@ impl Organs {
     ) {
         let key = key.as_bytes();
         if let Some(latest) = self.ledger.latest.get_mut(&rows::versions(&header.namespace, key)) {
-            if *region == self.config.region {
+            if self.cluster.is_own(region) {
                 latest.own = Some(index);
             }
             let version = Version { stamp: header.stamp, region: region.clone(), index, leaf };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::genesis::GenesisNode;
-use trine_ledger::registry::{NodeRecord, Recovery, Registry};
+use trine_ledger::registry::{NodeRecord, Recovery};
 use trine_protocol::reply::{
     Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
     StatusView,
@@ -23,11 +23,12 @@ impl Organs {
         let now_ns = turn.now.monotonic_ns;
         let reply = match &asked.request {
             Request::NamespaceList => {
-                Reply::Namespaces(self.namespaces().values().map(|known| namespace_view(known)).collect())
+                Reply::Namespaces(self.cluster.namespaces().values().map(|known| namespace_view(known)).collect())
             }
             Request::NamespaceShow { namespace } => {
                 let id = namespace.parse().ok();
                 let named: Vec<_> = self
+                    .cluster
                     .namespaces()
                     .values()
                     .filter(|known| known.name == *namespace || Some(&known.id) == id.as_ref())
@@ -40,16 +41,18 @@ impl Organs {
             }
             Request::RegionList => {
                 let regions: Vec<RegionId> =
-                    self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+                    self.cluster.config().genesis.regions.iter().map(|region| region.id.clone()).collect();
                 Reply::Regions(regions.iter().map(|region| self.region_view(region)).collect())
             }
-            Request::Genesis if self.config.genesis_document.is_empty() => {
+            Request::Genesis if self.cluster.config().genesis_document.is_empty() => {
                 return Err(RequestError::NotFound { what: "the genesis document at this node".to_owned() });
             }
-            Request::Genesis => Reply::Genesis(self.config.genesis_document.clone()),
+            Request::Genesis => Reply::Genesis(self.cluster.config().genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
             Request::Status => Reply::Status(Box::new(self.status_view(turn))),
-            Request::ManifestShow { region: Some(region) } if self.config.genesis.region(region).is_none() => {
+            Request::ManifestShow { region: Some(region) }
+                if self.cluster.config().genesis.region(region).is_none() =>
+            {
                 return Err(RequestError::NotFound { what: format!("region {region}") });
             }
             Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
@@ -58,18 +61,10 @@ impl Organs {
         Ok(plain(turn, reply))
     }
 
-    /// What is known of a region's roster and namespaces.
-    pub(crate) fn registry(&self, region: &RegionId) -> Option<&Registry> {
-        if *region == self.config.region {
-            return Some(self.ledger.state.registry());
-        }
-        self.metadata.registries.get(region)
-    }
-
     fn region_view(&mut self, region: &RegionId) -> RegionView {
         let nodes: Vec<NodeId> =
-            self.registry(region).map(|known| known.roster.keys().copied().collect()).unwrap_or_default();
-        let up = |node: &&NodeId| **node == self.config.node || self.peers.contains_key(*node);
+            self.cluster.registry(region).map(|known| known.roster.keys().copied().collect()).unwrap_or_default();
+        let up = |node: &&NodeId| **node == self.cluster.config().node || self.cluster.linked(**node);
         let reachable = nodes.iter().filter(up).count();
         let health = match (nodes.len(), reachable) {
             (0, _) => Health::Unknown,
@@ -77,10 +72,10 @@ impl Organs {
             (all, up) if up < all => Health::Degraded,
             _ => Health::Healthy,
         };
-        let recoveries = self.registry(region).map(|known| &known.recoveries[..]).unwrap_or_default();
+        let recoveries = self.cluster.registry(region).map(|known| &known.recoveries[..]).unwrap_or_default();
         let recoveries = recoveries.iter().map(recovery_view).collect();
         let head = self.ledger_head(region);
-        let signed = if *region == self.config.region {
+        let signed = if self.cluster.is_own(region) {
             self.ledger.note().map_or(0, |_| self.ledger.size())
         } else {
             self.metadata.head(region).map_or(0, |(_, checkpoint)| checkpoint.size)
@@ -103,7 +98,7 @@ impl Organs {
     }
 
     fn ledger_head(&self, region: &RegionId) -> LedgerHead {
-        let (size, root) = if *region == self.config.region {
+        let (size, root) = if self.cluster.is_own(region) {
             (self.ledger.size(), self.ledger.state.root())
         } else {
             self.mirrors.head(region).unwrap_or((0, trine_ledger::tree::empty_root()))
@@ -112,30 +107,30 @@ impl Organs {
     }
 
     fn node_views(&self, now_ns: u64) -> Vec<NodeView> {
-        let regions = self.config.genesis.regions.iter();
-        let rosters = regions.filter_map(|region| Some((&region.id, self.registry(&region.id)?)));
+        let regions = self.cluster.config().genesis.regions.iter();
+        let rosters = regions.filter_map(|region| Some((&region.id, self.cluster.registry(&region.id)?)));
         let mut views: Vec<NodeView> = rosters
             .flat_map(|(region, registry)| registry.roster.values().map(move |record| (region, record)))
             .map(|(region, record)| self.node_view(region, record, now_ns))
             .collect();
         // Before it is registered, a node knows of itself at least.
-        if !views.iter().any(|view| view.id == self.config.node) {
+        if !views.iter().any(|view| view.id == self.cluster.config().node) {
             views.push(self.own_view(now_ns));
         }
-        let unheard = self.unheard_founders().into_iter();
+        let unheard = self.cluster.unheard_founders().into_iter();
         views.extend(unheard.map(|(region, founder)| founder_view(region, founder)));
         views.sort_by(|a, b| (&a.region, &a.name).cmp(&(&b.region, &b.name)));
         views
     }
 
     fn node_view(&self, region: &RegionId, record: &NodeRecord, now_ns: u64) -> NodeView {
-        let here = record.node == self.config.node;
-        let up = here || self.peers.contains_key(&record.node);
-        let raft = if *region == self.config.region && self.leadership.leader == Some(record.node) {
+        let here = record.node == self.cluster.config().node;
+        let up = here || self.cluster.peers().contains_key(&record.node);
+        let raft = if self.cluster.is_own(region) && self.cluster.leadership().leader == Some(record.node) {
             RaftRole::Leader
-        } else if *region == self.config.region {
+        } else if self.cluster.is_own(region) {
             // Who is let in follows for a while before it votes.
-            let votes = self.standing.voters.is_empty() || self.standing.voters.contains(&record.node);
+            let votes = self.cluster.voters().is_empty() || self.cluster.voters().contains(&record.node);
             if votes { RaftRole::Voter } else { RaftRole::Learner }
         } else {
             RaftRole::Unknown
@@ -155,26 +150,21 @@ impl Organs {
             },
             raft,
             since: Some(record.stamp),
-            silent_ms: self.silent_ms(record.node, now_ns),
+            silent_ms: self.cluster.silent_ms(record.node, now_ns),
         }
-    }
-
-    fn silent_ms(&self, node: NodeId, now_ns: u64) -> Option<u64> {
-        let since_ns = self.standing.silent_since_ns.get(&node)?;
-        Some(now_ns.saturating_sub(*since_ns) / 1_000_000)
     }
 
     fn own_view(&self, now_ns: u64) -> NodeView {
-        if let Some(record) = self.rostered(self.config.node) {
-            return self.node_view(&self.config.region, record, now_ns);
+        if let Some(record) = self.cluster.rostered(self.cluster.config().node) {
+            return self.node_view(&self.cluster.config().region, record, now_ns);
         }
         NodeView {
-            id: self.config.node,
-            name: self.config.name.clone(),
-            region: self.config.region.clone(),
-            peer: self.config.peer.clone(),
-            addresses: self.config.addresses.clone(),
-            http: self.config.http.clone(),
+            id: self.cluster.config().node,
+            name: self.cluster.config().name.clone(),
+            region: self.cluster.config().region.clone(),
+            peer: self.cluster.config().peer.clone(),
+            addresses: self.cluster.config().addresses.clone(),
+            http: self.cluster.config().http.clone(),
             writer: None,
             health: Health::Healthy,
             raft: RaftRole::Unknown,
@@ -184,8 +174,9 @@ impl Organs {
     }
 
     fn status_view(&mut self, turn: &Turn<'_>) -> StatusView {
-        let (ready, writes, own) = (self.ready(turn.clock), self.writes(turn.clock), self.config.node);
-        let regions: Vec<RegionId> = self.config.genesis.regions.iter().map(|region| region.id.clone()).collect();
+        let (ready, writes, own) = (self.ready(turn.clock), self.writes(turn.clock), self.cluster.config().node);
+        let regions: Vec<RegionId> =
+            self.cluster.config().genesis.regions.iter().map(|region| region.id.clone()).collect();
         let ledgers: BTreeMap<RegionId, LedgerHead> =
             regions.into_iter().map(|region| (region.clone(), self.ledger_head(&region))).collect();
         let objects = self
@@ -199,40 +190,29 @@ impl Organs {
             })
             .collect();
         StatusView {
-            cluster: self.config.genesis.cluster.clone(),
+            cluster: self.cluster.config().genesis.cluster.clone(),
             node: self.own_view(turn.now.monotonic_ns),
             ready: ready.is_ok(),
             reason: writes.err(),
             edits: self.edits(turn.clock).err(),
             appends: self.appends(turn.clock).err(),
-            leader: self.leadership.leader.map(|leader| if mutants::is(Mutant::StatusLeads) { own } else { leader }),
-            term: self.leadership.term,
+            leader: self
+                .cluster
+                .leadership()
+                .leader
+                .map(|leader| if mutants::is(Mutant::StatusLeads) { own } else { leader }),
+            term: self.cluster.leadership().term,
             ledgers,
             objects,
             timestamp: turn.latest(),
             stamps_held: turn.counters.stamps_held,
             standing: self.signing_words(),
             forked: self.forked(),
-            connected: self.peers.keys().copied().collect(),
-            mirrors: self.mirrors_here(),
+            connected: self.cluster.peers().keys().copied().collect(),
+            mirrors: self.cluster.mirrors_here(),
             problems: self.problems(turn),
             clock: turn.clock.view(),
         }
-    }
-
-    /// Founders that no roster known here names, nor ever took off: nobody has heard of them yet, or not told this node.
-    pub(crate) fn unheard_founders(&self) -> Vec<(&RegionId, &GenesisNode)> {
-        let regions = self.config.genesis.regions.iter();
-        let founders = regions.flat_map(|region| region.nodes.iter().map(move |node| (&region.id, node)));
-        let unheard = |(region, founder): &(&RegionId, &GenesisNode)| {
-            let known = self.registry(region);
-            let named = known.is_some_and(|known| {
-                known.named(&founder.name).is_some() || known.closed_names.contains_key(&founder.name)
-            });
-            // A region that has retired nodes has outgrown its genesis.
-            !named && known.is_none_or(|known| known.retired.is_empty()) && founder.name != self.config.name
-        };
-        founders.filter(unheard).collect()
     }
 
     fn segment_views(&self, only: Option<&RegionId>) -> Vec<SegmentView> {

@@ -9,12 +9,12 @@ use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::registry::Registry;
 use trine_placement::rendezvous::{self, Candidate};
 
+use crate::cluster::Cluster;
 use crate::effect::PeerAddress;
-use crate::replica::Organs;
 
 /// What follows from the rosters.
 #[derive(Debug, Default)]
-pub struct Rosters {
+pub(super) struct Rosters {
     /// The nodes of this region that mirror the other regions' ledgers, first choice first.
     mirrors: Vec<NodeId>,
     /// All other nodes on any region's roster; outer none: not counted yet, inner: some region's is not known.
@@ -23,7 +23,7 @@ pub struct Rosters {
     reached: BTreeMap<RegionId, [u8; 32]>,
 }
 
-impl Organs {
+impl Cluster {
     /// The nodes of this region that mirror the other regions' ledgers, first choice first.
     pub(crate) fn mirror_nodes(&self) -> &[NodeId] {
         &self.rosters.mirrors
@@ -36,9 +36,8 @@ impl Organs {
 
     /// Chooses the mirrors anew, because this region's roster changed.
     pub(crate) fn choose_mirrors(&mut self) {
-        let nodes: Vec<Candidate> = self.ledger.roster().map(|record| Candidate::plain(record.node)).collect();
+        let nodes: Vec<Candidate> = self.own.roster.values().map(|record| Candidate::plain(record.node)).collect();
         self.rosters.mirrors = rendezvous::choose(b"mirrors", &nodes, self.config.mirrors_per_region);
-        self.mirrors.choices_changed();
     }
 
     /// All other nodes that stand on any region's roster now; none while some region's is not known.

@@ -22,64 +22,85 @@ use trine_ledger::entry::Command;
 use trine_placement::voters::{self, Membership, VOTERS_MAX};
 use trine_protocol::RequestError;
 
+use crate::cluster::Cluster;
 use crate::input::Voters;
 use crate::limits::NAME_HELD_MS_MAX;
 use crate::message::NotAdmitted;
-use crate::replica::Organs;
 use crate::turn::Turn;
 
 /// What this node knows of its region's Raft group, and of its own place in it.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub(super) struct Standing {
     /// The voters of the latest membership in the log; empty: none was applied.
-    pub(crate) voters: BTreeSet<NodeId>,
+    pub(super) voters: BTreeSet<NodeId>,
     /// The membership as the driver told it last.
-    pub(crate) told: Option<Voters>,
+    told: Option<Voters>,
     /// Removals that were proposed and not yet applied, by stamp.
     removing: BTreeMap<Timestamp, NodeId>,
     /// A neighbour said that this node's vote counts no more.
-    pub(crate) let_go: bool,
+    let_go: bool,
     /// Since when nodes are not linked any more, on the monotonic clock.
-    pub(crate) silent_since_ns: BTreeMap<NodeId, u64>,
+    pub(super) silent_since_ns: BTreeMap<NodeId, u64>,
     /// Why this node is not registered, as it was told last, and since when it is told so.
-    pub(crate) not_admitted: Option<(NotAdmitted, u64)>,
+    not_admitted: Option<(NotAdmitted, u64)>,
 }
 
 impl Standing {
-    /// The voters' row.
-    pub(crate) fn voters_row(&self) -> bytes::Bytes {
-        self.voters.iter().flat_map(|node| node.0.to_be_bytes()).collect::<Vec<u8>>().into()
-    }
-
     /// As the voters' row says.
-    pub(crate) fn open(row: Option<&bytes::Bytes>) -> Self {
+    pub(super) fn open(row: Option<&bytes::Bytes>) -> Self {
         let numbers = row.map(|row| row.as_chunks::<8>().0).unwrap_or_default();
         let voters = numbers.iter().map(|number| NodeId(u64::from_be_bytes(*number))).collect();
         Self { voters, ..Self::default() }
     }
 
-    /// Everything stamped up to here was applied, or never will be.
-    pub(crate) fn removals_applied(&mut self, upto: Timestamp) {
-        self.removing.retain(|stamp, _| *stamp > upto);
-    }
-
-    /// The membership as the leader of a term sees it; none while that is not known yet.
-    pub(crate) fn told_in(&self, term: u64) -> Option<&Voters> {
-        self.told.as_ref().filter(|told| told.term == term)
-    }
-
-    /// A removal that was proposed did not enter the log.
-    pub(crate) fn removal_refused(&mut self, stamp: &Timestamp) {
-        self.removing.remove(stamp);
-    }
-
     /// Another term begins: what the log may hold of the last one is applied before anybody leads this one.
-    pub(crate) fn removals_over(&mut self) {
+    pub(super) fn removals_over(&mut self) {
         self.removing.clear();
     }
 }
 
-impl Organs {
+impl Cluster {
+    /// The voters of the latest membership in the log; empty: none was applied.
+    pub(crate) fn voters(&self) -> &BTreeSet<NodeId> {
+        &self.standing.voters
+    }
+
+    /// The log has another membership. Its voters' row.
+    pub(crate) fn set_voters(&mut self, voters: &BTreeSet<NodeId>) -> bytes::Bytes {
+        self.standing.voters.clone_from(voters);
+        voters.iter().flat_map(|node| node.0.to_be_bytes()).collect::<Vec<u8>>().into()
+    }
+
+    /// Everything stamped up to here was applied, or never will be.
+    pub(crate) fn removals_applied(&mut self, upto: Timestamp) {
+        self.standing.removing.retain(|stamp, _| *stamp > upto);
+    }
+
+    /// A removal that was proposed did not enter the log.
+    pub(crate) fn removal_refused(&mut self, stamp: &Timestamp) {
+        self.standing.removing.remove(stamp);
+    }
+
+    /// The membership as the leader of the term sees it; none while that is not known yet.
+    pub(crate) fn answering(&self) -> Option<&Voters> {
+        self.standing.told.as_ref().filter(|told| told.term == self.leadership.term)
+    }
+
+    /// Why this node is not registered, as it was told last.
+    pub(crate) fn not_admitted_for(&self) -> Option<&NotAdmitted> {
+        self.standing.not_admitted.as_ref().map(|(reason, _)| reason)
+    }
+
+    /// A neighbour said that this node's vote counts no more.
+    pub(crate) fn let_go(&mut self) {
+        self.standing.let_go = true;
+    }
+
+    /// Whether this node was taken off the roster and its vote is still missed.
+    pub(crate) fn vote_missed(&self) -> bool {
+        self.standing.voters.contains(&self.config.node) && !self.standing.let_go
+    }
+
     /// Whether this node was taken off the roster and is still needed until the others can commit without it.
     pub(crate) fn leaving(&self) -> bool {
         self.retired(self.config.node, &self.config.region)
@@ -87,7 +108,7 @@ impl Organs {
 
     /// Whether a node of the own region was heard of a short while ago.
     pub(crate) fn answers(&self, node: NodeId) -> bool {
-        let told = self.standing.told_in(self.leadership.term);
+        let told = self.answering();
         let member = told.is_some_and(|told| told.answering.contains(&node));
         node == self.config.node || member || self.peers.contains_key(&node)
     }
@@ -116,12 +137,12 @@ impl Organs {
 
     fn may_go(&self, node: NodeId, force: bool) -> Result<(), RequestError> {
         let region = &self.config.region;
-        let Some(told) = self.standing.told_in(self.leadership.term) else {
+        let Some(told) = self.answering() else {
             let what = "the leader does not know yet which voters answer".to_owned();
             return Err(RequestError::Unavailable { what });
         };
         let name = self.call(node);
-        let registry = self.ledger.state.registry();
+        let registry = &self.own;
         let goes = |other: &NodeId| {
             *other == node
                 || registry.retired.contains(other)
@@ -213,13 +234,12 @@ impl Organs {
 
     /// This node is told why it is not registered, or passes it on to whom it concerns.
     pub(crate) fn take_not_admitted(&mut self, turn: &mut Turn<'_>, from: NodeId, node: NodeId, reason: NotAdmitted) {
-        let near = |node: &NodeId| self.peers.get(node).is_some_and(|peer| peer.region == self.config.region);
-        if !near(&from) {
+        if !self.near(from) {
             turn.counters.messages_refused += 1;
             return;
         }
         if node != self.config.node {
-            if near(&node) {
+            if self.near(node) {
                 turn.send(node, crate::message::PeerMessage::NotAdmitted { node, reason });
             }
             return;
