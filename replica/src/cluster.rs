@@ -23,6 +23,7 @@ use self::standing::Standing;
 use crate::config::Config;
 use crate::input::{Leadership, Peer};
 use crate::limits::SILENT_NODES_MAX;
+use crate::turn::Turn;
 
 /// One node's picture of its cluster, and of its own place in it.
 #[derive(Debug)]
@@ -158,6 +159,11 @@ impl Cluster {
     /// Whether the disk has room for writes.
     pub(crate) fn writable(&self) -> bool {
         self.writable
+    }
+
+    /// Whether this node can take more in: its disk has room and keeps up.
+    pub(crate) fn has_room(&self, turn: &Turn<'_>) -> bool {
+        self.writable && turn.in_flight_bytes() <= self.config.sizes.unpersisted_bytes
     }
 
     /// The driver says whether the disk has room for writes.

@@ -64,14 +64,21 @@ pub(crate) fn config(founders: &[&str]) -> Config {
     config
 }
 
-/// Registered, with all others linked.
+/// The picture of the node that is tested: registered, with all others linked.
 pub(crate) fn cluster() -> Cluster {
+    cluster_of(HERE, WRITER)
+}
+
+/// The picture of another node of the region `here`.
+pub(crate) fn cluster_of(node: NodeId, writer: WriterId) -> Cluster {
     let told = BTreeMap::from([(region("there"), registry(&[FAR]))]);
     let own = registry(&[HERE, NEAR]);
-    let mut cluster = Cluster::new(config(&[]), own, told, BTreeSet::from([WRITER]), None);
+    let config = Config { node, writer, ..config(&[]) };
+    let mut cluster = Cluster::new(config, own, told, BTreeSet::from([writer]), None);
     cluster.look_registered();
-    for (node, of) in [(NEAR, "here"), (FAR, "there")] {
-        cluster.link(Peer { node, name: format!("node-{}", node.0).into(), region: region(of) });
+    for (other, of) in [(HERE, "here"), (NEAR, "here"), (FAR, "there")].into_iter().filter(|(other, _)| *other != node)
+    {
+        cluster.link(Peer { node: other, name: format!("node-{}", other.0).into(), region: region(of) });
     }
     cluster.choose_mirrors();
     cluster
@@ -85,8 +92,8 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
-        let clock = Clock::new(WRITER, 0, crate::limits::CLOCK_DRIFT_MS_MAX);
+    pub(crate) fn new(writer: WriterId) -> Self {
+        let clock = Clock::new(writer, 0, crate::limits::CLOCK_DRIFT_MS_MAX);
         Self { kept: Kept::new(clock), store: Memory::default(), now: NOW }
     }
 

@@ -40,7 +40,7 @@ impl Organs {
         self.mirrors.choices_changed();
         turn.clock_up(node);
         self.metadata_up(turn, node, near);
-        self.greet(turn, node);
+        self.objects.greet(turn, &self.cluster, node);
         self.ask_head(turn, node);
     }
 
@@ -48,8 +48,7 @@ impl Organs {
         self.cluster.unlink(node, turn.now.monotonic_ns);
         turn.clock.down(node);
         self.mirrors.choices_changed();
-        self.links.close(node);
-        self.forget_rounds(node);
+        self.objects.peer_down(node);
         self.metadata_down(node);
         self.forget_follower(node);
         self.signing.holders.remove(&node);

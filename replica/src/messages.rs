@@ -1,8 +1,10 @@
 //! What a peer's message leads to.
 
 use trine_crdt::NodeId;
+use trine_crdt::marks::{self, Mark};
 
-use crate::message::PeerMessage;
+use crate::message::{Interval, PeerMessage};
+use crate::objects::Receipt;
 use crate::replica::Organs;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -23,14 +25,29 @@ impl Organs {
         match message {
             PeerMessage::Metadata(bytes) => self.metadata_message(turn, from, &bytes)?,
             PeerMessage::Intervals { batch, intervals } => self.take_intervals(turn, from, batch, intervals)?,
-            PeerMessage::Have { batch, upto } => self.take_have(turn, from, batch, &upto),
-            PeerMessage::Vectors(hashes) => self.take_hashes(turn, from, &hashes),
-            PeerMessage::Vector { vectors, reply } => self.take_vectors(turn, from, &vectors, reply),
+            PeerMessage::Have { batch, upto } => {
+                let news = self.objects.take_have(&self.cluster, from, batch, upto);
+                self.tell(turn, news);
+            }
+            PeerMessage::Vectors(hashes) => {
+                let news = self.objects.note_equal(&self.cluster, from, &hashes);
+                self.tell(turn, news);
+                self.objects.answer_hashes(turn, &self.cluster, from, &hashes);
+            }
+            PeerMessage::Vector { vectors, reply } => {
+                let (news, behind) = self.objects.take_vectors(&self.cluster, from, &vectors, reply);
+                self.tell(turn, news);
+                if reply {
+                    self.objects.tell_vectors(turn, from, behind);
+                }
+            }
             PeerMessage::PullPartition { partition, after, vector } => {
-                self.serve_page(turn, from, &partition, &after, vector)?;
+                self.objects.serve_page(turn, &self.cluster, from, &partition, &after, vector)?;
             }
             PeerMessage::PartitionPage { partition, objects, vector, next } => {
-                self.take_page(turn, from, &partition, &objects, &vector, next.as_ref())?;
+                let next = next.as_ref();
+                let news = self.objects.take_page(turn, &self.cluster, from, &partition, &objects, &vector, next)?;
+                self.tell(turn, news);
             }
             PeerMessage::Follow { ledger, from: next, window_bytes } => {
                 self.take_follow(from, ledger, next, window_bytes);
@@ -76,6 +93,26 @@ impl Organs {
             }
             PeerMessage::HeadTold(told) => self.take_head_told(turn, from, told)?,
         }
+        Ok(())
+    }
+
+    fn take_intervals(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: NodeId,
+        batch: u64,
+        intervals: Vec<Interval>,
+    ) -> Result<(), StoreError> {
+        if !self.cluster.has_room(turn) {
+            marks::reached(Mark::MessagePassedOver);
+            return Ok(());
+        }
+        let mut receipt = Receipt::default();
+        for interval in intervals {
+            let news = self.objects.take_interval(turn, &self.cluster, from, interval, &mut receipt)?;
+            self.tell(turn, news);
+        }
+        self.objects.acknowledge(turn, &self.cluster, from, batch, receipt);
         Ok(())
     }
 }

@@ -362,7 +362,7 @@ impl Organs {
             turn.send(from, PeerMessage::Followed { ledger: ledger.clone(), from: size });
             return Ok(());
         }
-        if first > size || !self.has_room(turn) {
+        if first > size || !self.cluster.has_room(turn) {
             marks::reached(Mark::TailGap);
             // A tail was lost, or is not wanted now: ask again from what is held.
             if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {

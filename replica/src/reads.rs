@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{PartitionId, RegionId, Timestamp, WriterId};
+use trine_crdt::{RegionId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::record::Record;
@@ -410,14 +410,6 @@ impl Organs {
     /// Serves the requests that waited for a ledger's records.
     pub(crate) fn wake_ledger(&mut self, turn: &mut Turn<'_>, region: &RegionId) {
         for number in self.waiting.ledgers(region, self.held_records(region)) {
-            self.serve_waiting(turn, number);
-        }
-    }
-
-    /// Serves the requests that waited for a writer's deltas.
-    pub(crate) fn wake_position(&mut self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId) {
-        let held = self.objects.held(partition, writer);
-        for number in self.waiting.positions(partition, writer, held) {
             self.serve_waiting(turn, number);
         }
     }

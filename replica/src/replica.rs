@@ -3,7 +3,7 @@
 //! Behind it are the organs, each with what it alone changes, and a turn that all of them are handed: see [`crate::turn`].
 //! What follows in one organ from what another did is told here and nowhere else.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Now, RegionId, WriterId};
@@ -11,21 +11,19 @@ use trine_crdt::{Now, RegionId, WriterId};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::delivery::Fresh;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox, Roster};
 use crate::forks::Forks;
 use crate::input::{Input, Payload};
 use crate::joining::Joining;
 use crate::ledger::OwnLedger;
-use crate::links::Links;
 use crate::metadata::Metadata;
 use crate::mirrors::Mirrors;
+use crate::news::News;
 use crate::objects::Objects;
 use crate::opened_notes::OpenedNotes;
 use crate::problems::Holding;
 use crate::recovery::Recovery;
-use crate::repair::Rounds;
 use crate::rows;
 use crate::signing::{Signing, Withheld};
 use crate::store::{Store, StoreError};
@@ -49,16 +47,12 @@ pub struct Replica {
 pub(crate) struct Organs {
     pub(crate) cluster: Cluster,
     pub(crate) objects: Objects,
-    /// Deltas on their way to the disk; bounded by what may be on its way there.
-    pub(crate) fresh: VecDeque<Fresh>,
-    pub(crate) links: Links,
     pub(crate) waiting: Waiting,
     pub(crate) ledger: OwnLedger,
     pub(crate) mirrors: Mirrors,
     pub(crate) metadata: Metadata,
     pub(crate) forks: Forks,
     pub(crate) notes: OpenedNotes,
-    pub(crate) rounds: Rounds,
     pub(crate) signing: Signing,
     pub(crate) recovery: Recovery,
     /// The last read barrier asked for.
@@ -97,15 +91,12 @@ impl Replica {
         let (metadata, told) = Metadata::open(&config, store)?;
         let voters = store.get(Derived, rows::VOTERS)?;
         let mut organs = Organs {
-            objects: Objects::open(store)?,
-            fresh: VecDeque::new(),
-            links: Links::new(&config.sizes),
+            objects: Objects::open(&config, store)?,
             waiting: Waiting::new(config.writer),
             mirrors: Mirrors::open(&config, store)?,
             metadata,
             forks: Forks::open(store)?,
             notes: OpenedNotes::new(config.sizes.opened_notes),
-            rounds: Rounds::new(&config),
             signing: Signing::default(),
             recovery: Recovery::default(),
             last_barrier: 0,
@@ -138,7 +129,7 @@ impl Replica {
         let done = match input {
             Input::Persisted(batch) => {
                 if turn.persisted(batch, out) {
-                    organs.push_durable(batch);
+                    organs.objects.push_durable(&organs.cluster, batch);
                 }
                 Ok(())
             }
@@ -386,7 +377,7 @@ impl Organs {
         self.sign_or_not(turn)?;
         self.propose_queued(turn)?;
         self.flush_forwards(turn);
-        self.push(turn)?;
+        self.objects.push(turn, &self.cluster)?;
         self.feed_followers(turn)
     }
 
@@ -405,11 +396,12 @@ impl Organs {
         self.register(turn);
         self.joining_tick(turn);
         self.reroute(turn);
-        self.repair_tick(turn)?;
+        self.objects.repair_tick(turn, &self.cluster);
         self.metadata_tick(turn);
         self.mirrors_tick(turn)?;
         self.seal_tick(turn);
-        self.trim_tick(turn)
+        let others = self.cluster.all_others();
+        self.objects.trim_tick(turn, self.cluster.config(), others.as_deref())
     }
 
     fn committed(&mut self, turn: &mut Turn<'_>, entries: Vec<crate::input::CommittedEntry>) -> Result<(), StoreError> {
@@ -424,6 +416,29 @@ impl Organs {
             self.apply(turn, committed)?;
         }
         self.applied(turn, voters_changed)
+    }
+
+    /// Tells whom it concerns what an organ did.
+    pub(crate) fn tell(&mut self, turn: &mut Turn<'_>, news: impl IntoIterator<Item = News>) {
+        for news in news {
+            match news {
+                News::Held { partition, writer, upto } => {
+                    for number in self.waiting.positions(&partition, writer, upto) {
+                        self.serve_waiting(turn, number);
+                    }
+                }
+                // It counts where it stands on the roster: of the region's nodes a majority must have a write.
+                News::Copied { node, partition, upto } => {
+                    if self.waiting.wants(&partition) && self.cluster.rostered(node).is_some() {
+                        let needed = self.cluster.majority_others();
+                        for (origin, answer) in self.waiting.have(&partition, upto, node, needed) {
+                            self.answer(turn, origin, Ok(answer));
+                        }
+                    }
+                }
+                News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
+            }
+        }
     }
 
     /// Whether it is time to ask (again) to be registered.

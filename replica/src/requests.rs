@@ -1,5 +1,7 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
 
+mod objects;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

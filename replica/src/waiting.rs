@@ -284,7 +284,7 @@ impl Waiting {
     }
 
     /// Notes that a node has a partition up to `upto`, and takes out the writes that `needed` others have now.
-    pub fn have(&mut self, partition: &PartitionId, upto: u64, node: NodeId, needed: usize) -> Vec<Wait> {
+    pub fn have(&mut self, partition: &PartitionId, upto: u64, node: NodeId, needed: usize) -> Vec<(Origin, Answer)> {
         let key = |seq| Key::Majority(partition.clone(), seq);
         let mut done = Vec::new();
         for number in self.range(key(0), key(upto)) {
@@ -293,7 +293,12 @@ impl Waiting {
                 have.insert(NodeId(!node.0));
             }
             if have.len() >= needed {
-                done.extend(self.take(number));
+                let wait = self.take(number);
+                let answer = wait.map(|wait| match wait.cause {
+                    Cause::Majority { answer, .. } => (wait.origin, *answer),
+                    _ => unreachable!("it stands under a majority's key"),
+                });
+                done.extend(answer);
             }
         }
         done

@@ -13,17 +13,20 @@ use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::Range;
 use trine_placement::rendezvous;
 
-use crate::delta_log::DeltaRow;
+use super::Objects;
+use super::delta_log::DeltaRow;
+use super::partitions::{Partitions, latest_stamp};
+use crate::cluster::Cluster;
+use crate::config::Config;
 use crate::input::BatchId;
 use crate::message::{Interval, PeerMessage};
-use crate::objects::{Objects, latest_stamp};
-use crate::replica::Organs;
+use crate::news::News;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
 /// Deltas on their way to the disk, to be pushed from there.
 #[derive(Debug)]
-pub struct Fresh {
+pub(super) struct Fresh {
     batch: BatchId,
     partition: PartitionId,
     writer: WriterId,
@@ -31,9 +34,9 @@ pub struct Fresh {
     upto: u64,
 }
 
-impl Organs {
+impl Objects {
     /// Deltas written in this turn are to be pushed once they are on disk.
-    pub(crate) fn push_later(
+    pub(super) fn push_later(
         &mut self,
         turn: &Turn<'_>,
         partition: &PartitionId,
@@ -48,16 +51,16 @@ impl Organs {
     /// Marks what has reached the disk to be pushed: own writes to the region and one node of each other, those of
     /// other regions to the region only. Pushing no sooner loses no time, since nothing may leave before it is on
     /// disk, and all that one sync made durable leaves together.
-    pub(crate) fn push_durable(&mut self, batch: BatchId) {
+    pub(crate) fn push_durable(&mut self, cluster: &Cluster, batch: BatchId) {
         let durable = self.fresh.iter().take_while(|fresh| fresh.batch <= batch).count();
         if durable == 0 {
             return;
         }
-        let inside = self.cluster.region_peers();
+        let inside = cluster.region_peers();
         let durable: Vec<Fresh> = self.fresh.drain(..durable).collect();
         let mut outside: BTreeMap<RegionId, Vec<NodeId>> = BTreeMap::new();
-        if durable.iter().any(|fresh| fresh.writer == self.cluster.config().writer) {
-            for peer in self.cluster.peers().values().filter(|peer| peer.region != self.cluster.config().region) {
+        if durable.iter().any(|fresh| fresh.writer == cluster.config().writer) {
+            for peer in cluster.peers().values().filter(|peer| peer.region != cluster.config().region) {
                 outside.entry(peer.region.clone()).or_default().push(peer.node);
             }
         }
@@ -66,16 +69,17 @@ impl Organs {
                 continue;
             }
             let mut targets = inside.clone();
-            if writer == self.cluster.config().writer {
+            if writer == cluster.config().writer {
                 targets.extend(outside.values().filter_map(|there| rendezvous::entry_holder(&partition, there)));
             }
-            self.mark(&targets, &partition, writer, after, upto);
+            self.mark(cluster, &targets, &partition, writer, after, upto);
         }
     }
 
     /// Marks deltas to be pushed to some nodes.
-    pub(crate) fn mark(
+    pub(super) fn mark(
         &mut self,
+        cluster: &Cluster,
         targets: &[NodeId],
         partition: &PartitionId,
         writer: WriterId,
@@ -83,19 +87,19 @@ impl Organs {
         upto: u64,
     ) {
         for node in targets {
-            if self.cluster.linked(*node) {
+            if cluster.linked(*node) {
                 self.links.wake(*node).mark_dirty(partition.clone(), writer, after, upto);
             }
         }
     }
 
     /// Sends what the links' windows allow.
-    pub(crate) fn push(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    pub(crate) fn push(&mut self, turn: &mut Turn<'_>, cluster: &Cluster) -> Result<(), StoreError> {
         for node in self.links.take_changed() {
             // What is sent or forgotten changes the window again, so that it is looked at once more at the next input.
             while let Some(next) = self.links.next(node) {
-                let bytes_max = next.bytes_max.min(self.cluster.config().sizes.intervals_bytes);
-                if !self.push_batch(turn, node, &next.ranges, bytes_max)? {
+                let bytes_max = next.bytes_max.min(cluster.config().sizes.intervals_bytes);
+                if !self.push_batch(turn, cluster, node, &next.ranges, bytes_max)? {
                     break;
                 }
             }
@@ -107,6 +111,7 @@ impl Organs {
     fn push_batch(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
         node: NodeId,
         ranges: &[Range],
         bytes_max: usize,
@@ -114,7 +119,7 @@ impl Organs {
         let (mut intervals, mut sent, mut bytes) = (Vec::new(), Vec::new(), 0);
         let (mut paged, mut spared) = (BTreeSet::new(), false);
         let (ranges_max, page) =
-            (self.cluster.config().sizes.intervals_per_message, self.cluster.config().sizes.delta_rows_per_read);
+            (cluster.config().sizes.intervals_per_message, cluster.config().sizes.delta_rows_per_read);
         if ranges.len() > ranges_max {
             marks::reached(Mark::MessageFull);
         }
@@ -125,7 +130,7 @@ impl Organs {
             }
             let row = (partition, *writer);
             // It may have come to it by another way meanwhile, and need not be kept any more.
-            let after = (*after).max(self.objects.holder(partition, *writer, node));
+            let after = (*after).max(self.held.holder(partition, *writer, node));
             if after >= *upto {
                 self.links.wake(node).has(partition, *writer, after);
                 spared = true;
@@ -133,11 +138,11 @@ impl Organs {
             }
             let left = bytes_max - bytes;
             let Some((deltas, begins, ends, size)) =
-                self.objects.read_interval(turn, row, (after, *upto), (left, page))?
+                self.held.read_interval(turn, row, (after, *upto), (left, page))?
             else {
                 self.links.wake(node).forget(partition, *writer);
                 if paged.insert(partition) {
-                    self.serve_page(turn, node, partition, &Bytes::new(), None)?;
+                    self.serve_page(turn, cluster, node, partition, &Bytes::new(), None)?;
                 }
                 continue;
             };
@@ -157,43 +162,50 @@ impl Organs {
         Ok(true)
     }
 
-    /// Takes in intervals from a peer and says what is held then.
-    pub(crate) fn take_intervals(
+    /// Takes in one of the intervals that a peer sent, and notes what is to be said of it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn take_interval(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
+        from: NodeId,
+        interval: Interval,
+        receipt: &mut Receipt,
+    ) -> Result<Option<News>, StoreError> {
+        let outside = !cluster.near(from);
+        let (partition, writer) = (interval.partition.clone(), interval.writer);
+        let held = self.held.held(&partition, writer);
+        match self.join(turn, cluster, from, interval, held)? {
+            Taken::Held => {
+                let upto = self.held.held(&partition, writer);
+                if outside && upto > held {
+                    self.push_later(turn, &partition, writer, held, upto);
+                }
+                if let Some(link) = self.links.awake(from) {
+                    link.has(&partition, writer, upto);
+                }
+                receipt.upto.push((partition.clone(), writer, upto));
+                Ok((upto > held).then_some(News::Held { partition, writer, upto }))
+            }
+            Taken::Gap => {
+                receipt.gaps.insert(partition);
+                Ok(None)
+            }
+            Taken::Refused => Ok(None),
+        }
+    }
+
+    /// Says what is held of the intervals of a message, and asks for what lies before those that did not connect.
+    pub(crate) fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &Cluster,
         from: NodeId,
         batch: u64,
-        intervals: Vec<Interval>,
-    ) -> Result<(), StoreError> {
-        if !self.has_room(turn) {
-            marks::reached(Mark::MessagePassedOver);
-            return Ok(());
-        }
-        let outside = self.cluster.peers().get(&from).is_some_and(|peer| peer.region != self.cluster.config().region);
-        let (mut upto, mut gaps) = (Vec::new(), BTreeSet::new());
-        for interval in intervals {
-            let (partition, writer) = (interval.partition.clone(), interval.writer);
-            let held = self.objects.held(&partition, writer);
-            match self.take_interval(turn, from, interval, held)? {
-                Taken::Held => {
-                    let now = self.objects.held(&partition, writer);
-                    if outside && now > held {
-                        self.push_later(turn, &partition, writer, held, now);
-                    }
-                    if let Some(link) = self.links.awake(from) {
-                        link.has(&partition, writer, now);
-                    }
-                    if now > held {
-                        self.wake_position(turn, &partition, writer);
-                    }
-                    upto.push((partition, writer, now));
-                }
-                Taken::Gap => {
-                    gaps.insert(partition);
-                }
-                Taken::Refused => {}
-            }
-        }
+        Receipt { upto, gaps }: Receipt,
+    ) {
         if mutants::is(Mutant::HaveUnsynced) {
             turn.depend_on_nothing();
         } else {
@@ -201,19 +213,14 @@ impl Organs {
             turn.depend_on_all();
         }
         turn.send(from, PeerMessage::Have { batch, upto });
-        self.ask_for_gaps(turn, from, gaps);
-        Ok(())
-    }
-
-    /// Whether this node can take more in: its disk has room and keeps up.
-    pub(crate) fn has_room(&self, turn: &Turn<'_>) -> bool {
-        self.cluster.writable() && turn.in_flight_bytes() <= self.cluster.config().sizes.unpersisted_bytes
+        self.ask_for_gaps(turn, cluster, from, gaps);
     }
 
     /// Joins one interval, whole or not at all.
-    fn take_interval(
+    fn join(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
         from: NodeId,
         interval: Interval,
         held: u64,
@@ -224,10 +231,9 @@ impl Organs {
             marks::reached(Mark::IntervalHeld);
             return Ok(Taken::Held);
         }
-        let (Some(slots), false) = (self.cluster.slots_of(&partition), self.cluster.own_writers().contains(&writer))
-        else {
+        let (Some(slots), false) = (cluster.slots_of(&partition), cluster.own_writers().contains(&writer)) else {
             turn.counters.deltas_dropped += deltas.len() as u64;
-            if self.cluster.own_writers().contains(&writer) {
+            if cluster.own_writers().contains(&writer) {
                 marks::reached(Mark::IntervalOwn);
             }
             return Ok(Taken::Refused);
@@ -249,7 +255,7 @@ impl Organs {
         }
         let mut changed = Vec::with_capacity(decoded.len());
         for (key, delta) in &decoded {
-            let mut stored = Objects::read(turn, &partition, key)?;
+            let mut stored = Partitions::read(turn, &partition, key)?;
             let dropped = delta.stamp.time % 1000 == 0 && mutants::is(Mutant::DropDelta);
             if !dropped {
                 stored.object.apply(writer, after, delta);
@@ -257,59 +263,65 @@ impl Organs {
             changed.push((key, stored.bytes, stored.object.to_bytes()));
         }
         for (key, before, bytes) in changed {
-            self.objects.write(turn, &partition, key, before.as_ref(), bytes.into());
+            self.held.write(turn, &partition, key, before.as_ref(), bytes.into());
         }
         turn.counters.deltas_received += decoded.len() as u64;
-        self.objects.keep(turn, &partition, writer, upto, &DeltaRow { after, deltas });
-        self.objects.advance(turn, &partition, writer, upto);
+        self.held.keep(turn, &partition, writer, upto, &DeltaRow { after, deltas });
+        self.held.advance(turn, &partition, writer, upto);
         Ok(Taken::Held)
     }
 
     /// A peer says what it has on disk.
     pub(crate) fn take_have(
         &mut self,
-        turn: &mut Turn<'_>,
+        cluster: &Cluster,
         from: NodeId,
         batch: u64,
-        upto: &[(PartitionId, WriterId, u64)],
-    ) {
+        upto: Vec<(PartitionId, WriterId, u64)>,
+    ) -> Vec<News> {
         if let Some(link) = self.links.awake(from) {
             link.acked(batch);
-            for (partition, writer, seq) in upto {
+            for (partition, writer, seq) in &upto {
                 link.has(partition, *writer, *seq);
             }
         }
-        for (partition, writer, seq) in upto {
-            self.objects.note_holder(partition, *writer, from, *seq);
-            if *writer == self.cluster.config().writer {
-                self.note_held(turn, from, partition, *seq);
+        let mut news = Vec::new();
+        for (partition, writer, upto) in upto {
+            self.held.note_holder(&partition, writer, from, upto);
+            if writer == cluster.config().writer {
+                news.push(News::Copied { node: from, partition, upto });
             }
         }
+        news
     }
 
-    /// A peer has this node's writes in a partition up to a number on its disk. It counts where it stands on the
-    /// roster: of the region's nodes a majority must have a write.
-    pub(crate) fn note_held(&mut self, turn: &mut Turn<'_>, from: NodeId, partition: &PartitionId, upto: u64) {
-        if self.cluster.rostered(from).is_none() {
-            return;
-        }
-        let needed = self.cluster.majority_others();
-        for wait in self.waiting.have(partition, upto, from, needed) {
-            self.answer_majority(turn, wait);
-        }
-    }
-
-    /// Drops delta rows that every node has, and what is beyond the bound, some at each tick.
-    pub(crate) fn trim_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if self.objects.logs.is_empty() {
+    /// Drops delta rows that all these nodes have (none: it is not known who there is), and what is beyond the bound, some
+    /// at each tick.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn trim_tick(
+        &mut self,
+        turn: &mut Turn<'_>,
+        config: &Config,
+        others: Option<&BTreeSet<NodeId>>,
+    ) -> Result<(), StoreError> {
+        if self.held.logs.is_empty() {
             return Ok(());
         }
-        let (others, bounds) =
-            (self.cluster.all_others(), (self.cluster.config().delta_rows_max, &self.cluster.config().sizes));
-        let dropped = self.objects.trim_some(turn, others.as_deref(), bounds)?;
+        let dropped = self.held.trim_some(turn, others, (config.delta_rows_max, &config.sizes))?;
         turn.counters.delta_rows_trimmed += dropped as u64;
         Ok(())
     }
+}
+
+/// What is to be said of the intervals of one message.
+#[derive(Debug, Default)]
+pub(crate) struct Receipt {
+    /// Partition, writer, and up to where it is held.
+    upto: Vec<(PartitionId, WriterId, u64)>,
+    /// Where something before an interval is missing.
+    gaps: BTreeSet<PartitionId>,
 }
 
 /// What became of an interval.
@@ -337,7 +349,7 @@ fn fits(deltas: &BTreeMap<Bytes, Delta>, partition: &PartitionId, slots: u32, (a
 }
 
 /// Whether a key belongs into a partition.
-pub(crate) fn belongs(key: &[u8], partition: &PartitionId, slots: u32) -> bool {
+pub(super) fn belongs(key: &[u8], partition: &PartitionId, slots: u32) -> bool {
     let fits = (1..=trine_protocol::limits::KEY_BYTES_MAX).contains(&key.len());
     fits && PartitionId::of_key(partition.namespace.clone(), key, slots).slot == partition.slot
 }

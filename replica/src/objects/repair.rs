@@ -13,13 +13,14 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
 use trine_gossip::vectors;
 
+use super::Objects;
+use super::delivery::belongs;
+use super::partitions::Partitions;
+use crate::cluster::Cluster;
 use crate::config::Config;
-use crate::delivery::belongs;
-use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::message::PeerMessage;
-use crate::objects::Objects;
-use crate::replica::Organs;
+use crate::news::News;
 use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::StoreError;
@@ -27,7 +28,7 @@ use crate::turn::Turn;
 
 /// When the next round is due, and with whom.
 #[derive(Debug)]
-pub struct Rounds {
+pub(super) struct Rounds {
     interval_ns: u64,
     next_ns: u64,
     turn: usize,
@@ -80,52 +81,57 @@ impl Rounds {
     }
 }
 
-impl Organs {
+impl Objects {
     /// Starts a round when one is due: with one peer of the region and one outside, in rotation.
-    pub(crate) fn repair_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    pub(crate) fn repair_tick(&mut self, turn: &mut Turn<'_>, cluster: &Cluster) {
         let now_ns = turn.now.monotonic_ns;
         for node in self.links.all_awake() {
             let link = self.links.wake(node);
             link.on_tick(now_ns);
             if link.take_repair() {
                 self.rounds.lacked.remove(&node);
-                self.send_hashes(turn, node);
+                self.send_hashes(turn, cluster, node);
             }
             self.links.let_rest(node);
         }
-        let patience_ns = self.cluster.config().sizes.pull_timeout_ms * 1_000_000;
+        let patience_ns = cluster.config().sizes.pull_timeout_ms * 1_000_000;
         self.rounds.give_up_pulls(|pull| now_ns >= pull.since_ns + patience_ns);
         let open = self.rounds.gaps.iter().filter(|(_, (_, partitions))| !partitions.is_empty());
         for node in open.map(|(node, _)| *node).collect::<Vec<_>>() {
-            self.ask_for_gaps(turn, node, BTreeSet::new());
+            self.ask_for_gaps(turn, cluster, node, BTreeSet::new());
         }
         if now_ns < self.rounds.next_ns {
-            return Ok(());
+            return;
         }
         self.rounds.next_ns = now_ns + self.rounds.interval_ns;
         self.rounds.turn += 1;
         turn.counters.repair_rounds += 1;
         let (inside, outside): (Vec<_>, Vec<_>) =
-            self.cluster.peers().values().partition(|p| p.region == self.cluster.config().region);
+            cluster.peers().values().partition(|p| p.region == cluster.config().region);
         let picks: Vec<NodeId> = [inside, outside]
             .iter()
             .filter_map(|side| side.get(self.rounds.turn % side.len().max(1)).map(|peer| peer.node))
             .collect();
         for node in picks {
-            self.send_hashes(turn, node);
+            self.send_hashes(turn, cluster, node);
         }
-        Ok(())
     }
 
     /// Compares vectors with a peer that just came up.
-    pub(crate) fn greet(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+    pub(crate) fn greet(&mut self, turn: &mut Turn<'_>, cluster: &Cluster, node: NodeId) {
         self.rounds.lacked.remove(&node);
-        self.send_hashes(turn, node);
+        self.send_hashes(turn, cluster, node);
     }
 
     /// Tells a peer what is held in the partitions where its intervals did not connect.
-    pub(crate) fn ask_for_gaps(&mut self, turn: &mut Turn<'_>, from: NodeId, gaps: BTreeSet<PartitionId>) {
-        if !self.cluster.linked(from) {
+    pub(super) fn ask_for_gaps(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &Cluster,
+        from: NodeId,
+        gaps: BTreeSet<PartitionId>,
+    ) {
+        if !cluster.linked(from) {
             self.rounds.gaps.remove(&from);
             return;
         }
@@ -141,26 +147,26 @@ impl Organs {
         *told_ns = now_ns;
         let open: Vec<PartitionId> = std::mem::take(open).into_iter().collect();
         turn.depend_on_all();
-        for chunk in open.chunks(self.cluster.config().sizes.vectors_per_message) {
-            let vectors = chunk.iter().map(|partition| (partition.clone(), self.objects.vector(partition))).collect();
+        for chunk in open.chunks(cluster.config().sizes.vectors_per_message) {
+            let vectors = chunk.iter().map(|partition| (partition.clone(), self.held.vector(partition))).collect();
             turn.send(from, PeerMessage::Vector { vectors, reply: false });
         }
     }
 
     /// A peer is gone: what was known of its gaps is known no more, and a pull goes on elsewhere.
-    pub(crate) fn forget_rounds(&mut self, node: NodeId) {
+    pub(super) fn forget_rounds(&mut self, node: NodeId) {
         self.rounds.lacked.remove(&node);
         self.rounds.gaps.remove(&node);
         self.rounds.give_up_pulls(|pull| pull.source == node);
     }
 
     /// Tells a peer the hashes of all partitions. The list of a namespace is whole within one message.
-    fn send_hashes(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+    fn send_hashes(&mut self, turn: &mut Turn<'_>, cluster: &Cluster, node: NodeId) {
         turn.depend_on_all();
         let mut hashes: Vec<(PartitionId, u64)> = Vec::new();
-        for (partition, hash) in self.objects.hashes() {
+        for (partition, hash) in self.held.hashes() {
             let begins = hashes.last().is_some_and(|(last, _)| last.namespace != partition.namespace);
-            if begins && hashes.len() >= self.cluster.config().sizes.hashes_per_message {
+            if begins && hashes.len() >= cluster.config().sizes.hashes_per_message {
                 turn.send(node, PeerMessage::Vectors(std::mem::take(&mut hashes)));
             }
             hashes.push((partition.clone(), *hash));
@@ -168,131 +174,154 @@ impl Organs {
         turn.send(node, PeerMessage::Vectors(hashes));
     }
 
-    /// A peer told its hashes: answer with the vectors where ours differ.
-    pub(crate) fn take_hashes(&mut self, turn: &mut Turn<'_>, from: NodeId, theirs: &[(PartitionId, u64)]) {
-        let own = self.objects.hashes();
-        let known = |_: &trine_crdt::NamespaceId| true;
-        let alike = theirs.iter().map(|(partition, hash)| (partition, hash)).eq(own);
-        let differing = if alike { Vec::new() } else { vectors::differing(own, theirs, known) };
+    /// A peer told its hashes: where both are equal its disk has all that is held here.
+    pub(crate) fn note_equal(&mut self, cluster: &Cluster, from: NodeId, theirs: &[(PartitionId, u64)]) -> Vec<News> {
+        let own = self.held.hashes();
         let equal = theirs.iter().filter(|(partition, hash)| own.get(partition) == Some(hash));
         let equal: Vec<&PartitionId> = equal.map(|(partition, _)| partition).collect();
-        // Where both are equal the peer's disk has all that is held here.
+        let mut news = Vec::new();
         for partition in equal {
-            for writer in self.objects.logged(partition) {
-                let held = self.objects.held(partition, writer);
-                self.objects.note_holder(partition, writer, from, held);
+            for writer in self.held.logged(partition) {
+                let held = self.held.held(partition, writer);
+                self.held.note_holder(partition, writer, from, held);
                 // From whomever it has it: it need not be sent to it any more.
                 if let Some(link) = self.links.awake(from) {
                     link.has(partition, writer, held);
                 }
             }
-            if self.waiting.wants(partition) {
-                self.note_held(turn, from, partition, self.objects.held(partition, self.cluster.config().writer));
+            let upto = self.held.held(partition, cluster.config().writer);
+            if upto > 0 {
+                news.push(News::Copied { node: from, partition: partition.clone(), upto });
             }
         }
+        news
+    }
+
+    /// A peer told its hashes: answer with the vectors where ours differ.
+    pub(crate) fn answer_hashes(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &Cluster,
+        from: NodeId,
+        theirs: &[(PartitionId, u64)],
+    ) {
+        let own = self.held.hashes();
+        let known = |_: &trine_crdt::NamespaceId| true;
+        let alike = theirs.iter().map(|(partition, hash)| (partition, hash)).eq(own);
+        let differing = if alike { Vec::new() } else { vectors::differing(own, theirs, known) };
         let vectors: Vec<_> = differing
             .into_iter()
-            .filter(|partition| self.cluster.admits(partition))
-            .map(|partition| (partition.clone(), self.objects.vector(&partition)))
+            .filter(|partition| cluster.admits(partition))
+            .map(|partition| (partition.clone(), self.held.vector(&partition)))
             .collect();
         if vectors.is_empty() {
             self.rounds.lacked.remove(&from);
             return;
         }
         turn.depend_on_all();
-        if vectors.len() > self.cluster.config().sizes.vectors_per_message {
+        if vectors.len() > cluster.config().sizes.vectors_per_message {
             marks::reached(Mark::VectorsChunked);
         }
-        for chunk in vectors.chunks(self.cluster.config().sizes.vectors_per_message) {
+        for chunk in vectors.chunks(cluster.config().sizes.vectors_per_message) {
             turn.send(from, PeerMessage::Vector { vectors: chunk.to_vec(), reply: true });
         }
     }
 
-    /// A peer told vectors: mark what it lacks, and tell ours when asked.
+    /// A peer told vectors: mark what it lacks. The news of it, and the partitions in which more is held there than here.
     pub(crate) fn take_vectors(
         &mut self,
-        turn: &mut Turn<'_>,
+        cluster: &Cluster,
         from: NodeId,
         theirs: &[(PartitionId, VersionVector)],
         reply: bool,
-    ) {
-        let mut behind = Vec::new();
+    ) -> (Vec<News>, Vec<PartitionId>) {
+        let (mut news, mut behind) = (Vec::new(), Vec::new());
         let first = !self.rounds.lacked.contains_key(&from);
         for (partition, vector) in theirs {
-            if self.rolled_back(turn, partition, vector) {
-                return;
+            if let Some(old) = self.rolled_back(cluster, partition, vector) {
+                news.push(old);
+                return (news, Vec::new());
             }
-            for writer in self.objects.logged(partition) {
-                self.objects.set_holder(partition, writer, from, vector.get(&writer));
+            for writer in self.held.logged(partition) {
+                self.held.set_holder(partition, writer, from, vector.get(&writer));
             }
-            self.note_held(turn, from, partition, vector.get(&self.cluster.config().writer));
-            let missing = vectors::missing(&self.objects.vector(partition), vector);
+            let upto = vector.get(&cluster.config().writer);
+            news.push(News::Copied { node: from, partition: partition.clone(), upto });
+            let missing = vectors::missing(&self.held.vector(partition), vector);
             for gap in missing.there {
-                self.mark_lacking(from, partition, gap.writer, (gap.after, gap.upto), reply && !first);
+                self.mark_lacking(cluster, (from, partition, gap.writer), (gap.after, gap.upto), reply && !first);
             }
             if !missing.here.is_empty() {
-                behind.push((partition.clone(), self.objects.vector(partition)));
+                behind.push(partition.clone());
             }
         }
-        if reply && !behind.is_empty() {
-            turn.depend_on_all();
-            turn.send(from, PeerMessage::Vector { vectors: behind, reply: false });
+        (news, behind)
+    }
+
+    /// Tells a peer what is held in some partitions.
+    pub(crate) fn tell_vectors(&self, turn: &mut Turn<'_>, to: NodeId, partitions: Vec<PartitionId>) {
+        if partitions.is_empty() {
+            return;
         }
+        turn.depend_on_all();
+        let vectors = partitions.into_iter().map(|partition| {
+            let vector = self.held.vector(&partition);
+            (partition, vector)
+        });
+        turn.send(to, PeerMessage::Vector { vectors: vectors.collect(), reply: false });
     }
 
     /// Marks what a peer lacks: at once when it asks (or when nothing is known of it), else, in a round, only when it
     /// lacked the same in the last one.
     fn mark_lacking(
         &mut self,
-        from: NodeId,
-        partition: &PartitionId,
-        writer: WriterId,
+        cluster: &Cluster,
+        (from, partition, writer): (NodeId, &PartitionId, WriterId),
         (after, upto): (u64, u64),
         round: bool,
     ) {
         let lacked = self.rounds.lacked.entry(from).or_default();
-        if lacked.len() >= self.cluster.config().sizes.lacked {
+        if lacked.len() >= cluster.config().sizes.lacked {
             marks::reached(Mark::LackedForgotten);
             lacked.clear();
         }
         let before = lacked.insert((partition.clone(), writer), after);
         if (!round || before == Some(after)) && !mutants::is(Mutant::NeverRepair) {
-            self.mark(&[from], partition, writer, after, upto);
+            self.mark(cluster, &[from], partition, writer, after, upto);
         }
     }
 
     /// A peer holds more of one of our own earlier incarnations than our disk does: the disk was rolled back. Going
     /// on would reuse or lose dots, so the node stops.
-    fn rolled_back(&self, turn: &mut Turn<'_>, partition: &PartitionId, vector: &VersionVector) -> bool {
-        let lost = vector.dots.iter().find(|(writer, seq)| {
-            self.cluster.own_writers().contains(*writer) && self.objects.held(partition, **writer) < **seq
-        });
-        let Some((writer, seq)) = lost else { return false };
+    fn rolled_back(&self, cluster: &Cluster, partition: &PartitionId, vector: &VersionVector) -> Option<News> {
+        let held = |writer: &WriterId| self.held.held(partition, *writer);
+        let mut dots = vector.dots.iter();
+        let (writer, seq) =
+            dots.find(|(writer, seq)| cluster.own_writers().contains(*writer) && held(writer) < **seq)?;
         if mutants::is(Mutant::RollbackUnnoticed) || mutants::is(Mutant::ReuseWriter) {
-            return false;
+            return None;
         }
         marks::reached(Mark::RollbackNoticed);
-        turn.effects.push(Effect::Halt {
-            reason: format!(
-                "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {seq}, \
-                 this disk {}; start again with an empty data directory",
-                self.objects.held(partition, *writer)
-            ),
-        });
-        true
+        let reason = format!(
+            "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {seq}, \
+             this disk {}; start again with an empty data directory",
+            held(writer)
+        );
+        Some(News::DiskIsOld { reason })
     }
 
     /// Sends one page of a partition as whole objects.
     pub(crate) fn serve_page(
-        &mut self,
+        &self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
         to: NodeId,
         partition: &PartitionId,
         after: &Bytes,
         vector: Option<VersionVector>,
     ) -> Result<(), StoreError> {
         let vector = vector.filter(|_| !mutants::is(Mutant::PageVectorOfNow));
-        let vector = vector.unwrap_or_else(|| self.objects.vector(partition));
+        let vector = vector.unwrap_or_else(|| self.held.vector(partition));
         let prefix = rows::object(partition, &[]);
         let from = if after.is_empty() {
             prefix.clone()
@@ -306,7 +335,7 @@ impl Organs {
             marks::reached(Mark::PageContinued);
         }
         let (mut objects, mut bytes, mut next) = (Vec::new(), 0, None);
-        let Sizes { page_objects, page_bytes, .. } = self.cluster.config().sizes;
+        let Sizes { page_objects, page_bytes, .. } = cluster.config().sizes;
         let page = turn.scan(Synced, (&from, &end), page_objects, false)?;
         let full = page.len() == page_objects;
         for (row, value) in page {
@@ -330,15 +359,19 @@ impl Organs {
     pub(crate) fn take_page(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
         from: NodeId,
         partition: &PartitionId,
         objects: &[(Bytes, Bytes)],
         vector: &VersionVector,
         next: Option<&Bytes>,
-    ) -> Result<(), StoreError> {
-        let Some(slots) = self.cluster.slots_of(partition) else { return Ok(()) };
-        if !self.has_room(turn) || self.rolled_back(turn, partition, vector) {
-            return Ok(());
+    ) -> Result<Vec<News>, StoreError> {
+        let Some(slots) = cluster.slots_of(partition) else { return Ok(Vec::new()) };
+        if !cluster.has_room(turn) {
+            return Ok(Vec::new());
+        }
+        if let Some(old) = self.rolled_back(cluster, partition, vector) {
+            return Ok(vec![old]);
         }
         // One pull of a partition at a time, each page once: a repeated page would call for all that follow again.
         if let Some(pull) = self.rounds.pulls.get(partition)
@@ -347,7 +380,7 @@ impl Organs {
             if pull.source != from {
                 marks::reached(Mark::PullElsewhere);
             }
-            return Ok(());
+            return Ok(Vec::new());
         }
         if self.rounds.pulls.contains_key(partition) {
             marks::reached(Mark::PullContinued);
@@ -357,25 +390,25 @@ impl Organs {
             && next.is_none_or(|next| objects.last().is_some_and(|(last, _)| *last == *next));
         if !in_place {
             turn.counters.messages_refused += 1;
-            return Ok(());
+            return Ok(Vec::new());
         }
         let decoded: Option<Vec<_>> =
             objects.iter().map(|(key, bytes)| Object::from_bytes(bytes).ok().map(|object| (key, object))).collect();
         let Some(decoded) = decoded else {
             turn.counters.messages_refused += 1;
-            return Ok(());
+            return Ok(Vec::new());
         };
         for (_, object) in &decoded {
             if turn.take_stamp(from, &object.latest_stamp()).is_err() {
                 turn.counters.stamps_held += 1;
-                return Ok(());
+                return Ok(Vec::new());
             }
         }
         for (key, object) in decoded {
-            let mut stored = Objects::read(turn, partition, key)?;
+            let mut stored = Partitions::read(turn, partition, key)?;
             stored.object.join(&object);
             let bytes = stored.object.to_bytes();
-            self.objects.write(turn, partition, key, stored.bytes.as_ref(), bytes.into());
+            self.held.write(turn, partition, key, stored.bytes.as_ref(), bytes.into());
         }
         if mutants::is(Mutant::PageCountsEarly) {
             self.count_page(turn, partition, vector)?;
@@ -385,7 +418,7 @@ impl Organs {
             self.rounds.pulls.insert(partition.clone(), pull);
             let (vector, after) = (Some(vector.clone()), after.clone());
             turn.send(from, PeerMessage::PullPartition { partition: partition.clone(), after, vector });
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.rounds.pulls.remove(partition);
         marks::reached(Mark::PartitionPulled);
@@ -398,13 +431,14 @@ impl Organs {
         turn: &mut Turn<'_>,
         partition: &PartitionId,
         vector: &VersionVector,
-    ) -> Result<(), StoreError> {
-        for (writer, seq) in &vector.dots {
-            if *seq > self.objects.held(partition, *writer) {
-                self.objects.skip(turn, partition, *writer, *seq)?;
-                self.wake_position(turn, partition, *writer);
+    ) -> Result<Vec<News>, StoreError> {
+        let mut news = Vec::new();
+        for (writer, upto) in &vector.dots {
+            if *upto > self.held.held(partition, *writer) {
+                self.held.skip(turn, partition, *writer, *upto)?;
+                news.push(News::Held { partition: partition.clone(), writer: *writer, upto: *upto });
             }
         }
-        Ok(())
+        Ok(news)
     }
 }

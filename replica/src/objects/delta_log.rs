@@ -18,8 +18,8 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
+use super::partitions::Partitions;
 use crate::effect::Persistence::Synced;
-use crate::objects::Objects;
 use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::StoreError;
@@ -92,7 +92,7 @@ impl From<DeltaRow> for (u64, Vec<(Bytes, Bytes)>) {
     }
 }
 
-impl Objects {
+impl Partitions {
     /// Keeps an interval in the delta log. The writer's place is to be advanced to its end in the same turn.
     pub fn keep(&mut self, turn: &mut Turn<'_>, partition: &PartitionId, writer: WriterId, upto: u64, row: &DeltaRow) {
         let log = self.logs.entry((partition.clone(), writer)).or_insert_with(|| {

@@ -1,0 +1,31 @@
+//! What one organ did that concerns another: told to the door, which alone knows whom it concerns.
+
+use trine_crdt::{NodeId, PartitionId, WriterId};
+
+/// Something that happened in an organ.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A writer's deltas in a partition are held up to a number.
+    Held {
+        /// Which partition.
+        partition: PartitionId,
+        /// Whose deltas.
+        writer: WriterId,
+        /// Up to where.
+        upto: u64,
+    },
+    /// A node has this node's own writes in a partition on its disk, up to a number.
+    Copied {
+        /// Which node.
+        node: NodeId,
+        /// Which partition.
+        partition: PartitionId,
+        /// Up to where.
+        upto: u64,
+    },
+    /// This disk is older than what it acknowledged: going on would reuse or lose dots.
+    DiskIsOld {
+        /// What shows it.
+        reason: String,
+    },
+}
