@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::registry::Registry;
 
 pub(crate) use self::registries::ledger_kind;
@@ -35,6 +36,8 @@ pub(crate) struct Cluster {
     own: Registry,
     /// The registries that regions signed.
     told: BTreeMap<RegionId, Registry>,
+    /// The latest heads that regions signed, and what they say.
+    heads: BTreeMap<RegionId, (Bytes, Checkpoint)>,
     rosters: Rosters,
     standing: Standing,
     /// Incarnations that this disk has written under, this one included.
@@ -63,6 +66,7 @@ impl Cluster {
             leadership: Leadership::default(),
             own,
             told,
+            heads: BTreeMap::new(),
             rosters: Rosters::default(),
             standing: Standing::open(voters),
             own_writers,

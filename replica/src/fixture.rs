@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ed25519_dalek::SigningKey;
 use trine_crdt::{NodeId, Now, RegionId, Timestamp, WriterId};
 use trine_ledger::Genesis;
 use trine_ledger::genesis::{GenesisNode, GenesisRegion};
@@ -46,6 +47,11 @@ pub(crate) fn registry(nodes: &[NodeId]) -> Registry {
     Registry { roster: nodes.iter().map(record).collect(), ..Registry::default() }
 }
 
+/// The log key of the region `there`.
+pub(crate) fn there_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
 /// Of the region `here`, whose founders have these names, and of the region `there`.
 pub(crate) fn config(founders: &[&str]) -> Config {
     let founder = |name: &&str| GenesisNode {
@@ -57,7 +63,7 @@ pub(crate) fn config(founders: &[&str]) -> Config {
     let nodes = founders.iter().map(founder).collect();
     let regions = vec![
         GenesisRegion { id: region("here"), log_key: [0; 32], nodes },
-        GenesisRegion { id: region("there"), log_key: [0; 32], nodes: Vec::new() },
+        GenesisRegion { id: region("there"), log_key: there_key().verifying_key().to_bytes(), nodes: Vec::new() },
     ];
     let mut config = Config::new(Genesis { cluster: "c".to_owned(), regions }, HERE, "node-1", region("here"), WRITER);
     config.peer = "peer-1".to_owned();

@@ -187,8 +187,10 @@ impl Organs {
             let known = most.entry(region).or_default();
             *known = (*known).max(*size);
         }
-        let here =
-            |region: &RegionId| self.cluster.is_own(region) || self.cluster.mirrors_here() && !self.quarantined(region);
+        let here = |region: &RegionId| {
+            self.cluster.is_own(region)
+                || self.cluster.mirrors_here() && !self.mirrors.quarantined(&self.cluster, region)
+        };
         let lacks = most.into_iter().find(|(region, size)| here(region) && self.held_records(region) < *size);
         state.ledger = lacks.map(|(region, size)| (region.clone(), self.held_records(region), size));
     }

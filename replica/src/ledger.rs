@@ -25,15 +25,15 @@ use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::log_time::LogTime;
+use crate::news::News;
 use crate::remembered::{Numbered, Rows};
 use crate::replica::Organs;
 use crate::requests::settled;
+use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
-use crate::versions::LatestKept;
 use crate::waiting::{Asked, Cause, Wait, Waiting};
-use crate::{rows, tree};
 
 /// The own region's ledger.
 #[derive(Debug)]
@@ -49,9 +49,6 @@ pub struct OwnLedger {
     queued_bytes: usize,
     proposals: BTreeMap<u64, Vec<Timestamp>>,
     next_ticket: u64,
-    recent: VecDeque<(u64, Box<AppendCommand>)>,
-    recent_bytes: usize,
-    pub(crate) latest: LatestKept,
     numbered: Option<Numbered>,
     note: Option<(u64, Bytes)>,
     registry_dirty: bool,
@@ -141,9 +138,6 @@ impl OwnLedger {
             queued_bytes: 0,
             proposals: BTreeMap::new(),
             next_ticket: 0,
-            recent: VecDeque::new(),
-            recent_bytes: 0,
-            latest: LatestKept::new(config.sizes.latest_kept),
             numbered: None,
             note: None,
             registry_dirty: false,
@@ -157,15 +151,6 @@ impl OwnLedger {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.state.size()
-    }
-
-    /// A recently applied record.
-    #[must_use]
-    pub fn recent(&self, index: u64) -> Option<Bytes> {
-        let (first, _) = self.recent.front()?;
-        let place = usize::try_from(index.checked_sub(*first)?).ok()?;
-        let (_, append) = self.recent.get(place)?;
-        append.record().to_bytes().ok()
     }
 
     /// The signed checkpoint of the applied size.
@@ -192,6 +177,21 @@ impl OwnLedger {
     pub fn sign(&self, size: u64, root: Hash) -> Option<Bytes> {
         let key = self.signing.as_ref().filter(|_| self.signs)?;
         Some(Checkpoint { origin: self.origin.clone(), size, root }.sign(key))
+    }
+
+    /// What the ledger says at a size: signed, where it may be.
+    pub(crate) fn statement(&self, size: u64, root: Hash) -> Bytes {
+        self.sign(size, root).unwrap_or_else(|| self.unsigned(size, root))
+    }
+
+    /// Size and root.
+    pub(crate) fn head(&self) -> (u64, Hash) {
+        (self.state.size(), self.state.root())
+    }
+
+    /// Whether this node may sign what the ledger says.
+    pub(crate) fn may_sign(&self) -> bool {
+        self.signs
     }
 
     /// What [`Self::sign`] would sign, for the eye.
@@ -242,18 +242,6 @@ impl OwnLedger {
         let draft = self.queue.pop_front()?;
         self.queued_bytes -= draft.bytes();
         Some(draft)
-    }
-
-    fn keep_recent(&mut self, index: u64, append: Box<AppendCommand>) {
-        let bytes =
-            |append: &AppendCommand| append.header.len() + append.body.key.len() + append.body.value.len() + 256;
-        self.recent_bytes += bytes(&append);
-        self.recent.push_back((index, append));
-        while self.recent_bytes > self.sizes.recent_records_bytes
-            && let Some((_, oldest)) = self.recent.pop_front()
-        {
-            self.recent_bytes -= bytes(&oldest);
-        }
     }
 }
 
@@ -359,7 +347,7 @@ impl Organs {
             input.push(u8::try_from(number).expect("there are three"));
             *salt = *blake3::keyed_hash(&self.cluster.config().salt_seed, &input).as_bytes();
         }
-        let seen = self.latest_version(turn, &append.namespace, &append.body.key)?;
+        let seen = self.records.latest(turn, &append.namespace, &append.body.key)?;
         let seen = seen.into_iter().map(|version| version.leaf).collect();
         let AppendDraft { namespace, content_type, body, idempotency, condition } = *append;
         let header =
@@ -447,8 +435,8 @@ impl Organs {
             self.ledger.proposals.retain(|_, stamps| stamps.first() != Some(&stamp));
         }
         let (region, first) = (self.cluster.config().region.clone(), self.ledger.size());
-        let OwnLedger { state, latest, numbered, .. } = &mut self.ledger;
-        let mut lookup = Rows { turn, region: &region, latest, numbered };
+        let OwnLedger { state, numbered, .. } = &mut self.ledger;
+        let mut lookup = Rows { turn, records: &mut self.records, numbered };
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
         if outcome.registry_changed {
@@ -459,7 +447,7 @@ impl Organs {
         self.ledger.time.note(turn.now, stamp.time);
         // The log stands as it is; the clock does not follow it ahead.
         let _ = turn.observe(&stamp);
-        tree::store(turn, &region, first, &outcome.nodes, self.cluster.config().sizes.tree_levels);
+        self.records.grow(turn, &region, first, &outcome.nodes);
         if outcome.registry_changed {
             self.ledger.registry_epoch = self.ledger.state.lasting(position.index);
             self.ledger.registry_dirty = true;
@@ -484,8 +472,8 @@ impl Organs {
                 _ => None,
             };
             if let (Applied::Record(record), Some(append)) = (&applied, append) {
-                self.index_version(turn, &region, record.index, &record.header, &record.key, record.leaf);
-                self.ledger.keep_recent(record.index, append);
+                self.records.index(turn, &region, record.index, &record.header, &record.key, record.leaf);
+                self.records.keep_recent(record.index, append);
             }
             if let Applied::Sealed(segment) = &applied {
                 self.publish_segment(turn, &region, segment);
@@ -512,7 +500,8 @@ impl Organs {
         }
         let region = self.cluster.config().region.clone();
         self.restored(turn);
-        self.wake_ledger(turn, &region);
+        let size = self.ledger.size();
+        self.tell(turn, [News::Grew { region, size }]);
         self.wake_barriers(turn);
         Ok(())
     }

@@ -47,10 +47,9 @@ impl Organs {
     pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.cluster.unlink(node, turn.now.monotonic_ns);
         turn.clock.down(node);
-        self.mirrors.choices_changed();
         self.objects.peer_down(node);
         self.metadata_down(node);
-        self.forget_follower(node);
+        self.mirrors.peer_down(node);
         self.signing.holders.remove(&node);
         for number in self.waiting.elsewhere(node) {
             self.send_again(number);

@@ -50,12 +50,18 @@ impl Organs {
                 self.tell(turn, news);
             }
             PeerMessage::Follow { ledger, from: next, window_bytes } => {
-                self.take_follow(from, ledger, next, window_bytes);
+                self.mirrors.take_follow(&self.cluster, from, ledger, next, window_bytes);
             }
             PeerMessage::Tail { ledger, from: first, records, checkpoint } => {
-                self.take_tail(turn, from, &ledger, first, records, checkpoint)?;
+                if self.cluster.is_own(&ledger) {
+                    self.take_lost_tail(turn, from, first, &records, &checkpoint)?;
+                } else {
+                    let (mirrors, mut beside) = self.mirrors_and();
+                    let news = mirrors.take_tail(turn, &mut beside, from, &ledger, first, records, checkpoint)?;
+                    self.tell(turn, news);
+                }
             }
-            PeerMessage::Followed { ledger, from: next } => self.take_followed(from, ledger, next),
+            PeerMessage::Followed { ledger, from: next } => self.mirrors.take_followed(from, ledger, next),
             PeerMessage::Forward { number, role, options, request, hops } => {
                 let origin = Origin::Peer { node: from, number };
                 self.forwarded_request(
@@ -87,9 +93,14 @@ impl Organs {
                 self.look_at_clock(turn);
             }
             PeerMessage::HeadAsked => self.tell_head(turn, from),
-            PeerMessage::ExtensionAsked { ledger, from: size } => self.tell_extension(turn, from, ledger, size)?,
+            PeerMessage::ExtensionAsked { ledger, from: size } => {
+                let (mirrors, mut beside) = self.mirrors_and();
+                mirrors.tell_extension(turn, &mut beside, from, ledger, size)?;
+            }
             PeerMessage::ExtensionTold { ledger, from: size, root, note, path } => {
-                self.take_extension(turn, &ledger, size, (&root, &path), &note)?;
+                let (mirrors, mut beside) = self.mirrors_and();
+                let news = mirrors.take_extension(turn, &mut beside, &ledger, size, (&root, &path), &note)?;
+                self.tell(turn, news);
             }
             PeerMessage::HeadTold(told) => self.take_head_told(turn, from, told)?,
         }

@@ -25,7 +25,6 @@ use trine_gossip::entry::{Entry, Version};
 use trine_gossip::repair::{Proximity, Repair, RepairMessage};
 use trine_gossip::rumor::{self, Rumors};
 use trine_gossip::versioned::Versioned;
-use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::registry::Registry;
 use trine_ledger::segment::SegmentInfo;
@@ -35,7 +34,7 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::message::PeerMessage;
-use crate::opened_notes::OpenedNotes;
+use crate::mirrors::OpenedNotes;
 use crate::replica::Organs;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -60,7 +59,7 @@ pub(crate) fn registry_key(region: &RegionId) -> Bytes {
 }
 
 /// What the keys of heads begin with.
-pub(crate) const HEAD_PREFIX: &[u8] = b"head/";
+const HEAD_PREFIX: &[u8] = b"head/";
 /// What the keys of sealed segments begin with.
 const SEGMENT_PREFIX: &[u8] = b"segment/";
 
@@ -101,12 +100,10 @@ impl Metadata {
         Ok((metadata, registries))
     }
 
-    /// The latest head known of a region's ledger: its note and what it says.
-    #[must_use]
-    pub fn head(&self, region: &RegionId) -> Option<(Bytes, Checkpoint)> {
-        let note = self.state.get(&head_key(region))?.bytes.clone();
-        let checkpoint = Checkpoint::peek(&note).ok()?;
-        Some((note, checkpoint))
+    /// The heads that regions signed.
+    pub fn heads(&self) -> Vec<(RegionId, Bytes)> {
+        let read = |(key, value): (&Bytes, &trine_gossip::versioned::Value)| Some((head_of(key)?, value.bytes.clone()));
+        self.state.range(HEAD_PREFIX).filter_map(read).collect()
     }
 
     /// The sealed segments, in order, as encoded.
@@ -159,10 +156,11 @@ impl Organs {
             return Ok(());
         };
         if let RepairMessage::Entries(entries) = &message {
-            self.compare_heads(turn, entries)?;
+            let (mirrors, mut beside) = self.mirrors_and();
+            mirrors.compare_heads(turn, &mut beside, entries)?;
         }
         let barred = self.barred_heads();
-        let (config, notes) = (&self.cluster.config(), &mut self.notes);
+        let (config, notes) = (&self.cluster.config(), self.mirrors.notes());
         let outcome =
             self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
                 !barred.contains(&entry.key) && admit(config, notes, entry)
@@ -175,11 +173,11 @@ impl Organs {
 
     /// The keys of heads that are not taken in.
     fn barred_heads(&self) -> BTreeSet<Bytes> {
-        if self.forks.is_empty() {
+        if self.mirrors.no_forks() {
             return BTreeSet::new();
         }
         let regions = self.cluster.config().genesis.regions.iter().map(|region| &region.id);
-        regions.filter(|region| self.quarantined(region)).map(head_key).collect()
+        regions.filter(|region| self.mirrors.quarantined(&self.cluster, region)).map(head_key).collect()
     }
 
     /// A rumor, told by an admitted node.
@@ -188,9 +186,10 @@ impl Organs {
             turn.counters.messages_refused += 1;
             return Ok(());
         };
-        self.compare_heads(turn, &entries)?;
+        let (mirrors, mut beside) = self.mirrors_and();
+        mirrors.compare_heads(turn, &mut beside, &entries)?;
         let barred = self.barred_heads();
-        let (state, notes) = (&self.metadata.state, &mut self.notes);
+        let (state, notes) = (&self.metadata.state, self.mirrors.notes());
         let admitted = |entry: &Entry| {
             state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.cluster.config(), notes, entry)
         };
@@ -281,8 +280,11 @@ impl Organs {
         let mut rosters = BTreeSet::new();
         for entry in changed {
             turn.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
-            if entry.key.starts_with(HEAD_PREFIX) && entry.key == head_key(&self.cluster.config().region) {
-                self.signing.signed = entry.version.epoch;
+            if let Some(region) = head_of(&entry.key) {
+                if self.cluster.is_own(&region) {
+                    self.signing.signed = entry.version.epoch;
+                }
+                self.cluster.set_head(region, entry.value.clone());
             }
             if says_registry(&entry.key) {
                 rosters.extend(learn(self.cluster.told_mut(), &entry));
@@ -300,6 +302,11 @@ impl Organs {
 
 pub(crate) fn registry_bytes(registry: &Registry) -> Bytes {
     registry.to_bytes().expect("what was applied is within its bounds")
+}
+
+/// The region whose head an entry of this key is.
+pub(crate) fn head_of(key: &[u8]) -> Option<RegionId> {
+    std::str::from_utf8(key.strip_prefix(HEAD_PREFIX)?).ok()?.parse().ok()
 }
 
 /// Whether an entry is of a region's registry, or a part of it.

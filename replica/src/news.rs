@@ -1,6 +1,6 @@
 //! What one organ did that concerns another: told to the door, which alone knows whom it concerns.
 
-use trine_crdt::{NodeId, PartitionId, WriterId};
+use trine_crdt::{NodeId, PartitionId, RegionId, WriterId};
 
 /// Something that happened in an organ.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +22,20 @@ pub(crate) enum News {
         partition: PartitionId,
         /// Up to where.
         upto: u64,
+    },
+    /// More records of a region's ledger are held.
+    Grew {
+        /// Which region.
+        region: RegionId,
+        /// How many there are now.
+        size: u64,
+    },
+    /// A peer has proven that its head of the own region's ledger extends what is held here.
+    Extended {
+        /// How many records were held here.
+        from: u64,
+        /// The size of its head.
+        size: u64,
     },
     /// This disk is older than what it acknowledged: going on would reuse or lose dots.
     DiskIsOld {

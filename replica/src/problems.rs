@@ -72,9 +72,12 @@ impl Organs {
 
     fn forks_found(&self, found: &mut Vec<ProblemView>) {
         let regions = self.cluster.config().genesis.regions.iter().map(|region| &region.id);
-        for region in regions.filter(|region| self.forks.evidence(region).is_some()) {
-            let follows =
-                if self.quarantined(region) { "its ledger is followed no more" } else { "an operator released it" };
+        for region in regions.filter(|region| self.mirrors.evidence(region).is_some()) {
+            let follows = if self.mirrors.quarantined(&self.cluster, region) {
+                "its ledger is followed no more"
+            } else {
+                "an operator released it"
+            };
             let what = format!("{region}'s key signed two histories; {follows}: see `trine region list -o json`");
             found.push(of_region("fork", region, what));
         }

@@ -5,7 +5,6 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{RegionId, Timestamp};
 use trine_ledger::apply::Applied;
-use trine_ledger::entry::{Command, Entry};
 use trine_ledger::record::Record;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
 use trine_protocol::reply::{Answer, Appended, InclusionView, Page, RecordView};
@@ -14,17 +13,14 @@ use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
+use crate::records::Place;
 use crate::replica::Organs;
 use crate::requests::{Served, namespace_view, plain, settled};
 use crate::rows;
 use crate::signing::Withheld;
 use crate::store::StoreError;
-use crate::tree;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
-
-/// A place in a ledger.
-type Place = (RegionId, u64);
 
 impl Organs {
     pub(crate) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
@@ -93,7 +89,7 @@ impl Organs {
                     Ok(namespace) => namespace,
                     Err(error) => return Ok(Err(error)),
                 };
-                let Some(latest) = self.latest_version(turn, &namespace, key)? else {
+                let Some(latest) = self.records.latest(turn, &namespace, key)? else {
                     return Ok(Err(RequestError::NotFound { what: format!("key {key}") }));
                 };
                 self.record_answer(turn, &(latest.region, latest.index), *with_proof)
@@ -115,7 +111,7 @@ impl Organs {
                     Err(error) => return Ok(Err(error)),
                 };
                 let limit = page_limit(*limit);
-                let mut versions = self.history(turn, (&namespace, key), after.as_ref(), limit + 1)?;
+                let mut versions = self.records.history(turn, (&namespace, key), after.as_ref(), limit + 1)?;
                 let more = versions.len() > limit;
                 versions.truncate(limit);
                 let last = versions.last().filter(|_| more);
@@ -144,7 +140,7 @@ impl Organs {
                     from = rows::after_prefix(&rows::versions(&namespace, &key));
                     let damaged = || StoreError::Damaged("a version's row".to_owned());
                     let key = String::from_utf8(key).map_err(|_| damaged())?;
-                    let latest = self.latest_version(turn, &namespace, &key)?.ok_or_else(damaged)?;
+                    let latest = self.records.latest(turn, &namespace, &key)?.ok_or_else(damaged)?;
                     places.push((key, (latest.region, latest.index)));
                 }
                 self.page(turn, places.into_iter().map(|(_, place)| place).collect(), next, |view| view.key.clone())
@@ -152,7 +148,7 @@ impl Organs {
             Request::Checkpoint { region } => {
                 let own = self.cluster.is_own(region);
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
-                let note = note.or_else(|| self.metadata.head(region).map(|(note, _)| note));
+                let note = note.or_else(|| self.cluster.head(region).map(|(note, _)| note.clone()));
                 Ok(match note {
                     Some(note) => Ok(plain(turn, Reply::Checkpoint(note))),
                     None => Err(RequestError::NotFound { what: format!("checkpoint of {region}") }),
@@ -164,9 +160,7 @@ impl Organs {
                         what: format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region)),
                     }));
                 }
-                let proof = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, region, |read| {
-                    consistency_proof(*from, *to, read)
-                })?;
+                let proof = self.records.with_tree(turn, region, |read| consistency_proof(*from, *to, read))?;
                 Ok(match proof {
                     Ok(path) => {
                         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
@@ -185,7 +179,10 @@ impl Organs {
         place: &Place,
         with_proof: bool,
     ) -> Result<Result<Answer, RequestError>, StoreError> {
-        let view = self.record_view(turn, place, with_proof)?;
+        let mut view = self.records.view(turn, place)?;
+        if with_proof {
+            view.proof = Some(self.inclusion(turn, &place.0, place.1)?);
+        }
         let mut answer = plain(turn, Reply::Record(view));
         answer.session.see_ledger(&place.0, place.1 + 1);
         Ok(Ok(answer))
@@ -202,7 +199,7 @@ impl Organs {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let whole = places.len();
         for place in places {
-            let view = self.record_view(turn, &place, false)?;
+            let view = self.records.view(turn, &place)?;
             bytes += view.value.len() + view.key.len() + view.header.len();
             if bytes > limits::VALUE_BYTES_MAX && !records.is_empty() {
                 break;
@@ -216,73 +213,6 @@ impl Organs {
         Ok(Ok(answer))
     }
 
-    /// A record, verified against its leaf in the tree.
-    fn record_view(
-        &mut self,
-        turn: &mut Turn<'_>,
-        (region, index): &Place,
-        with_proof: bool,
-    ) -> Result<RecordView, StoreError> {
-        let damaged = || StoreError::Damaged(format!("record {index} of {region}"));
-        let bytes = self.read_record_bytes(turn, region, *index)?.ok_or_else(damaged)?;
-        let record = Record::from_bytes(&bytes).map_err(|_| damaged())?;
-        let header = record.verify().map_err(|_| damaged())?;
-        if tree::leaf(turn, region, *index)? != Some(record.leaf()) {
-            return Err(damaged());
-        }
-        let proof = if with_proof { Some(self.inclusion(turn, region, *index)?) } else { None };
-        let body = record.body.ok_or_else(damaged)?;
-        Ok(RecordView {
-            region: region.clone(),
-            index: *index,
-            namespace: header.namespace,
-            key: body.key,
-            timestamp: header.stamp,
-            value: body.value,
-            content_type: header.content_type,
-            metadata: body.metadata,
-            header: record.header,
-            salts: body.salts.concat().into(),
-            proof,
-        })
-    }
-
-    /// A record's canonical bytes, from the log entry that brought it or from its mirror's row.
-    pub(crate) fn read_record_bytes(
-        &mut self,
-        turn: &mut Turn<'_>,
-        region: &RegionId,
-        index: u64,
-    ) -> Result<Option<Bytes>, StoreError> {
-        if *region != self.cluster.config().region {
-            return turn.get(Derived, &rows::mirrored(region, index));
-        }
-        if let Some(bytes) = self.ledger.recent(index) {
-            return Ok(Some(bytes));
-        }
-        marks::reached(Mark::RecordReread);
-        let damaged = || StoreError::Damaged(format!("the place of record {index}"));
-        let (lowest, after) = (rows::own_records(0), rows::own_records(index + 1));
-        let found = turn.scan(Derived, (&lowest, &after), 1, true)?;
-        let Some((row, places)) = found.first() else { return Ok(None) };
-        let first = rows::last_number(row).ok_or_else(damaged)?;
-        let (log_index, numbers) = places.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let at = usize::try_from(index - first).map_err(|_| damaged())?.saturating_mul(4);
-        // Records beyond the last one have no place yet.
-        let Some(number) = numbers.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
-        let number = u32::from_be_bytes(*number);
-        let entry = turn.entry(u64::from_be_bytes(*log_index))?.ok_or_else(damaged)?;
-        let entry = Entry::from_bytes(&entry).map_err(|_| damaged())?;
-        match entry.commands.get(number as usize) {
-            Some(Command::Append(append)) => append.record().to_bytes().map(Some).map_err(|_| damaged()),
-            Some(Command::Restore { header, body, .. }) => {
-                let record = Record { header: header.clone(), body: Some((**body).clone()) };
-                record.to_bytes().map(Some).map_err(|_| damaged())
-            }
-            _ => Err(damaged()),
-        }
-    }
-
     /// The proof that a record is in a ledger, against the latest checkpoint held.
     fn inclusion(&mut self, turn: &mut Turn<'_>, region: &RegionId, index: u64) -> Result<InclusionView, StoreError> {
         let unsigned = || StoreError::Failed(format!("this node cannot sign checkpoints of {region}"));
@@ -293,10 +223,10 @@ impl Organs {
             (self.held_records(region), self.mirrors.note(region))
         };
         let checkpoint = note.ok_or_else(unsigned)?;
-        let path = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, region, |read| {
-            inclusion_proof(index, size, read)
-        })?
-        .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
+        let path = self
+            .records
+            .with_tree(turn, region, |read| inclusion_proof(index, size, read))?
+            .map_err(|error| StoreError::Damaged(format!("the tree of {region}: {error}")))?;
         Ok(InclusionView { checkpoint, path: path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect() })
     }
 
@@ -340,7 +270,7 @@ impl Organs {
         let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
             return false;
         };
-        let Ok(Some(bytes)) = self.read_record_bytes(turn, &region, index) else { return false };
+        let Ok(Some(bytes)) = self.records.bytes(turn, &region, index) else { return false };
         let Ok(record) = Record::from_bytes(&bytes) else { return false };
         let (Ok(header), Some(body)) = (record.verify(), &record.body) else { return false };
         (key, value, content_type, metadata) != (&body.key, &body.value, &header.content_type, &body.metadata)
@@ -358,7 +288,7 @@ impl Organs {
         if with_proof {
             // The record stands, proof or not: a proof that cannot be made now can be asked for later.
             proof = self.inclusion(turn, &region, index).ok();
-            let bytes = self.read_record_bytes(turn, &region, index).ok().flatten();
+            let bytes = self.records.bytes(turn, &region, index).ok().flatten();
             header = bytes.and_then(|bytes| Record::from_bytes(&bytes).ok()).map(|record| record.header);
         }
         let mut answer = plain(
@@ -403,13 +333,6 @@ impl Organs {
             let size = self.ledger.size();
             let region = self.cluster.config().region.clone();
             self.waiting.amend(number, |asked| asked.options.session.see_ledger(&region, size));
-            self.serve_waiting(turn, number);
-        }
-    }
-
-    /// Serves the requests that waited for a ledger's records.
-    pub(crate) fn wake_ledger(&mut self, turn: &mut Turn<'_>, region: &RegionId) {
-        for number in self.waiting.ledgers(region, self.held_records(region)) {
             self.serve_waiting(turn, number);
         }
     }

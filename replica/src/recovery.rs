@@ -161,11 +161,12 @@ impl Organs {
         }
         let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
         let region = genesis.regions.iter().find(|region| self.cluster.is_own(&region.id));
-        let told = region.and_then(|region| self.notes.open(&genesis.cluster, region, note));
+        let told = region.and_then(|region| self.mirrors.open_note(&self.cluster, region, note));
         let Some(told) = told else { return self.leave_source(turn) };
         if told.size != frontier.size() || told.root != frontier.root() {
             let own = self.cluster.config().region.clone();
-            self.ask_extension(turn, from, &own);
+            let (mirrors, beside) = self.mirrors_and();
+            mirrors.ask_extension(turn, &beside, from, &own);
             return self.leave_source(turn);
         }
         let Ok(entry) = (Entry { commands }).to_bytes() else { return self.leave_source(turn) };

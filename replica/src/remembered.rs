@@ -7,14 +7,14 @@
 use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NamespaceId, RegionId, Timestamp};
+use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::{Change, Lookup, Remembered};
 
 use crate::effect::Persistence::Derived;
+use crate::records::Records;
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::versions::{self, LatestKept};
 
 /// A hash and the stamp of the record that it stands for.
 const NUMBERED_BYTES: usize = 32 + 24;
@@ -25,8 +25,7 @@ pub(crate) type Numbered = (u64, Bytes);
 /// The applier's view of the rows.
 pub(crate) struct Rows<'a, 'b> {
     pub turn: &'a mut Turn<'b>,
-    pub region: &'a RegionId,
-    pub latest: &'a mut LatestKept,
+    pub records: &'a mut Records,
     /// The last row of numbered keys that was read.
     pub numbered: &'a mut Option<Numbered>,
 }
@@ -96,7 +95,7 @@ impl Lookup for Rows<'_, '_> {
     type Error = StoreError;
 
     fn latest(&mut self, namespace: &NamespaceId, key: &str) -> Result<Option<u64>, StoreError> {
-        Ok(versions::latest(self.latest, self.turn, self.region, (namespace, key))?.own)
+        self.records.latest_own(self.turn, namespace, key)
     }
 
     fn remembered(&mut self, key: &[u8; 32]) -> Result<Option<Remembered>, StoreError> {

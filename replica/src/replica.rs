@@ -13,16 +13,15 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox, Roster};
-use crate::forks::Forks;
 use crate::input::{Input, Payload};
 use crate::joining::Joining;
 use crate::ledger::OwnLedger;
 use crate::metadata::Metadata;
-use crate::mirrors::Mirrors;
+use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
 use crate::objects::Objects;
-use crate::opened_notes::OpenedNotes;
 use crate::problems::Holding;
+use crate::records::Records;
 use crate::recovery::Recovery;
 use crate::rows;
 use crate::signing::{Signing, Withheld};
@@ -51,8 +50,7 @@ pub(crate) struct Organs {
     pub(crate) ledger: OwnLedger,
     pub(crate) mirrors: Mirrors,
     pub(crate) metadata: Metadata,
-    pub(crate) forks: Forks,
-    pub(crate) notes: OpenedNotes,
+    pub(crate) records: Records,
     pub(crate) signing: Signing,
     pub(crate) recovery: Recovery,
     /// The last read barrier asked for.
@@ -95,8 +93,7 @@ impl Replica {
             waiting: Waiting::new(config.writer),
             mirrors: Mirrors::open(&config, store)?,
             metadata,
-            forks: Forks::open(store)?,
-            notes: OpenedNotes::new(config.sizes.opened_notes),
+            records: Records::new(&config),
             signing: Signing::default(),
             recovery: Recovery::default(),
             last_barrier: 0,
@@ -112,7 +109,10 @@ impl Replica {
         // A disk without a mark of the clock, under which nobody ever wrote, is new.
         let fresh = mark_row.is_none() && organs.cluster.own_writers().len() == 1;
         organs.begin_joining(&mut turn, fresh, store.get(Synced, rows::JOINING)?.as_ref());
-        organs.signing.signed = organs.metadata.head(&organs.cluster.config().region).map_or(0, |(_, head)| head.size);
+        for (region, note) in organs.metadata.heads() {
+            organs.cluster.set_head(region, note);
+        }
+        organs.signing.signed = organs.cluster.head(&organs.cluster.config().region).map_or(0, |(_, head)| head.size);
         let regions = organs.cluster.config().genesis.regions.iter().map(|region| region.id.clone()).collect();
         if organs.rosters_changed(&mut turn, &regions) {
             organs.roster_changed(&mut turn);
@@ -278,10 +278,21 @@ impl Organs {
         self.next_tick_ns.min(request)
     }
 
+    /// The mirrors, and what stands beside them.
+    pub(crate) fn mirrors_and(&mut self) -> (&mut Mirrors, Beside<'_>) {
+        let Self { mirrors, cluster, ledger, records, .. } = self;
+        (mirrors, Beside { cluster, own: ledger, records })
+    }
+
+    /// How many records of a region's ledger are held here.
+    pub(crate) fn held_records(&self, region: &RegionId) -> u64 {
+        if self.cluster.is_own(region) { self.ledger.size() } else { self.mirrors.size(region) }
+    }
+
     /// Size and root of a region's ledger, as it is held here.
     pub(crate) fn head(&self, region: &RegionId) -> Option<(u64, [u8; 32])> {
         if self.cluster.is_own(region) {
-            return Some((self.ledger.size(), self.ledger.state.root()));
+            return Some(self.ledger.head());
         }
         self.mirrors.head(region)
     }
@@ -378,7 +389,8 @@ impl Organs {
         self.propose_queued(turn)?;
         self.flush_forwards(turn);
         self.objects.push(turn, &self.cluster)?;
-        self.feed_followers(turn)
+        let (mirrors, mut beside) = self.mirrors_and();
+        mirrors.feed(turn, &mut beside)
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
@@ -398,7 +410,8 @@ impl Organs {
         self.reroute(turn);
         self.objects.repair_tick(turn, &self.cluster);
         self.metadata_tick(turn);
-        self.mirrors_tick(turn)?;
+        let (mirrors, mut beside) = self.mirrors_and();
+        mirrors.tick(turn, &mut beside);
         self.seal_tick(turn);
         let others = self.cluster.all_others();
         self.objects.trim_tick(turn, self.cluster.config(), others.as_deref())
@@ -436,6 +449,12 @@ impl Organs {
                         }
                     }
                 }
+                News::Grew { region, size } => {
+                    for number in self.waiting.ledgers(&region, size) {
+                        self.serve_waiting(turn, number);
+                    }
+                }
+                News::Extended { from, size } => self.signing.extended = Some((from, size)),
                 News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
             }
         }

@@ -22,7 +22,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId, Timestamp};
@@ -38,7 +37,6 @@ use crate::metadata::head_key;
 use crate::replica::Organs;
 use crate::rows;
 use crate::store::StoreError;
-use crate::tree;
 use crate::turn::Turn;
 
 /// What is known of the own region's ledger elsewhere.
@@ -161,7 +159,7 @@ impl Organs {
         if self.cluster.config().forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
             return None;
         }
-        if self.forks.evidence(region).is_some() {
+        if self.mirrors.evidence(region).is_some() {
             return Some(Withheld::Forked { region: region.clone() });
         }
         let (theirs, here, leads) = (self.held_elsewhere(), self.ledger.size(), self.cluster.serving());
@@ -228,7 +226,8 @@ impl Organs {
             let longer = self.signing.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
             if let Some(node) = longer.filter(|_| !proven && self.cluster.serving()) {
                 let own = self.cluster.config().region.clone();
-                self.ask_extension(turn, node, &own);
+                let (mirrors, beside) = self.mirrors_and();
+                mirrors.ask_extension(turn, &beside, node, &own);
             }
         }
         self.sign_or_not(turn)
@@ -243,7 +242,7 @@ impl Organs {
         if mutants::is(Mutant::SignWithoutAsking) {
             return Some(Basis::Unasked);
         }
-        if self.forks.evidence(region).is_some() || self.held_elsewhere() > self.ledger.size() {
+        if self.mirrors.evidence(region).is_some() || self.held_elsewhere() > self.ledger.size() {
             return None;
         }
         let mut others = self.cluster.config().genesis.regions.iter().filter(|other| other.id != *region).peekable();
@@ -281,28 +280,9 @@ impl Organs {
     pub(crate) fn tell_head(&mut self, turn: &mut Turn<'_>, from: NodeId) {
         let Some(peer) = self.cluster.peers().get(&from) else { return };
         let ledger = peer.region.clone();
-        let told = self.head_told(&ledger);
+        let (mirrors, mut beside) = self.mirrors_and();
+        let told = mirrors.told(&mut beside, &ledger);
         turn.send(from, PeerMessage::HeadTold(told));
-    }
-
-    /// What is held here of a ledger.
-    pub(crate) fn head_told(&mut self, ledger: &RegionId) -> HeadTold {
-        let own = self.cluster.is_own(ledger);
-        let (size, root) = self.head(ledger).unwrap_or((0, trine_ledger::tree::empty_root()));
-        let held = if own { self.ledger.note() } else { self.mirrors.note(ledger) };
-        let known = self.metadata.head(ledger);
-        let note = match (held, known) {
-            (Some(held), Some((known, head))) => Some(if head.size > size { known } else { held }),
-            (held, known) => held.or(known.map(|(note, _)| note)),
-        };
-        HeadTold {
-            ledger: ledger.clone(),
-            note,
-            size,
-            root: Bytes::copy_from_slice(&root),
-            mirrors: self.cluster.mirrors_here(),
-            asked: own && self.ledger.signs,
-        }
     }
 
     /// The own head, told to all peers of its own accord because the metadata holds a larger one and passes it over.
@@ -312,7 +292,9 @@ impl Organs {
         }
         // What it signed last, should it have gone on unasked and have stopped since.
         let Some(note) = self.ledger.last_signed() else { return };
-        let told = HeadTold { note: Some(note), ..self.head_told(&self.cluster.config().region.clone()) };
+        let own = self.cluster.config().region.clone();
+        let (mirrors, mut beside) = self.mirrors_and();
+        let told = HeadTold { note: Some(note), ..mirrors.told(&mut beside, &own) };
         let peers: Vec<NodeId> = self.cluster.peers().keys().copied().collect();
         peers.into_iter().for_each(|node| turn.send(node, PeerMessage::HeadTold(told.clone())));
     }
@@ -333,12 +315,13 @@ impl Organs {
             return Ok(());
         };
         if let Some(note) = note {
-            let Some(head) = self.notes.open(&genesis.cluster, region, &note) else {
+            let Some(head) = self.mirrors.open_note(&self.cluster, region, &note) else {
                 turn.counters.messages_refused += 1;
                 return Ok(());
             };
-            let agrees = self.compare(turn, &ledger, &note, &head)?;
-            if agrees && head.size > 0 && !self.quarantined(&ledger) {
+            let (mirrors, mut beside) = self.mirrors_and();
+            let agrees = mirrors.compare(turn, &mut beside, &ledger, &note, &head)?;
+            if agrees && head.size > 0 && !self.mirrors.quarantined(&self.cluster, &ledger) {
                 let version = Version { epoch: head.size, stamp: Timestamp::ZERO };
                 let applied = self.metadata.state.apply([Entry { key: head_key(&ledger), version, value: note }]);
                 self.metadata_changed(turn, applied.changed, false);
@@ -350,14 +333,10 @@ impl Organs {
         if region != self.cluster.config().region {
             *self.signing.answers.entry(region).or_default() |= mirrors;
         } else if size <= self.ledger.size() {
-            let here = if size == 0 {
-                root
-            } else {
-                tree::root_of(turn, self.cluster.config().sizes.tree_levels, &ledger, size)?
-            };
+            let here = if size == 0 { root } else { self.records.root_at(turn, &ledger, size)? };
             if here != root {
-                let (held, theirs) = (self.own_statement(size, here), self.ledger.unsigned(size, root));
-                self.keep_evidence(turn, &ledger, &held, &theirs);
+                let (held, theirs) = (self.ledger.statement(size, here), self.ledger.unsigned(size, root));
+                self.mirrors.keep_evidence(turn, &ledger, &held, &theirs);
             } else if asked {
                 self.signing.attested = Some(from);
             }

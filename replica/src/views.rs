@@ -78,7 +78,7 @@ impl Organs {
         let signed = if self.cluster.is_own(region) {
             self.ledger.note().map_or(0, |_| self.ledger.size())
         } else {
-            self.metadata.head(region).map_or(0, |(_, checkpoint)| checkpoint.size)
+            self.cluster.head(region).map_or(0, |(_, checkpoint)| checkpoint.size)
         };
         RegionView {
             id: region.clone(),
@@ -88,10 +88,10 @@ impl Organs {
             ledger_size: head.size,
             ledger_root: head.root,
             checkpoint_size: signed,
-            fork: self.forks.evidence(region).map(|evidence| ForkView {
+            fork: self.mirrors.evidence(region).map(|evidence| ForkView {
                 first: evidence.first.clone(),
                 second: evidence.second.clone(),
-                quarantined: self.quarantined(region),
+                quarantined: self.mirrors.quarantined(&self.cluster, region),
             }),
             recoveries,
         }
@@ -207,7 +207,7 @@ impl Organs {
             timestamp: turn.latest(),
             stamps_held: turn.counters.stamps_held,
             standing: self.signing_words(),
-            forked: self.forked(),
+            forked: self.mirrors.forked(&self.cluster),
             connected: self.cluster.peers().keys().copied().collect(),
             mirrors: self.cluster.mirrors_here(),
             problems: self.problems(turn),

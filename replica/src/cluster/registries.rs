@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use trine_crdt::{NamespaceId, NodeId, PartitionId, RegionId};
+use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::entry::NamespaceKind as LedgerKind;
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NamespaceRecord, NodeRecord, Registry};
@@ -32,6 +34,18 @@ impl Cluster {
     /// As [`Self::told`], for whoever has verified what changes in it.
     pub(crate) fn told_mut(&mut self) -> &mut BTreeMap<RegionId, Registry> {
         &mut self.told
+    }
+
+    /// The latest head known of a region's ledger: its note and what it says.
+    pub(crate) fn head(&self, region: &RegionId) -> Option<&(Bytes, Checkpoint)> {
+        self.heads.get(region)
+    }
+
+    /// A region signed a later head; whoever has verified it says so.
+    pub(crate) fn set_head(&mut self, region: RegionId, note: Bytes) {
+        if let Ok(head) = Checkpoint::peek(&note) {
+            self.heads.insert(region, (note, head));
+        }
     }
 
     /// What is known of a region's roster and namespaces.

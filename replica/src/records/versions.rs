@@ -17,8 +17,8 @@ use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::record::RecordHeader;
 use trine_ledger::tree::Hash;
 
+use super::Records;
 use crate::effect::Persistence::Derived;
-use crate::replica::Organs;
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -38,16 +38,16 @@ pub(crate) struct Version {
 
 /// What is known of a key's versions.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Latest {
+struct Latest {
     /// The latest of all.
-    pub any: Option<Version>,
+    any: Option<Version>,
     /// The index of the own region's latest.
-    pub own: Option<u64>,
+    own: Option<u64>,
 }
 
 /// The latest versions of recently asked keys, under the prefix of their rows.
 #[derive(Debug)]
-pub(crate) struct LatestKept {
+pub(super) struct LatestKept {
     kept_max: usize,
     young: BTreeMap<Bytes, Latest>,
     old: BTreeMap<Bytes, Latest>,
@@ -55,7 +55,7 @@ pub(crate) struct LatestKept {
 
 impl LatestKept {
     /// None yet, and room for so many.
-    pub(crate) fn new(kept_max: usize) -> Self {
+    pub(super) fn new(kept_max: usize) -> Self {
         Self { kept_max, young: BTreeMap::new(), old: BTreeMap::new() }
     }
 
@@ -88,7 +88,7 @@ impl LatestKept {
 }
 
 /// Finds the latest versions of a key, in memory or in the rows.
-pub(crate) fn latest(
+fn latest(
     kept: &mut LatestKept,
     turn: &mut Turn<'_>,
     own: &RegionId,
@@ -114,20 +114,36 @@ pub(crate) fn latest(
     Ok(latest)
 }
 
-impl Organs {
+impl Records {
     /// The latest version of a key.
-    pub(crate) fn latest_version(
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn latest(
         &mut self,
         turn: &mut Turn<'_>,
         namespace: &NamespaceId,
         key: &str,
     ) -> Result<Option<Version>, StoreError> {
-        Ok(latest(&mut self.ledger.latest, turn, &self.cluster.config().region, (namespace, key))?.any)
+        Ok(latest(&mut self.latest, turn, &self.own, (namespace, key))?.any)
+    }
+
+    /// The index of the own region's latest version of a key.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn latest_own(
+        &mut self,
+        turn: &mut Turn<'_>,
+        namespace: &NamespaceId,
+        key: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        Ok(latest(&mut self.latest, turn, &self.own, (namespace, key))?.own)
     }
 
     /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
     pub(crate) fn history(
-        &mut self,
+        &self,
         turn: &mut Turn<'_>,
         (namespace, key): (&NamespaceId, &str),
         after: Option<&(Timestamp, RegionId, u64)>,
@@ -157,7 +173,7 @@ impl Organs {
     }
 
     /// Adds a record to the versions of its key.
-    pub(crate) fn index_version(
+    pub(crate) fn index(
         &mut self,
         turn: &mut Turn<'_>,
         region: &RegionId,
@@ -167,8 +183,8 @@ impl Organs {
         leaf: Hash,
     ) {
         let key = key.as_bytes();
-        if let Some(latest) = self.ledger.latest.get_mut(&rows::versions(&header.namespace, key)) {
-            if self.cluster.is_own(region) {
+        if let Some(latest) = self.latest.get_mut(&rows::versions(&header.namespace, key)) {
+            if *region == self.own {
                 latest.own = Some(index);
             }
             let version = Version { stamp: header.stamp, region: region.clone(), index, leaf };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use trine_crdt::RegionId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_ledger::tree::{Hash, TreeNode, node_hash, root_at};
+use trine_ledger::tree::{Hash, TreeNode, node_hash};
 
 use crate::effect::Persistence::Derived;
 use crate::rows;
@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::turn::Turn;
 
 /// Writes the nodes that became complete with leaves that came together, the first of them at index `first`.
-pub(crate) fn store(turn: &mut Turn<'_>, ledger: &RegionId, first: u64, nodes: &[TreeNode], levels: u8) {
+pub(super) fn store(turn: &mut Turn<'_>, ledger: &RegionId, first: u64, nodes: &[TreeNode], levels: u8) {
     let mut leaves = Vec::with_capacity(32 * nodes.len());
     for node in nodes {
         if node.level == 0 {
@@ -101,7 +101,7 @@ fn leaves(turn: &mut Turn<'_>, ledger: &RegionId, from: u64, to: u64) -> Result<
 }
 
 /// Calls a function of a ledger's tree with a reader of its nodes, of which one in so many levels is stored.
-pub(crate) fn with_tree<T>(
+pub(super) fn with_tree<T>(
     turn: &mut Turn<'_>,
     levels: u8,
     ledger: &RegionId,
@@ -122,13 +122,7 @@ pub(crate) fn with_tree<T>(
     }
 }
 
-/// The root of a ledger held here at an earlier size.
-pub(crate) fn root_of(turn: &mut Turn<'_>, levels: u8, ledger: &RegionId, size: u64) -> Result<Hash, StoreError> {
-    with_tree(turn, levels, ledger, |read| root_at(size, read))?
-        .map_err(|error| StoreError::Damaged(format!("the tree of {ledger}: {error}")))
-}
-
 /// A leaf of a ledger held here.
-pub(crate) fn leaf(turn: &mut Turn<'_>, ledger: &RegionId, index: u64) -> Result<Option<Hash>, StoreError> {
+pub(super) fn leaf(turn: &mut Turn<'_>, ledger: &RegionId, index: u64) -> Result<Option<Hash>, StoreError> {
     Ok(leaves(turn, ledger, index, index + 1)?.first().copied())
 }

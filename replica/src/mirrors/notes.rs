@@ -11,7 +11,7 @@ use trine_ledger::genesis::GenesisRegion;
 
 /// Notes and what they say, the latest last.
 #[derive(Debug)]
-pub struct OpenedNotes {
+pub(crate) struct OpenedNotes {
     /// A checkpoint's origin names its ledger, and the genesis gives each ledger one key.
     last: VecDeque<(Bytes, Checkpoint)>,
     kept_max: usize,

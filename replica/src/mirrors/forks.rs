@@ -19,25 +19,25 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_gossip::entry::Entry;
 use trine_ledger::checkpoint::Checkpoint;
 
+use super::{Beside, Mirrors};
+use crate::cluster::Cluster;
 use crate::effect::Persistence::{Derived, Synced};
-use crate::metadata::HEAD_PREFIX;
-use crate::replica::Organs;
+use crate::metadata::head_of;
 use crate::rows;
 use crate::store::{Store, StoreError};
-use crate::tree;
 use crate::turn::Turn;
 
 /// The evidence found so far, by region: the first of each.
 #[derive(Debug, Default)]
-pub struct Forks {
+pub(super) struct Forks {
     found: BTreeMap<RegionId, Evidence>,
     /// When a peer was last asked to prove that its head of a ledger extends what is held.
-    pub(crate) asked_ns: BTreeMap<RegionId, u64>,
+    pub(super) asked_ns: BTreeMap<RegionId, u64>,
 }
 
 /// Two signed checkpoints, byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// What was held.
     pub first: Bytes,
     /// What came.
@@ -62,48 +62,41 @@ impl Forks {
         }
         Ok(Self { found, asked_ns: BTreeMap::new() })
     }
-
-    /// Nothing was ever found.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    /// What was found of a region.
-    #[must_use]
-    pub fn evidence(&self, region: &RegionId) -> Option<&Evidence> {
-        self.found.get(region)
-    }
 }
 
-impl Organs {
+impl Mirrors {
     /// Whether nothing more of another region's ledger is to be taken in.
-    pub(crate) fn quarantined(&self, region: &RegionId) -> bool {
-        *region != self.cluster.config().region
+    pub(crate) fn quarantined(&self, cluster: &Cluster, region: &RegionId) -> bool {
+        *region != cluster.config().region
             && self.forks.found.contains_key(region)
-            && !self.cluster.config().forks_released.contains(region)
+            && !cluster.config().forks_released.contains(region)
     }
 
     /// The regions whose keys signed two histories, and that no operator released.
-    pub(crate) fn forked(&self) -> Vec<RegionId> {
-        let released = &self.cluster.config().forks_released;
+    pub(crate) fn forked(&self, cluster: &Cluster) -> Vec<RegionId> {
+        let released = &cluster.config().forks_released;
         self.forks.found.keys().filter(|region| !released.contains(*region)).cloned().collect()
     }
 
     /// Looks at the heads among entries that came, before they count: at each beside what is held, and beside the others.
-    pub(crate) fn compare_heads(&mut self, turn: &mut Turn<'_>, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(crate) fn compare_heads(
+        &mut self,
+        turn: &mut Turn<'_>,
+        beside: &mut Beside<'_>,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
         let mut seen: BTreeMap<(RegionId, u64), (&Bytes, Checkpoint)> = BTreeMap::new();
         for entry in entries {
-            let Some(name) = entry.key.strip_prefix(HEAD_PREFIX) else { continue };
-            let genesis = Arc::clone(&self.cluster.config().genesis);
-            let Some(region) = genesis.regions.iter().find(|region| region.id.as_str().as_bytes() == name) else {
+            let Some(name) = head_of(&entry.key) else { continue };
+            let genesis = Arc::clone(&beside.cluster.config().genesis);
+            let Some(region) = genesis.regions.iter().find(|region| region.id == name) else {
                 continue;
             };
-            if self.metadata.state.get(&entry.key).is_some_and(|held| held.bytes == entry.value) {
+            if beside.cluster.head(&name).is_some_and(|(held, _)| *held == entry.value) {
                 continue;
             }
             if let Some(told) = self.notes.open(&genesis.cluster, region, &entry.value) {
-                self.compare(turn, &region.id, &entry.value, &told)?;
+                self.compare(turn, beside, &region.id, &entry.value, &told)?;
                 let (first, known) =
                     seen.entry((region.id.clone(), told.size)).or_insert_with(|| (&entry.value, told.clone()));
                 if known.root != told.root {
@@ -119,22 +112,23 @@ impl Organs {
     pub(crate) fn compare(
         &mut self,
         turn: &mut Turn<'_>,
+        beside: &mut Beside<'_>,
         region: &RegionId,
         note: &Bytes,
         told: &Checkpoint,
     ) -> Result<bool, StoreError> {
-        let own = self.cluster.is_own(region);
-        let held = self.held_records(region);
+        let own = beside.cluster.is_own(region);
+        let held = self.held(beside, region);
         let known = if (1..=held).contains(&told.size) {
-            let root = tree::root_of(turn, self.cluster.config().sizes.tree_levels, region, told.size)?;
+            let root = beside.records.root_at(turn, region, told.size)?;
             match (root == told.root, own) {
                 (true, _) => None,
-                (false, true) => Some(self.own_statement(told.size, root)),
+                (false, true) => Some(beside.own.statement(told.size, root)),
                 (false, false) => self.note_from(turn, region, told.size)?,
             }
         } else {
-            let head = self.metadata.head(region);
-            head.filter(|(_, head)| head.size == told.size && head.root != told.root).map(|(note, _)| note)
+            let head = beside.cluster.head(region);
+            head.filter(|(_, head)| head.size == told.size && head.root != told.root).map(|(note, _)| note.clone())
         };
         let known = known.filter(|_| !mutants::is(Mutant::ForkIgnored));
         if let Some(known) = &known {
@@ -156,14 +150,24 @@ impl Organs {
     }
 
     /// The first checkpoint at or above `size` that a mirror was verified against.
-    pub(crate) fn note_from(
-        &mut self,
+    pub(super) fn note_from(
+        &self,
         turn: &mut Turn<'_>,
         region: &RegionId,
         size: u64,
     ) -> Result<Option<Bytes>, StoreError> {
         let (first, last) = (rows::note(region, size), rows::note(region, u64::MAX));
         let notes = turn.scan(Derived, (&first, &last), 1, false)?;
-        Ok(notes.into_iter().next().map(|(_, note)| note).or_else(|| self.mirrors.note(region)))
+        Ok(notes.into_iter().next().map(|(_, note)| note).or_else(|| self.note(region)))
+    }
+
+    /// Nothing was ever found of any region.
+    pub(crate) fn no_forks(&self) -> bool {
+        self.forks.found.is_empty()
+    }
+
+    /// What was found of a region.
+    pub(crate) fn evidence(&self, region: &RegionId) -> Option<&Evidence> {
+        self.forks.found.get(region)
     }
 }

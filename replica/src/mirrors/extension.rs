@@ -11,17 +11,17 @@ use trine_crdt::{NodeId, RegionId};
 use trine_ledger::limits::PROOF_HASHES_MAX;
 use trine_ledger::tree::{Hash, consistency_proof, verify_consistency};
 
+use super::{Beside, Mirrors};
 use crate::limits::ASK_EXTENSION_INTERVAL_MS;
 use crate::message::PeerMessage;
-use crate::replica::Organs;
+use crate::news::News;
 use crate::store::StoreError;
-use crate::tree;
 use crate::turn::Turn;
 
-impl Organs {
+impl Mirrors {
     /// Asks a peer for proof that its head of a ledger extends what is held here; not often.
-    pub(crate) fn ask_extension(&mut self, turn: &mut Turn<'_>, node: NodeId, ledger: &RegionId) {
-        let (now_ns, from) = (turn.now.monotonic_ns, self.held_records(ledger));
+    pub(crate) fn ask_extension(&mut self, turn: &mut Turn<'_>, beside: &Beside<'_>, node: NodeId, ledger: &RegionId) {
+        let (now_ns, from) = (turn.now.monotonic_ns, self.held(beside, ledger));
         let asked_ns = self.forks.asked_ns.get(ledger).copied();
         let lately = asked_ns.is_some_and(|at| now_ns.saturating_sub(at) < ASK_EXTENSION_INTERVAL_MS * 1_000_000);
         if from > 0 && !lately {
@@ -34,19 +34,17 @@ impl Organs {
     pub(crate) fn tell_extension(
         &mut self,
         turn: &mut Turn<'_>,
+        beside: &mut Beside<'_>,
         to: NodeId,
         ledger: RegionId,
         from: u64,
     ) -> Result<(), StoreError> {
-        let known = self.cluster.config().genesis.regions.iter().any(|region| region.id == ledger);
-        let size = if known { self.held_records(&ledger) } else { 0 };
-        let note = if self.cluster.is_own(&ledger) { self.ledger.note() } else { self.mirrors.note(&ledger) };
+        let known = beside.cluster.config().genesis.regions.iter().any(|region| region.id == ledger);
+        let size = if known { self.held(beside, &ledger) } else { 0 };
+        let note = if beside.cluster.is_own(&ledger) { beside.own.note() } else { self.note(&ledger) };
         let Some(note) = note.filter(|_| (1..=size).contains(&from)) else { return Ok(()) };
-        let root = tree::root_of(turn, self.cluster.config().sizes.tree_levels, &ledger, from)?;
-        let Ok(path) = tree::with_tree(turn, self.cluster.config().sizes.tree_levels, &ledger, |read| {
-            consistency_proof(from, size, read)
-        })?
-        else {
+        let root = beside.records.root_at(turn, &ledger, from)?;
+        let Ok(path) = beside.records.with_tree(turn, &ledger, |read| consistency_proof(from, size, read))? else {
             return Ok(());
         };
         let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
@@ -59,43 +57,36 @@ impl Organs {
     pub(crate) fn take_extension(
         &mut self,
         turn: &mut Turn<'_>,
+        beside: &mut Beside<'_>,
         ledger: &RegionId,
         from: u64,
         (root, path): (&Bytes, &[Bytes]),
         note: &Bytes,
-    ) -> Result<(), StoreError> {
-        let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
+    ) -> Result<Option<News>, StoreError> {
+        let genesis = std::sync::Arc::clone(&beside.cluster.config().genesis);
         let region = genesis.regions.iter().find(|region| region.id == *ledger);
         let told = region.and_then(|region| self.notes.open(&genesis.cluster, region, note));
         let hash = |bytes: &Bytes| Hash::try_from(bytes.as_ref()).ok();
         let path: Option<Vec<Hash>> =
             if path.len() <= PROOF_HASHES_MAX { path.iter().map(hash).collect() } else { None };
-        let held = (1..=self.held_records(ledger)).contains(&from);
+        let held = (1..=self.held(beside, ledger)).contains(&from);
         let (Some(told), Some(root), Some(path), true) = (told, hash(root), path, held) else {
             turn.counters.messages_refused += 1;
-            return Ok(());
+            return Ok(None);
         };
         if verify_consistency(from, told.size, &root, &told.root, &path).is_err() {
             turn.counters.messages_refused += 1;
-            return Ok(());
+            return Ok(None);
         }
-        let own = self.cluster.is_own(ledger);
-        let here = tree::root_of(turn, self.cluster.config().sizes.tree_levels, ledger, from)?;
+        let own = beside.cluster.is_own(ledger);
+        let here = beside.records.root_at(turn, ledger, from)?;
         if here == root {
-            if own {
-                self.signing.extended = Some((from, told.size));
-            }
-            return Ok(());
+            return Ok(own.then_some(News::Extended { from, size: told.size }));
         }
-        let held = if own { Some(self.own_statement(from, here)) } else { self.note_from(turn, ledger, from)? };
+        let held = if own { Some(beside.own.statement(from, here)) } else { self.note_from(turn, ledger, from)? };
         if let Some(held) = held.filter(|_| !mutants::is(Mutant::ForkIgnored)) {
             self.keep_evidence(turn, ledger, &held, note);
         }
-        Ok(())
-    }
-
-    /// What this node's own ledger says at a size: signed, where it may be.
-    pub(crate) fn own_statement(&self, size: u64, root: Hash) -> Bytes {
-        self.ledger.sign(size, root).unwrap_or_else(|| self.ledger.unsigned(size, root))
+        Ok(None)
     }
 }
