@@ -42,10 +42,10 @@ pub struct Config {
     /// Stamps further ahead of the wall clock than this are held, in milliseconds; see
     /// [`CLOCK_DRIFT_MS_MAX`] for what it must exceed.
     pub clock_drift_ms_max: u64,
-    /// Regions whose ledgers are followed on although evidence of a fork was found; see [`crate::forks`].
+    /// Regions whose ledgers are followed on although evidence of a fork was found; see `mirrors::forks`.
     pub forks_released: BTreeSet<RegionId>,
     /// Whether the region's ledger goes on when no other region could be asked what it holds of it; see
-    /// [`crate::signing`].
+    /// `ledger::signing`.
     pub unasked_goes_on: bool,
     /// How often a round of repair is started, in milliseconds.
     pub repair_interval_ms: u64,

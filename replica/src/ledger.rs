@@ -4,47 +4,59 @@
 //! It stamps as it proposes, so that stamps rise along the log. Every node applies what the log commits, with the
 //! pure applier of `trine_ledger`, and the leader answers whoever waits for a command, known by its stamp.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod log_time;
+mod recovery;
+mod remembered;
+mod signing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use trine_crdt::clock::ntp_of_ns;
 use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
+use trine_ledger::LogPosition;
 use trine_ledger::apply::{Applied, ApplyError};
 use trine_ledger::checkpoint::{self, Checkpoint};
 use trine_ledger::entry::{AppendCommand, Command, Entry};
 use trine_ledger::record::{Body, RecordHeader};
-use trine_ledger::registry::NodeRecord;
+use trine_ledger::registry::{NodeRecord, Registry};
 use trine_ledger::state::LedgerState;
 use trine_ledger::tree::Hash;
+use trine_protocol::RequestError;
 
+use self::log_time::LogTime;
+pub(crate) use self::recovery::LostTail;
+use self::recovery::Recovery;
+use self::remembered::{Numbered, Rows};
+use self::signing::Signing;
+pub use self::signing::Withheld;
+pub(crate) use self::signing::makes_record;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
-use crate::log_time::LogTime;
-use crate::news::News;
-use crate::remembered::{Numbered, Rows};
-use crate::replica::Organs;
-use crate::requests::settled;
+use crate::records::Records;
 use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Wait, Waiting};
+use crate::waiting::Asked;
 
 /// The own region's ledger.
 #[derive(Debug)]
 pub struct OwnLedger {
-    pub(crate) state: LedgerState,
+    state: LedgerState,
     /// The log index at which the registry last changed: its version in the metadata.
-    pub(crate) registry_epoch: u64,
-    pub(crate) origin: String,
+    registry_epoch: u64,
+    origin: String,
     signing: Option<SigningKey>,
     /// Whether this node may sign what the ledger says; see [`crate::signing`].
-    pub(crate) signs: bool,
+    signs: bool,
     queue: VecDeque<Draft>,
     queued_bytes: usize,
     proposals: BTreeMap<u64, Vec<Timestamp>>,
@@ -56,6 +68,11 @@ pub struct OwnLedger {
     time: LogTime,
     /// The latest seal of this node's own, by its number among what waits.
     sealing: u64,
+    /// What is known of it elsewhere.
+    asked: Signing,
+    recovery: Recovery,
+    /// The region's key signed two histories of it.
+    forked: bool,
     sizes: Sizes,
 }
 
@@ -143,6 +160,9 @@ impl OwnLedger {
             registry_dirty: false,
             time: LogTime::new(stamped),
             sealing: 0,
+            asked: Signing::default(),
+            recovery: Recovery::default(),
+            forked: false,
             sizes: config.sizes,
         })
     }
@@ -220,9 +240,20 @@ impl OwnLedger {
     }
 
     /// Drops the drafts that nobody waits for any more.
-    pub(crate) fn drop_abandoned(&mut self, waiting: &Waiting) {
-        self.queue.retain(|draft| waiting.get(draft.wait).is_some());
+    pub(crate) fn drop_abandoned(&mut self, waits: impl Fn(u64) -> bool) {
+        self.queue.retain(|draft| waits(draft.wait));
         self.queued_bytes = self.queue.iter().map(Draft::bytes).sum();
+    }
+
+    /// The position of the last entry that was applied.
+    pub(crate) fn position(&self) -> Option<LogPosition> {
+        self.state.position()
+    }
+
+    /// The version of the own region's registry in the metadata.
+    pub(crate) fn registry_version(&self) -> u64 {
+        // It counts from 1, so that even the first log entry's registry is above nothing at all.
+        self.registry_epoch.saturating_add(1)
     }
 
     /// Whether an entry is to be proposed now. The first goes at once, so that one client never waits for others; further
@@ -245,59 +276,98 @@ impl OwnLedger {
     }
 }
 
-impl Organs {
-    /// Proposes what is queued, as far as proposals under way allow.
-    pub(crate) fn propose_queued(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        if !self.cluster.serving() || turn.clock.stamps(self.cluster.peers()).is_err() {
-            return Ok(());
+/// The next entry: what it holds, who waits for it, and what of the queue does not enter it.
+#[derive(Debug, Default)]
+pub(crate) struct Drafted {
+    /// The entry's bytes and the stamps of its commands; none: no draft came to a command.
+    pub entry: Option<(Bytes, Vec<Timestamp>)>,
+    /// Who waits for what is in it.
+    pub entered: Vec<Entered>,
+    /// Who waits, whether it was tried before, and why it is refused.
+    pub refused: Vec<(u64, bool, RequestError)>,
+}
+
+/// A command in an entry, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    /// The command's stamp.
+    pub stamp: Timestamp,
+    /// The waiting request's number.
+    pub wait: u64,
+    /// Whether the answer carries a proof.
+    pub with_proof: bool,
+    /// The request.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// What became of a command that the log committed.
+#[derive(Debug)]
+pub(crate) struct Became {
+    /// Its stamp.
+    pub stamp: Timestamp,
+    /// What became of it.
+    pub applied: Applied,
+}
+
+impl OwnLedger {
+    /// Makes the next entry of what is queued, as far as proposals under way allow. `waits` says whether anybody waits for
+    /// a draft by its number.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn next_entry(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        records: &mut Records,
+        waits: impl Fn(u64) -> bool,
+    ) -> Result<Option<Drafted>, StoreError> {
+        if !self.may_propose() {
+            return Ok(None);
         }
-        if self.withheld().is_some() {
-            self.release_records();
-        }
-        while self.ledger.may_propose() {
-            let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
-            let Sizes { entry_commands, entry_bytes, .. } = self.cluster.config().sizes;
-            while commands.len() < entry_commands && bytes < entry_bytes {
-                let Some(draft) = self.ledger.dequeue() else { break };
-                // Given up meanwhile: nothing was done, and nothing will be.
-                if self.waiting.get(draft.wait).is_none() {
-                    continue;
-                }
-                let namespace = matches!(&draft.command, DraftCommand::Other(Command::CreateNamespace { .. }));
-                let stamp = self.ledger_stamp(turn)?;
-                // What of the indexes cannot be read is for whoever asked; the leader goes on.
-                let command = self.command(turn, stamp, draft.command);
-                match command.unwrap_or_else(|error| Err(crate::requests::storage(&error))) {
-                    Ok(command) => {
-                        bytes += command.bytes_max();
-                        commands.push(command);
-                        stamps.push(stamp);
-                        let cause = Cause::Commit { stamp, with_proof: draft.with_proof, asked: draft.asked };
-                        self.waiting.change(draft.wait, cause);
-                    }
-                    Err(error) => {
-                        let tried = draft.asked.is_some_and(|asked| asked.tried);
-                        if let Some(wait) = self.waiting.take(draft.wait) {
-                            self.answer(turn, wait.origin, settled(tried, Err(error)));
-                        }
-                    }
-                }
-                // A namespace's id is its entry's index, so an entry creates one at most.
-                if namespace {
-                    break;
-                }
-            }
-            if commands.is_empty() {
+        let (mut drafted, mut commands, mut stamps, mut bytes) = (Drafted::default(), Vec::new(), Vec::new(), 0);
+        let Sizes { entry_commands, entry_bytes, .. } = self.sizes;
+        while commands.len() < entry_commands && bytes < entry_bytes {
+            let Some(Draft { wait, command, with_proof, asked }) = self.dequeue() else { break };
+            // Given up meanwhile: nothing was done, and nothing will be.
+            if !waits(wait) {
                 continue;
             }
+            let namespace = matches!(&command, DraftCommand::Other(Command::CreateNamespace { .. }));
+            let stamp = self.next_stamp(turn)?;
+            // What of the indexes cannot be read is for whoever asked; the leader goes on.
+            let command = Self::command(turn, cluster, records, stamp, command);
+            match command.unwrap_or_else(|error| Err(crate::requests::storage(&error))) {
+                Ok(command) => {
+                    bytes += command.bytes_max();
+                    commands.push(command);
+                    stamps.push(stamp);
+                    drafted.entered.push(Entered { stamp, wait, with_proof, asked });
+                }
+                Err(error) => {
+                    let tried = asked.is_some_and(|asked| asked.tried);
+                    drafted.refused.push((wait, tried, error));
+                }
+            }
+            // A namespace's id is its entry's index, so an entry creates one at most.
+            if namespace {
+                break;
+            }
+        }
+        if !commands.is_empty() {
             if commands.len() >= entry_commands || bytes >= entry_bytes {
                 marks::reached(Mark::EntryFull);
             }
             let entry = Entry { commands }.to_bytes().expect("each command was checked against its bounds");
-            let ticket = self.ledger.ticket(stamps);
-            turn.effects.push(Effect::Propose { ticket, entry });
+            drafted.entry = Some((entry, stamps));
         }
-        Ok(())
+        Ok(Some(drafted))
+    }
+
+    /// Proposes an entry of commands with these stamps.
+    pub(crate) fn propose(&mut self, turn: &mut Turn<'_>, entry: Bytes, stamps: Vec<Timestamp>) {
+        let ticket = self.ticket(stamps);
+        turn.effects.push(Effect::Propose { ticket, entry });
     }
 
     /// A stamp above every stamp in the log. Where the log is far ahead of this node's clock it counts on by itself, and the
@@ -308,12 +378,12 @@ impl Organs {
     /// Nor does a wall that leaps: the log's time goes on at about the pace of monotonic time, or what is remembered for a
     /// while would be forgotten at once. Only a node that has just started does not know how much time went by, and
     /// believes its wall when most of the cluster confirms it.
-    fn ledger_stamp(&mut self, turn: &mut Turn<'_>) -> Result<Timestamp, StoreError> {
+    fn next_stamp(&mut self, turn: &mut Turn<'_>) -> Result<Timestamp, StoreError> {
         let mut stamp = turn.stamp()?;
         if turn.is_ahead(stamp.time) {
             stamp.time = ntp_of_ns(turn.now.wall_ns);
         }
-        let time = &self.ledger.time;
+        let time = &self.time;
         if time.leaps(turn.now, stamp.time) && (time.live || !turn.clock.confirmed()) {
             marks::reached(Mark::LogHeldBack);
             stamp.time = time.stamped.saturating_add(time.elapsed(turn.now));
@@ -324,103 +394,81 @@ impl Organs {
             let count = if ahead { (time.elapsed(turn.now) / 2).max(1) } else { 1 };
             stamp.time = time.stamped.checked_add(count).ok_or_else(ended)?;
         }
-        self.ledger.time.note(turn.now, stamp.time);
+        self.time.note(turn.now, stamp.time);
         Ok(stamp)
     }
 
     /// Makes a command of a draft and its stamp.
     fn command(
-        &mut self,
         turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        records: &mut Records,
         stamp: Timestamp,
         draft: DraftCommand,
-    ) -> Result<Result<Command, trine_protocol::RequestError>, StoreError> {
+    ) -> Result<Result<Command, RequestError>, StoreError> {
         let mut append = match draft {
             DraftCommand::Append(append) => append,
             DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
             DraftCommand::Removal { command, force } => {
-                return Ok(self.cluster.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+                return Ok(cluster.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
             }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
             let mut input = stamp.to_bytes().to_vec();
             input.push(u8::try_from(number).expect("there are three"));
-            *salt = *blake3::keyed_hash(&self.cluster.config().salt_seed, &input).as_bytes();
+            *salt = *blake3::keyed_hash(&cluster.config().salt_seed, &input).as_bytes();
         }
-        let seen = self.records.latest(turn, &append.namespace, &append.body.key)?;
+        let seen = records.latest(turn, &append.namespace, &append.body.key)?;
         let seen = seen.into_iter().map(|version| version.leaf).collect();
         let AppendDraft { namespace, content_type, body, idempotency, condition } = *append;
         let header =
             RecordHeader::of(namespace, stamp, content_type, seen, None, &body).and_then(|header| header.to_bytes());
         Ok(match header {
             Ok(header) => Ok(Command::Append(Box::new(AppendCommand { header, body, idempotency, condition }))),
-            Err(error) => Err(trine_protocol::RequestError::Invalid { what: error.to_string() }),
+            Err(error) => Err(RequestError::Invalid { what: error.to_string() }),
         })
     }
 
-    /// The driver says what became of a proposal.
-    pub(crate) fn proposed(&mut self, turn: &mut Turn<'_>, ticket: u64, outcome: ProposeOutcome) {
-        let Some(stamps) = self.ledger.proposals.remove(&ticket) else { return };
-        if outcome == ProposeOutcome::Committed {
-            return;
-        }
+    /// The driver says what became of a proposal: the stamps of the commands that may yet be, or were not, committed.
+    pub(crate) fn proposed(&mut self, ticket: u64, outcome: ProposeOutcome) -> Option<Vec<Timestamp>> {
+        let stamps = self.proposals.remove(&ticket)?;
         match outcome {
+            ProposeOutcome::Committed => return None,
             ProposeOutcome::Refused => marks::reached(Mark::ProposalRefused),
-            _ => marks::reached(Mark::ProposalUnknown),
+            ProposeOutcome::Unknown => marks::reached(Mark::ProposalUnknown),
         }
-        for stamp in stamps {
-            if outcome == ProposeOutcome::Refused {
-                self.cluster.removal_refused(&stamp);
-            }
-            let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
-            let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
-            else {
-                continue;
-            };
-            // What may be in the log goes on waiting, unless its idempotency key makes a second try harmless.
-            let surely_not = outcome == ProposeOutcome::Refused || mutants::is(Mutant::ProposeAgainAfterUnknown);
-            let again = asked.filter(|asked| surely_not || asked.idempotent());
-            match again {
-                Some(mut asked) => {
-                    asked.tried |= outcome == ProposeOutcome::Unknown;
-                    self.waiting.insert(number, Wait { origin, deadline_ns, cause: Cause::Route(asked) });
-                }
-                None => {
-                    let cause = Cause::Commit { stamp, with_proof: false, asked: None };
-                    self.waiting.insert(number, Wait { origin, deadline_ns, cause });
-                }
-            }
-        }
-        self.reroute(turn);
+        Some(stamps)
     }
 
-    /// This node does not lead any more: what it has not proposed goes to who does.
-    pub(crate) fn release_queue(&mut self) {
-        self.release_queue_of(|_| true);
-    }
-
-    /// Hands on what of the queue is such a command.
-    pub(crate) fn release_queue_of(&mut self, such: impl Fn(&DraftCommand) -> bool) {
-        for _ in 0..self.ledger.queue.len() {
-            let Some(draft) = self.ledger.dequeue() else { break };
-            if !such(&draft.command) {
-                self.ledger.enqueue(draft);
-                continue;
-            }
-            marks::reached(Mark::QueueReleased);
-            let Some(wait) = self.waiting.take(draft.wait) else { continue };
-            // What this node asked for itself it will ask for again.
-            if let Some(asked) = draft.asked {
-                self.waiting.insert(draft.wait, Wait { cause: Cause::Route(asked), ..wait });
+    /// Takes what is such a command out of the queue, to be handed on.
+    pub(crate) fn release(&mut self, such: impl Fn(&DraftCommand) -> bool) -> Vec<Draft> {
+        let mut released = Vec::new();
+        for _ in 0..self.queue.len() {
+            let Some(draft) = self.dequeue() else { break };
+            if such(&draft.command) {
+                marks::reached(Mark::QueueReleased);
+                released.push(draft);
+            } else {
+                self.enqueue(draft);
             }
         }
+        released
     }
 
-    /// Applies one committed entry.
-    pub(crate) fn apply(&mut self, turn: &mut Turn<'_>, committed: CommittedEntry) -> Result<(), StoreError> {
+    /// Applies one committed entry; what became of its commands, in order.
+    ///
+    /// # Errors
+    /// What the store says; an entry out of order.
+    pub(crate) fn apply(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        records: &mut Records,
+        committed: CommittedEntry,
+    ) -> Result<Vec<Became>, StoreError> {
         let CommittedEntry { position, payload } = committed;
-        if self.ledger.state.position().is_some_and(|last| position.index <= last.index) {
-            return Ok(());
+        if self.state.position().is_some_and(|last| position.index <= last.index) {
+            return Ok(Vec::new());
         }
         let entry = match &payload {
             // Bytes that are no entry are the same bytes on every node: all pass over them alike.
@@ -428,31 +476,32 @@ impl Organs {
             Payload::Blank | Payload::Membership { .. } => Entry::default(),
         };
         if entry.commands.is_empty() {
-            return self.ledger.state.pass::<StoreError>(position).map_err(from_apply);
+            self.state.pass::<StoreError>(position).map_err(from_apply)?;
+            return Ok(Vec::new());
         }
         // What stands in the log is not under way any more: the next entry need not wait for the driver to say so.
         if let Some(stamp) = entry.commands.first().and_then(|command| command.stamp().ok()) {
-            self.ledger.proposals.retain(|_, stamps| stamps.first() != Some(&stamp));
+            self.proposals.retain(|_, stamps| stamps.first() != Some(&stamp));
         }
-        let (region, first) = (self.cluster.config().region.clone(), self.ledger.size());
-        let OwnLedger { state, numbered, .. } = &mut self.ledger;
-        let mut lookup = Rows { turn, records: &mut self.records, numbered };
+        let (region, first) = (cluster.config().region.clone(), self.size());
+        let OwnLedger { state, numbered, .. } = self;
+        let mut lookup = Rows { turn, records: records, numbered };
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
         if outcome.registry_changed {
-            self.cluster.set_own(self.ledger.state.registry());
+            cluster.set_own(self.state.registry());
         }
-        let stamp = self.ledger.state.stamp();
-        self.cluster.removals_applied(stamp);
-        self.ledger.time.note(turn.now, stamp.time);
+        let stamp = self.state.stamp();
+        cluster.removals_applied(stamp);
+        self.time.note(turn.now, stamp.time);
         // The log stands as it is; the clock does not follow it ahead.
         let _ = turn.observe(&stamp);
-        self.records.grow(turn, &region, first, &outcome.nodes);
+        records.grow(turn, &region, first, &outcome.nodes);
         if outcome.registry_changed {
-            self.ledger.registry_epoch = self.ledger.state.lasting(position.index);
-            self.ledger.registry_dirty = true;
+            self.registry_epoch = self.state.lasting(position.index);
+            self.registry_dirty = true;
         }
-        if self.ledger.size() > first {
+        if self.size() > first {
             let mut places = position.index.to_be_bytes().to_vec();
             for applied in &outcome.applied {
                 if let Applied::Record(record) = applied {
@@ -461,6 +510,7 @@ impl Organs {
             }
             turn.put(Derived, rows::own_records(first), Some(places.into()));
         }
+        let mut became = Vec::with_capacity(entry.commands.len());
         for (command, applied) in entry.commands.into_iter().zip(outcome.applied) {
             let stamp = command.stamp().unwrap_or_default();
             let append = match command {
@@ -472,59 +522,42 @@ impl Organs {
                 _ => None,
             };
             if let (Applied::Record(record), Some(append)) = (&applied, append) {
-                self.records.index(turn, &region, record.index, &record.header, &record.key, record.leaf);
-                self.records.keep_recent(record.index, append);
+                records.index(turn, &region, record.index, &record.header, &record.key, record.leaf);
+                records.keep_recent(record.index, append);
             }
-            if let Applied::Sealed(segment) = &applied {
-                self.publish_segment(turn, &region, segment);
-            }
-            if let Some(wait) = self.waiting.take_committed(&stamp) {
-                self.answer_applied(turn, wait, applied);
-            }
+            became.push(Became { stamp, applied });
         }
-        Ok(())
+        Ok(became)
     }
 
-    /// Ends a run of applied entries: the state's row, and whoever waits for it.
-    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, voters_changed: bool) -> Result<(), StoreError> {
-        turn.put(Derived, rows::LEDGER_STATE, Some(self.ledger.state.head_to_bytes()));
-        if std::mem::take(&mut self.ledger.registry_dirty) || self.ledger.registry_epoch == 0 {
-            let bytes = self.cluster.own().to_bytes().expect("what was applied is within its bounds");
-            let row = [self.ledger.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
+    /// Ends a run of applied entries: the state's row. Whether the registry changed.
+    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>) -> bool {
+        turn.put(Derived, rows::LEDGER_STATE, Some(self.state.head_to_bytes()));
+        let changed = std::mem::take(&mut self.registry_dirty) || self.registry_epoch == 0;
+        if changed {
+            let bytes = self.state.registry().to_bytes().expect("what was applied is within its bounds");
+            let row = [self.registry_epoch.to_be_bytes().as_slice(), &bytes].concat();
             turn.put(Derived, rows::REGISTRY, Some(row.into()));
-            self.publish_registry(turn);
-            self.roster_changed(turn);
-        } else if voters_changed {
-            let own = BTreeSet::from([self.cluster.config().region.clone()]);
-            self.rosters_changed(turn, &own);
         }
-        let region = self.cluster.config().region.clone();
-        self.restored(turn);
-        let size = self.ledger.size();
-        self.tell(turn, [News::Grew { region, size }]);
-        self.wake_barriers(turn);
-        Ok(())
+        changed
     }
 
-    /// Proposes a seal when the open segment is large enough.
-    pub(crate) fn seal_tick(&mut self, turn: &mut Turn<'_>) {
-        let open = self.ledger.state.segment();
-        let due = self.cluster.serving() && open.count > 0 && open.bytes >= self.cluster.config().segment_bytes;
-        let due = due && self.withheld().is_none();
+    /// Whether the open segment is large enough to be sealed, and the last seal that was asked for is over.
+    pub(crate) fn seal_due(&self, cluster: &Cluster, waits: impl Fn(u64) -> bool) -> bool {
+        let open = self.state.segment();
+        let due = cluster.serving() && open.count > 0 && open.bytes >= cluster.config().segment_bytes;
         // One at a time: what was proposed before is committed, or given up.
-        if due && self.waiting.get(self.ledger.sealing).is_none() {
-            let command = Command::Seal { stamp: Timestamp::ZERO };
-            self.ledger.sealing = self.draft_own(turn, command);
-        }
+        due && self.withheld(cluster).is_none() && !waits(self.sealing)
     }
 
-    /// Queues a command of this node's own; nobody waits for its answer. Returns its number among what waits.
-    pub(crate) fn draft_own(&mut self, turn: &mut Turn<'_>, command: Command) -> u64 {
-        let deadline_ns = turn.now.monotonic_ns + 5_000_000_000;
-        let wait = self.waiting.add(crate::waiting::Origin::Own, deadline_ns, Cause::Queued { tried: false });
-        let command = DraftCommand::Other(command);
-        self.ledger.enqueue(Draft { wait, command, with_proof: false, asked: None });
-        wait
+    /// A seal is asked for, by this number among what waits.
+    pub(crate) fn sealing(&mut self, wait: u64) {
+        self.sealing = wait;
+    }
+
+    /// The region's registry, as it was applied.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.state.registry()
     }
 }
 

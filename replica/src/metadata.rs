@@ -227,8 +227,7 @@ impl Organs {
                 (part.len() as u64, Registry { namespaces, ..nothing.clone() })
             })
             .collect();
-        // The epoch counts from 1, so that even the first log entry's registry is above nothing at all.
-        let epoch = self.ledger.registry_epoch.saturating_add(1);
+        let epoch = self.ledger.registry_version();
         self.publish_signed(turn, registry_key(&region), epoch, &registry_bytes(&without));
         for (number, (count, part)) in parts.into_iter().enumerate() {
             let key = format!("namespaces/{region}/{number:08}").into();
@@ -236,9 +235,21 @@ impl Organs {
         }
     }
 
-    pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, region: &RegionId, segment: &SegmentInfo) {
+    /// The own region's ledger sealed a segment.
+    pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, segment: &SegmentInfo) {
+        let region = &self.cluster.config().region;
         let key = format!("segment/{region}/{:016}", segment.number).into();
         self.publish_signed(turn, key, 1, &segment_to_bytes(segment));
+    }
+
+    /// What the own region's ledger said while nothing could be signed.
+    pub(crate) fn publish_unsaid(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let unsaid = turn.scan(Derived, (b"s", &rows::after_prefix(b"s")), usize::MAX, false)?;
+        for (row, said) in unsaid {
+            self.publish_signed(turn, row.slice(1..), 1, &said);
+            turn.put(Derived, row, None);
+        }
+        Ok(())
     }
 
     fn publish_head(&mut self, turn: &mut Turn<'_>) {
@@ -251,12 +262,12 @@ impl Organs {
     }
 
     /// Publishes what the own region's ledger says. Whoever lacks the log key hears it from the others.
-    pub(crate) fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
+    fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
         let known = self.metadata.state.get(&key).is_some_and(|held| held.version.epoch >= epoch);
         if known {
             return;
         }
-        if !self.ledger.signs {
+        if !self.ledger.may_sign() {
             // The registry is told when it may be; a segment is sealed once.
             if key.starts_with(SEGMENT_PREFIX) {
                 turn.put(Derived, rows::unsaid(&key), Some(Bytes::copy_from_slice(said)));
@@ -282,7 +293,7 @@ impl Organs {
             turn.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
             if let Some(region) = head_of(&entry.key) {
                 if self.cluster.is_own(&region) {
-                    self.signing.signed = entry.version.epoch;
+                    self.ledger.set_signed(entry.version.epoch);
                 }
                 self.cluster.set_head(region, entry.value.clone());
             }

@@ -45,7 +45,11 @@ impl Organs {
             found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
         } else if let Err(reason) = self.writes(turn.clock) {
             found.push(
-                match self.withheld().filter(|withheld| self.appends(turn.clock) == Err(withheld.to_string())) {
+                match self
+                    .ledger
+                    .withheld(&self.cluster)
+                    .filter(|withheld| self.appends(turn.clock) == Err(withheld.to_string()))
+                {
                     Some(withheld) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
                     None => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
                 },

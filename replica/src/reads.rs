@@ -13,11 +13,11 @@ use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
+use crate::ledger::Withheld;
 use crate::records::Place;
 use crate::replica::Organs;
 use crate::requests::{Served, namespace_view, plain, settled};
 use crate::rows;
-use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
@@ -30,7 +30,7 @@ impl Organs {
                 return Ok(self.hand_on(self.cluster.leadership().leader, asked));
             }
             // All that was acknowledged is what such a read promises, and some of it may be elsewhere only.
-            match self.withheld() {
+            match self.ledger.withheld(&self.cluster) {
                 Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(Box::new(asked.clone())))),
                 Some(withheld @ Withheld::Behind { .. }) => {
                     return Ok(RequestError::Unavailable { what: withheld.to_string() }.into());
@@ -328,7 +328,7 @@ impl Organs {
 
     /// Serves the reads whose barrier is applied.
     pub(crate) fn wake_barriers(&mut self, turn: &mut Turn<'_>) {
-        let Some(applied) = self.ledger.state.position() else { return };
+        let Some(applied) = self.ledger.position() else { return };
         for number in self.waiting.reached(applied.index) {
             let size = self.ledger.size();
             let region = self.cluster.config().region.clone();

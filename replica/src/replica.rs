@@ -3,6 +3,11 @@
 //! Behind it are the organs, each with what it alone changes, and a turn that all of them are handed: see [`crate::turn`].
 //! What follows in one organ from what another did is told here and nowhere else.
 
+mod heads;
+mod ledger;
+mod membership;
+mod messages;
+
 use std::collections::BTreeSet;
 
 use trine_crdt::mutants::{self, Mutant};
@@ -13,18 +18,16 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox, Roster};
-use crate::input::{Input, Payload};
+use crate::input::Input;
 use crate::joining::Joining;
-use crate::ledger::OwnLedger;
+use crate::ledger::{OwnLedger, Withheld};
 use crate::metadata::Metadata;
 use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
 use crate::objects::Objects;
 use crate::problems::Holding;
 use crate::records::Records;
-use crate::recovery::Recovery;
 use crate::rows;
-use crate::signing::{Signing, Withheld};
 use crate::store::{Store, StoreError};
 use crate::turn::{Clock, Kept, Turn};
 use crate::waiting::Waiting;
@@ -51,8 +54,6 @@ pub(crate) struct Organs {
     pub(crate) mirrors: Mirrors,
     pub(crate) metadata: Metadata,
     pub(crate) records: Records,
-    pub(crate) signing: Signing,
-    pub(crate) recovery: Recovery,
     /// The last read barrier asked for.
     pub(crate) last_barrier: u64,
     pub(crate) holding: Holding,
@@ -94,14 +95,12 @@ impl Replica {
             mirrors: Mirrors::open(&config, store)?,
             metadata,
             records: Records::new(&config),
-            signing: Signing::default(),
-            recovery: Recovery::default(),
             last_barrier: 0,
             holding: Holding::default(),
             joining: Joining::default(),
             next_tick_ns: 0,
             next_register_ns: 0,
-            cluster: Cluster::new(config, ledger.state.registry().clone(), told, own_writers, voters.as_ref()),
+            cluster: Cluster::new(config, ledger.registry().clone(), told, own_writers, voters.as_ref()),
             ledger,
         };
         let mut turn = Turn::begin(&mut kept, Now::default(), store);
@@ -112,7 +111,11 @@ impl Replica {
         for (region, note) in organs.metadata.heads() {
             organs.cluster.set_head(region, note);
         }
-        organs.signing.signed = organs.cluster.head(&organs.cluster.config().region).map_or(0, |(_, head)| head.size);
+        let own = organs.cluster.config().region.clone();
+        organs.ledger.set_signed(organs.cluster.head(&own).map_or(0, |(_, head)| head.size));
+        if organs.mirrors.evidence(&own).is_some() {
+            organs.ledger.fork_found();
+        }
         let regions = organs.cluster.config().genesis.regions.iter().map(|region| region.id.clone()).collect();
         if organs.rosters_changed(&mut turn, &regions) {
             organs.roster_changed(&mut turn);
@@ -150,7 +153,7 @@ impl Replica {
     /// The last log entry whose effects are in the store: what the log hands over begins after it.
     #[must_use]
     pub fn last_applied(&self) -> Option<trine_ledger::LogPosition> {
-        self.organs.ledger.state.position()
+        self.organs.ledger.position()
     }
 
     /// Size and root of a region's ledger, as it is held here.
@@ -180,7 +183,7 @@ impl Replica {
     /// Why no record may be proposed here, and nothing be signed, now.
     #[must_use]
     pub fn withheld(&self) -> Option<Withheld> {
-        self.organs.withheld()
+        self.organs.ledger.withheld(&self.organs.cluster)
     }
 
     /// What the core counts.
@@ -354,7 +357,7 @@ impl Organs {
             Some(leader) if leader != self.cluster.config().node && !self.cluster.linked(leader) => {
                 Err("the region's leader is not reached from here".to_owned())
             }
-            Some(_) => self.withheld().map_or(Ok(()), |withheld| Err(withheld.to_string())),
+            Some(_) => self.ledger.withheld(&self.cluster).map_or(Ok(()), |withheld| Err(withheld.to_string())),
         }
     }
 
@@ -417,20 +420,6 @@ impl Organs {
         self.objects.trim_tick(turn, self.cluster.config(), others.as_deref())
     }
 
-    fn committed(&mut self, turn: &mut Turn<'_>, entries: Vec<crate::input::CommittedEntry>) -> Result<(), StoreError> {
-        let mut voters_changed = false;
-        for committed in entries {
-            if let Payload::Membership { bytes, voters } = &committed.payload {
-                turn.put(Derived, rows::MEMBERSHIP, Some(bytes.clone()));
-                let row = self.cluster.set_voters(voters);
-                turn.put(Derived, rows::VOTERS, Some(row));
-                voters_changed = true;
-            }
-            self.apply(turn, committed)?;
-        }
-        self.applied(turn, voters_changed)
-    }
-
     /// Tells whom it concerns what an organ did.
     pub(crate) fn tell(&mut self, turn: &mut Turn<'_>, news: impl IntoIterator<Item = News>) {
         for news in news {
@@ -454,7 +443,7 @@ impl Organs {
                         self.serve_waiting(turn, number);
                     }
                 }
-                News::Extended { from, size } => self.signing.extended = Some((from, size)),
+                News::Extended { from, size } => self.ledger.extended(from, size),
                 News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
             }
         }

@@ -18,11 +18,10 @@ use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role
 use crate::cluster::ledger_kind;
 use crate::effect::Effect;
 use crate::input::RequestId;
-use crate::ledger::{AppendDraft, Draft, DraftCommand};
+use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
 use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
 use crate::message::PeerMessage;
 use crate::replica::Organs;
-use crate::signing::Withheld;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
@@ -223,7 +222,7 @@ impl Organs {
             return self.recover(turn, &region, asked);
         }
         let record = matches!(asked.request, Request::Append { .. } | Request::NamespaceCreate { .. });
-        match self.withheld().filter(|_| record) {
+        match self.ledger.withheld(&self.cluster).filter(|_| record) {
             None => {}
             // That takes an instant.
             Some(Withheld::Asking) => return Served::Waits(Cause::Route(asked)),
@@ -407,7 +406,8 @@ impl Organs {
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
         let expired = self.waiting.expired(turn.now.monotonic_ns);
         if expired.iter().any(|wait| matches!(wait.cause, Cause::Queued { .. })) {
-            self.ledger.drop_abandoned(&self.waiting);
+            let waiting = &self.waiting;
+            self.ledger.drop_abandoned(|number| waiting.get(number).is_some());
         }
         for wait in expired {
             marks::reached(Mark::RequestExpired);
@@ -424,7 +424,7 @@ impl Organs {
                 Cause::Fresh { until: Until::Ledger(_, theirs), asked }
                     if matches!(asked.request, Request::RegionRecover { .. }) =>
                 {
-                    RequestError::Unavailable { what: self.recovery_words(*theirs) }
+                    RequestError::Unavailable { what: self.ledger.recovery_words(&self.cluster, *theirs) }
                 }
                 Cause::Fresh { .. } => RequestError::Stale { as_of: turn.latest().to_string() },
                 Cause::Route(asked) if changes_roster(&asked.request) && self.cluster.leadership().leader.is_none() => {

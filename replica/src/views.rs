@@ -98,11 +98,7 @@ impl Organs {
     }
 
     fn ledger_head(&self, region: &RegionId) -> LedgerHead {
-        let (size, root) = if self.cluster.is_own(region) {
-            (self.ledger.size(), self.ledger.state.root())
-        } else {
-            self.mirrors.head(region).unwrap_or((0, trine_ledger::tree::empty_root()))
-        };
+        let (size, root) = self.head(region).unwrap_or((0, trine_ledger::tree::empty_root()));
         LedgerHead { size, root }
     }
 
@@ -206,7 +202,7 @@ impl Organs {
             objects,
             timestamp: turn.latest(),
             stamps_held: turn.counters.stamps_held,
-            standing: self.signing_words(),
+            standing: self.ledger.signing_words(&self.cluster),
             forked: self.mirrors.forked(&self.cluster),
             connected: self.cluster.peers().keys().copied().collect(),
             mirrors: self.cluster.mirrors_here(),

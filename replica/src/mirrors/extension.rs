@@ -85,7 +85,7 @@ impl Mirrors {
         }
         let held = if own { Some(beside.own.statement(from, here)) } else { self.note_from(turn, ledger, from)? };
         if let Some(held) = held.filter(|_| !mutants::is(Mutant::ForkIgnored)) {
-            self.keep_evidence(turn, ledger, &held, note);
+            self.keep_evidence(turn, beside, ledger, &held, note);
         }
         Ok(None)
     }

@@ -100,7 +100,7 @@ impl Mirrors {
                 let (first, known) =
                     seen.entry((region.id.clone(), told.size)).or_insert_with(|| (&entry.value, told.clone()));
                 if known.root != told.root {
-                    self.keep_evidence(turn, &region.id, first, &entry.value);
+                    self.keep_evidence(turn, beside, &region.id, first, &entry.value);
                 }
             }
         }
@@ -132,13 +132,20 @@ impl Mirrors {
         };
         let known = known.filter(|_| !mutants::is(Mutant::ForkIgnored));
         if let Some(known) = &known {
-            self.keep_evidence(turn, region, known, note);
+            self.keep_evidence(turn, beside, region, known, note);
         }
         Ok(known.is_none())
     }
 
     /// Keeps the first evidence of a region; counts all.
-    pub(crate) fn keep_evidence(&mut self, turn: &mut Turn<'_>, region: &RegionId, first: &Bytes, second: &Bytes) {
+    pub(crate) fn keep_evidence(
+        &mut self,
+        turn: &mut Turn<'_>,
+        beside: &mut Beside<'_>,
+        region: &RegionId,
+        first: &Bytes,
+        second: &Bytes,
+    ) {
         turn.counters.fork_evidence += 1;
         if self.forks.found.contains_key(region) {
             return;
@@ -147,6 +154,9 @@ impl Mirrors {
         turn.put(Synced, rows::fork(region), Some(row.into()));
         let evidence = Evidence { first: first.clone(), second: second.clone() };
         self.forks.found.insert(region.clone(), evidence);
+        if beside.cluster.is_own(region) {
+            beside.own.fork_found();
+        }
     }
 
     /// The first checkpoint at or above `size` that a mirror was verified against.

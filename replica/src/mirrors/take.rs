@@ -82,7 +82,7 @@ impl Mirrors {
         if let (Some((known, head)), Some(root)) = (&head, root_at_head)
             && head.root != root
         {
-            self.keep_evidence(turn, ledger, known, &note);
+            self.keep_evidence(turn, beside, ledger, known, &note);
             return Ok(None);
         }
         let latest = taken.iter().map(|(_, header, ..)| header.stamp).max().unwrap_or_default();

@@ -7,7 +7,7 @@ use trine_protocol::reply::{LedgerHead, StatusView};
 use trine_protocol::request::Options;
 use trine_protocol::{Consistency, Reply, Request, RequestError};
 use trine_replica::PeerMessage;
-use trine_replica::signing::Withheld;
+use trine_replica::Withheld;
 
 use crate::world::{Disk, World, append, appended, region};
 

@@ -22,26 +22,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NodeId, RegionId, Timestamp};
-use trine_gossip::entry::{Entry, Version};
+use trine_crdt::{NodeId, RegionId};
 use trine_ledger::entry::Command;
 use trine_ledger::tree::Hash;
 
-use crate::effect::Persistence::Derived;
-use crate::ledger::DraftCommand;
+use super::{DraftCommand, OwnLedger};
+use crate::cluster::Cluster;
 use crate::limits::{ASK_HEADS_INTERVAL_MS, ASK_HEADS_PATIENCE_MS};
-use crate::message::{HeadTold, PeerMessage};
-use crate::metadata::head_key;
-use crate::replica::Organs;
-use crate::rows;
+use crate::message::PeerMessage;
+use crate::records::Records;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
 /// What is known of the own region's ledger elsewhere.
 #[derive(Debug, Default)]
-pub struct Signing {
+pub(super) struct Signing {
     /// Why this node may sign; none: it has yet to ask.
     basis: Option<Basis>,
     began_ns: Option<u64>,
@@ -51,16 +49,16 @@ pub struct Signing {
     /// A node of the own region that has asked, and whose ledger ends within this one.
     attested: Option<NodeId>,
     /// How many records of the own region's ledger each peer says it holds.
-    pub(crate) holders: BTreeMap<NodeId, u64>,
+    pub(super) holders: BTreeMap<NodeId, u64>,
     /// The largest size that the region's key signed, as far as is known here.
-    pub(crate) signed: u64,
+    signed: u64,
     /// A peer has proven that its head of the second size extends what is held here at the first.
-    pub(crate) extended: Option<(u64, u64)>,
+    extended: Option<(u64, u64)>,
 }
 
 /// On what grounds a node signs what its region's ledger says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Basis {
+enum Basis {
     /// The cluster has no other region.
     Alone,
     /// These regions were asked.
@@ -152,29 +150,29 @@ impl fmt::Display for Withheld {
     }
 }
 
-impl Organs {
+impl OwnLedger {
     /// Why no record may be proposed here, and nothing be signed, now.
-    pub(crate) fn withheld(&self) -> Option<Withheld> {
-        let region = &self.cluster.config().region;
-        if self.cluster.config().forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
+    pub(crate) fn withheld(&self, cluster: &Cluster) -> Option<Withheld> {
+        let region = &cluster.config().region;
+        if cluster.config().forks_released.contains(region) || mutants::is(Mutant::SignWithoutAsking) {
             return None;
         }
-        if self.mirrors.evidence(region).is_some() {
+        if self.forked {
             return Some(Withheld::Forked { region: region.clone() });
         }
-        let (theirs, here, leads) = (self.held_elsewhere(), self.ledger.size(), self.cluster.serving());
-        if theirs > here && (leads || self.signing.basis.is_none()) {
+        let (theirs, here, leads) = (self.held_elsewhere(cluster), self.size(), cluster.serving());
+        if theirs > here && (leads || self.asked.basis.is_none()) {
             return Some(Withheld::Behind { theirs, here, region: region.clone(), leads });
         }
         // Ids of namespaces are counted on from what is taken in: an instant.
         if leads && self.recovery.registry_behind {
             return Some(Withheld::Asking);
         }
-        match (&self.signing.basis, self.signing.began_ns) {
+        match (&self.asked.basis, self.asked.began_ns) {
             (Some(_), _) => None,
             (None, Some(began_ns))
-                if self.signing.asked_ns - began_ns >= ASK_HEADS_PATIENCE_MS * 1_000_000
-                    && self.signing.answers.is_empty() =>
+                if self.asked.asked_ns - began_ns >= ASK_HEADS_PATIENCE_MS * 1_000_000
+                    && self.asked.answers.is_empty() =>
             {
                 Some(Withheld::Unanswered)
             }
@@ -183,8 +181,8 @@ impl Organs {
     }
 
     /// On what grounds this node signs, or why it does not, in words.
-    pub(crate) fn signing_words(&self) -> String {
-        match (self.withheld(), &self.signing.basis) {
+    pub(crate) fn signing_words(&self, cluster: &Cluster) -> String {
+        match (self.withheld(cluster), &self.asked.basis) {
             (Some(withheld), _) => withheld.to_string(),
             (None, Some(basis)) => basis.to_string(),
             (None, None) => Basis::Released.to_string(),
@@ -192,167 +190,137 @@ impl Organs {
     }
 
     /// How many records of the own region's ledger others are known to hold, or its key to have signed.
-    pub(crate) fn held_elsewhere(&self) -> u64 {
-        if self.signing.basis.is_some() {
-            return self.signing.signed;
+    pub(crate) fn held_elsewhere(&self, cluster: &Cluster) -> u64 {
+        if self.asked.basis.is_some() {
+            return self.asked.signed;
         }
         // What a node of the own region applied was committed, although perhaps not signed yet.
-        let near = |(node, _): &(&NodeId, &u64)| self.cluster.near(**node);
-        let applied = self.signing.holders.iter().filter(near).map(|(_, held)| *held).max();
-        self.signing.signed.max(applied.unwrap_or(0))
+        let near = |(node, _): &(&NodeId, &u64)| cluster.near(**node);
+        let applied = self.asked.holders.iter().filter(near).map(|(_, held)| *held).max();
+        self.asked.signed.max(applied.unwrap_or(0))
     }
 
     /// Asks a peer that came up, while there is something to ask.
-    pub(crate) fn ask_head(&self, turn: &mut Turn<'_>, node: NodeId) {
-        if self.withheld().is_some() {
+    pub(crate) fn ask_head(&self, turn: &mut Turn<'_>, cluster: &Cluster, node: NodeId) {
+        if self.withheld(cluster).is_some() {
             turn.send(node, PeerMessage::HeadAsked);
         }
     }
 
-    /// Asks, and judges what was answered.
-    pub(crate) fn signing_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    /// Asks, and judges what was answered. A peer that holds more, and is to prove that it extends what is held here.
+    pub(crate) fn signing_tick(&mut self, turn: &mut Turn<'_>, cluster: &Cluster) -> Option<NodeId> {
         let now_ns = turn.now.monotonic_ns;
-        let began_ns = *self.signing.began_ns.get_or_insert(now_ns);
-        self.signing.asked_ns = self.signing.asked_ns.max(began_ns);
-        if self.signing.basis.is_none() {
-            self.signing.basis = self.basis(now_ns.saturating_sub(began_ns));
+        let began_ns = *self.asked.began_ns.get_or_insert(now_ns);
+        self.asked.asked_ns = self.asked.asked_ns.max(began_ns);
+        if self.asked.basis.is_none() {
+            self.asked.basis = self.basis(cluster, now_ns.saturating_sub(began_ns));
         }
-        if self.withheld().is_some() && now_ns >= self.signing.asked_ns + ASK_HEADS_INTERVAL_MS * 1_000_000 {
-            self.signing.asked_ns = now_ns;
-            let peers: Vec<NodeId> = self.cluster.peers().keys().copied().collect();
-            peers.into_iter().for_each(|node| turn.send(node, PeerMessage::HeadAsked));
-            let here = self.ledger.size();
-            let proven = self.signing.extended.is_some_and(|(from, to)| from == here && to >= self.signing.signed);
-            let longer = self.signing.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
-            if let Some(node) = longer.filter(|_| !proven && self.cluster.serving()) {
-                let own = self.cluster.config().region.clone();
-                let (mirrors, beside) = self.mirrors_and();
-                mirrors.ask_extension(turn, &beside, node, &own);
-            }
+        if self.withheld(cluster).is_none() || now_ns < self.asked.asked_ns + ASK_HEADS_INTERVAL_MS * 1_000_000 {
+            return None;
         }
-        self.sign_or_not(turn)
+        self.asked.asked_ns = now_ns;
+        cluster.peers().keys().for_each(|node| turn.send(*node, PeerMessage::HeadAsked));
+        let here = self.size();
+        let proven = self.asked.extended.is_some_and(|(from, to)| from == here && to >= self.asked.signed);
+        let longer = self.asked.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
+        longer.filter(|_| !proven && cluster.serving())
     }
 
     /// What was answered suffices, or nobody need be asked.
-    fn basis(&self, waited_ns: u64) -> Option<Basis> {
-        let region = &self.cluster.config().region;
-        if self.cluster.config().forks_released.contains(region) {
+    fn basis(&self, cluster: &Cluster, waited_ns: u64) -> Option<Basis> {
+        let region = &cluster.config().region;
+        if cluster.config().forks_released.contains(region) {
             return Some(Basis::Released);
         }
         if mutants::is(Mutant::SignWithoutAsking) {
             return Some(Basis::Unasked);
         }
-        if self.mirrors.evidence(region).is_some() || self.held_elsewhere() > self.ledger.size() {
+        if self.forked || self.held_elsewhere(cluster) > self.size() {
             return None;
         }
-        let mut others = self.cluster.config().genesis.regions.iter().filter(|other| other.id != *region).peekable();
+        let mut others = cluster.config().genesis.regions.iter().filter(|other| other.id != *region).peekable();
         if others.peek().is_none() {
             return Some(Basis::Alone);
         }
-        let answers = &self.signing.answers;
+        let answers = &self.asked.answers;
         let patient = waited_ns < ASK_HEADS_PATIENCE_MS * 1_000_000;
         if others.all(|other| answers.get(&other.id) == Some(&true)) || !patient && !answers.is_empty() {
             return Some(Basis::Regions(answers.keys().cloned().collect()));
         }
-        if let Some(node) = self.signing.attested {
+        if let Some(node) = self.asked.attested {
             marks::reached(Mark::HeadAttested);
             return Some(Basis::Neighbour(node));
         }
-        (!patient && self.cluster.config().unasked_goes_on).then_some(Basis::Unasked)
+        (!patient && cluster.config().unasked_goes_on).then_some(Basis::Unasked)
     }
 
-    /// From here on the ledger signs, or does not; what was not signed meanwhile is.
-    pub(crate) fn sign_or_not(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let signs = self.signing.basis.is_some() && self.withheld().is_none();
-        if std::mem::replace(&mut self.ledger.signs, signs) == signs || !signs {
-            return Ok(());
-        }
-        self.publish_registry(turn);
-        let unsaid = turn.scan(Derived, (b"s", &rows::after_prefix(b"s")), usize::MAX, false)?;
-        for (row, said) in unsaid {
-            self.publish_signed(turn, row.slice(1..), 1, &said);
-            turn.put(Derived, row, None);
-        }
-        Ok(())
+    /// From here on the ledger signs, or does not. Whether it begins to: what was not signed meanwhile is to be.
+    pub(crate) fn begins_to_sign(&mut self, cluster: &Cluster) -> bool {
+        let signs = self.asked.basis.is_some() && self.withheld(cluster).is_none();
+        std::mem::replace(&mut self.signs, signs) != signs && signs
     }
 
-    /// A peer asks what is held here of its region's ledger.
-    pub(crate) fn tell_head(&mut self, turn: &mut Turn<'_>, from: NodeId) {
-        let Some(peer) = self.cluster.peers().get(&from) else { return };
-        let ledger = peer.region.clone();
-        let (mirrors, mut beside) = self.mirrors_and();
-        let told = mirrors.told(&mut beside, &ledger);
-        turn.send(from, PeerMessage::HeadTold(told));
+    /// The region's key signed so many records.
+    pub(crate) fn set_signed(&mut self, size: u64) {
+        self.asked.signed = size;
     }
 
-    /// The own head, told to all peers of its own accord because the metadata holds a larger one and passes it over.
-    pub(crate) fn tell_own_head(&mut self, turn: &mut Turn<'_>) {
-        if self.signing.signed <= self.ledger.size() || mutants::is(Mutant::OwnHeadSuppressed) {
-            return;
-        }
-        // What it signed last, should it have gone on unasked and have stopped since.
-        let Some(note) = self.ledger.last_signed() else { return };
-        let own = self.cluster.config().region.clone();
-        let (mirrors, mut beside) = self.mirrors_and();
-        let told = HeadTold { note: Some(note), ..mirrors.told(&mut beside, &own) };
-        let peers: Vec<NodeId> = self.cluster.peers().keys().copied().collect();
-        peers.into_iter().for_each(|node| turn.send(node, PeerMessage::HeadTold(told.clone())));
+    /// Whether the region's key signed more than is held here.
+    pub(crate) fn behind_its_key(&self) -> bool {
+        self.asked.signed > self.size()
     }
 
-    /// A peer tells what it holds of a ledger.
-    pub(crate) fn take_head_told(
+    /// The region's key signed two histories.
+    pub(crate) fn fork_found(&mut self) {
+        self.forked = true;
+    }
+
+    /// A peer has proven that its head of this size extends what is held here at another.
+    pub(crate) fn extended(&mut self, from: u64, size: u64) {
+        self.asked.extended = Some((from, size));
+    }
+
+    /// A peer is gone: what it held is known no more.
+    pub(crate) fn peer_down(&mut self, node: NodeId) {
+        self.asked.holders.remove(&node);
+    }
+
+    /// A peer tells what it holds of this ledger. What is held here and what it tells, where they contradict each other.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn take_told(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &Cluster,
+        records: &Records,
         from: NodeId,
-        told: HeadTold,
-    ) -> Result<(), StoreError> {
-        let own = self.cluster.is_own(&told.ledger);
-        let HeadTold { ledger, note, size, root, mirrors, asked } = told;
-        let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
-        let known = genesis.regions.iter().find(|region| region.id == ledger);
-        let (Some(region), Ok(root)) = (known, Hash::try_from(root.as_ref())) else {
-            turn.counters.messages_refused += 1;
-            return Ok(());
-        };
-        if let Some(note) = note {
-            let Some(head) = self.mirrors.open_note(&self.cluster, region, &note) else {
-                turn.counters.messages_refused += 1;
-                return Ok(());
-            };
-            let (mirrors, mut beside) = self.mirrors_and();
-            let agrees = mirrors.compare(turn, &mut beside, &ledger, &note, &head)?;
-            if agrees && head.size > 0 && !self.mirrors.quarantined(&self.cluster, &ledger) {
-                let version = Version { epoch: head.size, stamp: Timestamp::ZERO };
-                let applied = self.metadata.state.apply([Entry { key: head_key(&ledger), version, value: note }]);
-                self.metadata_changed(turn, applied.changed, false);
-            }
-        }
-        let Some(peer) = self.cluster.peers().get(&from).filter(|_| own) else { return Ok(()) };
-        let region = peer.region.clone();
-        self.signing.holders.insert(from, size);
-        if region != self.cluster.config().region {
-            *self.signing.answers.entry(region).or_default() |= mirrors;
-        } else if size <= self.ledger.size() {
-            let here = if size == 0 { root } else { self.records.root_at(turn, &ledger, size)? };
+        (size, root, mirrors, asked): (u64, Hash, bool, bool),
+    ) -> Result<Option<(Bytes, Bytes)>, StoreError> {
+        let Some(peer) = cluster.peers().get(&from) else { return Ok(None) };
+        self.asked.holders.insert(from, size);
+        if !cluster.is_own(&peer.region) {
+            *self.asked.answers.entry(peer.region.clone()).or_default() |= mirrors;
+        } else if size <= self.size() {
+            let here = if size == 0 { root } else { records.root_at(turn, &cluster.config().region, size)? };
             if here != root {
-                let (held, theirs) = (self.ledger.statement(size, here), self.ledger.unsigned(size, root));
-                self.mirrors.keep_evidence(turn, &ledger, &held, &theirs);
-            } else if asked {
-                self.signing.attested = Some(from);
+                return Ok(Some((self.statement(size, here), self.unsigned(size, root))));
+            }
+            if asked {
+                self.asked.attested = Some(from);
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
 
-    /// A leader that may not propose records now keeps none in its queue.
-    pub(crate) fn release_records(&mut self) {
-        let record = |command: &DraftCommand| match command {
-            DraftCommand::Append(_) => true,
-            DraftCommand::Removal { .. } => false,
-            DraftCommand::Other(command) => {
-                matches!(command, Command::CreateNamespace { .. } | Command::Seal { .. })
-            }
-        };
-        self.release_queue_of(record);
+/// Whether a command makes a record, or seals some.
+pub(crate) fn makes_record(command: &DraftCommand) -> bool {
+    match command {
+        DraftCommand::Append(_) => true,
+        DraftCommand::Removal { .. } => false,
+        DraftCommand::Other(command) => {
+            matches!(command, Command::CreateNamespace { .. } | Command::Seal { .. })
+        }
     }
 }

@@ -12,11 +12,11 @@ use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
 
+use super::Organs;
 use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::input::{Leadership, Peer};
 use crate::message::{PeerMessage, Registration};
-use crate::replica::Organs;
 use crate::rows;
 use crate::turn::Turn;
 
@@ -41,7 +41,7 @@ impl Organs {
         turn.clock_up(node);
         self.metadata_up(turn, node, near);
         self.objects.greet(turn, &self.cluster, node);
-        self.ask_head(turn, node);
+        self.ledger.ask_head(turn, &self.cluster, node);
     }
 
     pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
@@ -50,7 +50,7 @@ impl Organs {
         self.objects.peer_down(node);
         self.metadata_down(node);
         self.mirrors.peer_down(node);
-        self.signing.holders.remove(&node);
+        self.ledger.peer_down(node);
         for number in self.waiting.elsewhere(node) {
             self.send_again(number);
         }
@@ -64,7 +64,7 @@ impl Organs {
         }
         self.cluster.set_leadership(leadership);
         if !leadership.serving {
-            self.release_queue();
+            self.release_queue_of(|_| true);
         }
         if let Some(before) = before.leader.filter(|before| Some(*before) != leadership.leader) {
             for number in self.waiting.elsewhere(before) {

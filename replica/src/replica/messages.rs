@@ -3,9 +3,9 @@
 use trine_crdt::NodeId;
 use trine_crdt::marks::{self, Mark};
 
+use super::Organs;
 use crate::message::{Interval, PeerMessage};
 use crate::objects::Receipt;
-use crate::replica::Organs;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Origin};
@@ -54,7 +54,7 @@ impl Organs {
             }
             PeerMessage::Tail { ledger, from: first, records, checkpoint } => {
                 if self.cluster.is_own(&ledger) {
-                    self.take_lost_tail(turn, from, first, &records, &checkpoint)?;
+                    self.take_lost_tail(turn, from, (first, &records), &checkpoint);
                 } else {
                     let (mirrors, mut beside) = self.mirrors_and();
                     let news = mirrors.take_tail(turn, &mut beside, from, &ledger, first, records, checkpoint)?;
