@@ -3,7 +3,9 @@
 //! Every organ asks this and none but the door changes it, so that what a turn decides it decides from one picture. Rosters
 //! and namespaces are what the regions' ledgers say; links and leadership are what the driver said last.
 
+mod authored;
 mod membership;
+mod metadata;
 mod registries;
 mod rosters;
 mod standing;
@@ -18,6 +20,7 @@ use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::registry::Registry;
 
+pub(crate) use self::metadata::{Metadata, head_key, head_of, registry_bytes};
 pub(crate) use self::registries::ledger_kind;
 use self::rosters::Rosters;
 use self::standing::Standing;

@@ -14,15 +14,13 @@ use bytes::Bytes;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, PartitionId, RegionId, VersionVector};
 
+use crate::cluster::Cluster;
 use crate::effect::Persistence::Synced;
-use crate::input::Peer;
 use crate::limits::{JOIN_PARTITIONS_MAX, VECTORS_PER_MESSAGE_MAX};
 use crate::message::{Holdings, PeerMessage};
-use crate::replica::Organs;
-use crate::requests::Served;
+use crate::objects::Objects;
 use crate::rows;
 use crate::turn::Turn;
-use crate::waiting::Asked;
 
 /// A page that did not come is asked for again.
 const ASK_AGAIN_NS: u64 = 1_000_000_000;
@@ -36,6 +34,15 @@ const FOUNDER_ALONE_NS: u64 = 1_000_000_000;
 const ALONE_NS: u64 = 5_000_000_000;
 /// Without any progress for so long, the node serves what it has.
 const STALLED_NS: u64 = 30_000_000_000;
+
+/// How much of a ledger is held, as far as it matters to who catches up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Followed {
+    /// How many records are here.
+    pub held: u64,
+    /// Whether more of it comes here: it is the own one, or it is mirrored.
+    pub comes: bool,
+}
 
 /// Whether this node catches up, and which of its peers do.
 #[derive(Debug, Default)]
@@ -80,9 +87,14 @@ struct Told {
 }
 
 impl Joining {
-    /// A node's that holds nothing yet.
-    pub(crate) fn fresh(damaged: bool) -> Self {
-        Self { state: Some(State { damaged, ..State::default() }), others: BTreeMap::new() }
+    /// Begins to catch up when the disk is new, or was new and never caught up, which a row marks.
+    pub(crate) fn begin(turn: &mut Turn<'_>, fresh: bool, marked: Option<&Bytes>) -> Self {
+        if fresh && marked.is_none() {
+            turn.put(Synced, rows::JOINING, Some(Bytes::new()));
+        }
+        let damaged = marked.is_some_and(|mark| mark == rows::JOINING_DAMAGED);
+        let state = (fresh || marked.is_some()).then(|| State { damaged, ..State::default() });
+        Self { state, others: BTreeMap::new() }
     }
 
     /// Whether a peer is catching up, as far as it said.
@@ -99,34 +111,21 @@ impl Joining {
     pub(crate) fn incomplete(&self) -> Option<String> {
         self.state.as_ref().filter(|state| state.gave_up).map(State::words)
     }
-}
 
-impl State {
-    fn words(&self) -> String {
-        let (whole, asked) = (self.peers.values().filter(|told| told.whole).count(), self.peers.len());
-        if whole < asked || asked == 0 {
-            return format!("it is catching up: {whole} of {asked} peers have said what they hold");
-        }
-        if let Some((region, held, was)) = self.ledger.as_ref().filter(|_| self.missing == 0) {
-            return format!(
-                "it is catching up: it holds {held} of {was} records of {region} that were there when it joined"
-            );
-        }
-        let all = self.partitions.len();
-        let held = all - self.missing;
-        format!("it is catching up: it holds {held} of {all} partitions that its peers held when it joined")
-    }
-}
-
-impl Organs {
     /// Asks, tells, and looks whether all is here.
-    pub(crate) fn joining_tick(&mut self, turn: &mut Turn<'_>) {
+    pub(crate) fn tick(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &Cluster,
+        objects: &Objects,
+        ledgers: &BTreeMap<RegionId, Followed>,
+    ) {
         let now_ns = turn.now.monotonic_ns;
-        self.joining.others.retain(|_, said_ns| now_ns < *said_ns + 3 * TELL_NS);
-        let Some(mut state) = self.joining.state.take() else { return };
+        self.others.retain(|_, said_ns| now_ns < *said_ns + 3 * TELL_NS);
+        let Some(mut state) = self.state.take() else { return };
         let began_ns = *state.began_ns.get_or_insert(now_ns);
-        state.peers.retain(|node, _| self.cluster.linked(*node));
-        for node in self.cluster.peers().keys() {
+        state.peers.retain(|node, _| cluster.linked(*node));
+        for node in cluster.peers().keys() {
             let told = state.peers.entry(*node).or_insert_with(|| Told { since_ns: now_ns, ..Told::default() });
             if !told.whole && told.asked_ns.is_none_or(|asked_ns| now_ns >= asked_ns + ASK_AGAIN_NS) {
                 told.asked_ns = Some(now_ns);
@@ -135,87 +134,46 @@ impl Organs {
         }
         if state.told_ns.is_none_or(|told_ns| now_ns >= told_ns + TELL_NS) {
             state.told_ns = Some(now_ns);
-            self.tell_joining(turn, true);
+            tell_joining(turn, cluster, true);
         }
-        self.look_what_is_missing(&mut state);
-        let ledgers: u64 =
-            self.cluster.config().genesis.regions.iter().map(|region| self.held_records(&region.id)).sum();
-        let seen = (turn.counters.deltas_received, ledgers, state.missing);
+        state.look_what_is_missing(objects, ledgers);
+        let records: u64 = ledgers.values().map(|ledger| ledger.held).sum();
+        let seen = (turn.counters.deltas_received, records, state.missing);
         if seen != state.seen {
             (state.seen, state.moved_ns) = (seen, now_ns);
         }
         let answered = state.peers.values().all(|told| told.whole || now_ns >= told.since_ns + SILENT_NS);
         // Before this node is registered it does not know its own region's roster.
-        let here = self.cluster.registered() && answered && state.missing == 0 && state.ledger.is_none();
-        if here && self.heard_enough(&state, began_ns, now_ns) {
+        let here = cluster.registered() && answered && state.missing == 0 && state.ledger.is_none();
+        if here && state.heard_enough(cluster, began_ns, now_ns) {
             marks::reached(Mark::JoinCaughtUp);
             turn.put(Synced, rows::JOINING, None);
-            self.tell_joining(turn, false);
+            tell_joining(turn, cluster, false);
             return;
         }
         state.gave_up = answered && !state.damaged && now_ns >= state.moved_ns.max(began_ns) + STALLED_NS;
-        self.joining.state = Some(state);
-    }
-
-    /// Whether somebody answered who was there before, or there is nobody to be waited for.
-    fn heard_enough(&self, state: &State, began_ns: u64, now_ns: u64) -> bool {
-        if state.peers.values().any(|told| told.whole && !told.joining) {
-            return true;
-        }
-        let known = self.cluster.config().genesis.regions.iter().filter_map(|region| self.cluster.registry(&region.id));
-        let others = known.flat_map(|known| known.roster.keys()).filter(|node| **node != self.cluster.config().node);
-        let all_here = { others }.all(|node| self.cluster.linked(*node)) && self.cluster.unheard_founders().is_empty();
-        let founds = self.cluster.config().genesis.regions.iter().any(|region| {
-            let named = region.nodes.iter().any(|node| node.name == self.cluster.config().name);
-            named && self.cluster.is_own(&region.id) && self.cluster.own().retired.is_empty()
-        });
-        let patience_ns = if founds { FOUNDER_ALONE_NS } else { ALONE_NS };
-        all_here || !state.damaged && now_ns >= began_ns + patience_ns
-    }
-
-    fn look_what_is_missing(&self, state: &mut State) {
-        let mut missing = BTreeSet::new();
-        for told in state.peers.values_mut() {
-            told.partitions.retain(|partition, vector| {
-                vector.dots.iter().any(|(writer, seq)| self.objects.held(partition, *writer) < *seq)
-            });
-            missing.extend(told.partitions.keys());
-        }
-        state.missing = missing.len();
-        let mut most: BTreeMap<&RegionId, u64> = BTreeMap::new();
-        for (region, size) in state.peers.values().flat_map(|told| &told.ledgers) {
-            let known = most.entry(region).or_default();
-            *known = (*known).max(*size);
-        }
-        let here = |region: &RegionId| {
-            self.cluster.is_own(region)
-                || self.cluster.mirrors_here() && !self.mirrors.quarantined(&self.cluster, region)
-        };
-        let lacks = most.into_iter().find(|(region, size)| here(region) && self.held_records(region) < *size);
-        state.ledger = lacks.map(|(region, size)| (region.clone(), self.held_records(region), size));
-    }
-
-    fn tell_joining(&self, turn: &mut Turn<'_>, joining: bool) {
-        for node in self.cluster.peers().keys() {
-            turn.send(*node, PeerMessage::CatchingUp(joining));
-        }
+        self.state = Some(state);
     }
 
     /// A peer says whether it is catching up.
     pub(crate) fn take_catching_up(&mut self, turn: &mut Turn<'_>, from: NodeId, joining: bool) {
         if joining {
-            self.joining.others.insert(from, turn.now.monotonic_ns);
+            self.others.insert(from, turn.now.monotonic_ns);
         } else {
-            self.joining.others.remove(&from);
+            self.others.remove(&from);
         }
     }
 
     /// A peer that is catching up asks what is held here.
-    pub(crate) fn serve_holdings(&mut self, turn: &mut Turn<'_>, to: NodeId, after: Option<PartitionId>) {
-        let (partitions, more) = self.objects.vectors_after(after.as_ref(), VECTORS_PER_MESSAGE_MAX);
-        let regions = self.cluster.config().genesis.regions.iter().map(|region| region.id.clone());
-        let ledgers = regions.map(|region| (region.clone(), self.held_records(&region))).collect();
-        let joining = self.joining.state.is_some();
+    pub(crate) fn serve_holdings(
+        &self,
+        turn: &mut Turn<'_>,
+        objects: &Objects,
+        ledgers: BTreeMap<RegionId, u64>,
+        (to, after): (NodeId, Option<PartitionId>),
+    ) {
+        let (partitions, more) = objects.vectors_after(after.as_ref(), VECTORS_PER_MESSAGE_MAX);
+        let joining = self.state.is_some();
         // What is told here is to be on disk, as with any vector.
         turn.depend_on_all();
         turn.send(to, PeerMessage::Holdings(Holdings { after, partitions, more, ledgers, joining }));
@@ -224,7 +182,7 @@ impl Organs {
     /// A peer says what it holds, a page of it.
     pub(crate) fn take_holdings(&mut self, turn: &mut Turn<'_>, from: NodeId, holdings: Holdings) {
         let Holdings { after, partitions, more, ledgers, joining } = holdings;
-        let Some(state) = &mut self.joining.state else { return };
+        let Some(state) = &mut self.state else { return };
         let Some(told) = state.peers.get_mut(&from).filter(|told| !told.whole && told.after == after) else {
             return;
         };
@@ -245,29 +203,64 @@ impl Organs {
             told.whole = true;
         }
     }
+}
 
-    /// A read while this node is catching up: a node that is not may have what it asks for. Who handed it on to this
-    /// node is told to ask another. None: it can be served here.
-    pub(crate) fn pass_while_joining(&self, asked: &Asked) -> Option<Served> {
-        let words = self.joining.waits()?;
-        marks::reached(Mark::JoinReadPassed);
-        if asked.hops > 0 {
-            return Some(trine_protocol::RequestError::Unavailable { what: words }.into());
+impl State {
+    /// Whether somebody answered who was there before, or there is nobody to be waited for.
+    fn heard_enough(&self, cluster: &Cluster, began_ns: u64, now_ns: u64) -> bool {
+        if self.peers.values().any(|told| told.whole && !told.joining) {
+            return true;
         }
-        let able = |peer: &&Peer| !self.joining.of(peer.node);
-        let (near, far): (Vec<&Peer>, Vec<&Peer>) =
-            self.cluster.peers().values().filter(able).partition(|peer| peer.region == self.cluster.config().region);
-        let nodes: Vec<NodeId> = near.into_iter().chain(far).map(|peer| peer.node).collect();
-        Some(self.hand_on_to_one_of(&nodes, asked))
+        let known = cluster.config().genesis.regions.iter().filter_map(|region| cluster.registry(&region.id));
+        let others = known.flat_map(|known| known.roster.keys()).filter(|node| **node != cluster.config().node);
+        let all_here = { others }.all(|node| cluster.linked(*node)) && cluster.unheard_founders().is_empty();
+        let founds = cluster.config().genesis.regions.iter().any(|region| {
+            let named = region.nodes.iter().any(|node| node.name == cluster.config().name);
+            named && cluster.is_own(&region.id) && cluster.own().retired.is_empty()
+        });
+        let patience_ns = if founds { FOUNDER_ALONE_NS } else { ALONE_NS };
+        all_here || !self.damaged && now_ns >= began_ns + patience_ns
     }
 
-    /// Begins to catch up when the disk is new, or was new and never caught up.
-    pub(crate) fn begin_joining(&mut self, turn: &mut Turn<'_>, fresh: bool, marked: Option<&Bytes>) {
-        if fresh && marked.is_none() {
-            turn.put(Synced, rows::JOINING, Some(Bytes::new()));
+    fn look_what_is_missing(&mut self, objects: &Objects, ledgers: &BTreeMap<RegionId, Followed>) {
+        let mut missing = BTreeSet::new();
+        for told in self.peers.values_mut() {
+            told.partitions.retain(|partition, vector| {
+                vector.dots.iter().any(|(writer, seq)| objects.held(partition, *writer) < *seq)
+            });
+            missing.extend(told.partitions.keys());
         }
-        if fresh || marked.is_some() {
-            self.joining = Joining::fresh(marked.is_some_and(|mark| mark == rows::JOINING_DAMAGED));
+        self.missing = missing.len();
+        let mut most: BTreeMap<&RegionId, u64> = BTreeMap::new();
+        for (region, size) in self.peers.values().flat_map(|told| &told.ledgers) {
+            let known = most.entry(region).or_default();
+            *known = (*known).max(*size);
         }
+        let lacks = most.into_iter().find_map(|(region, was)| {
+            let ledger = ledgers.get(region).filter(|ledger| ledger.comes && ledger.held < was)?;
+            Some((region.clone(), ledger.held, was))
+        });
+        self.ledger = lacks;
+    }
+
+    fn words(&self) -> String {
+        let (whole, asked) = (self.peers.values().filter(|told| told.whole).count(), self.peers.len());
+        if whole < asked || asked == 0 {
+            return format!("it is catching up: {whole} of {asked} peers have said what they hold");
+        }
+        if let Some((region, held, was)) = self.ledger.as_ref().filter(|_| self.missing == 0) {
+            return format!(
+                "it is catching up: it holds {held} of {was} records of {region} that were there when it joined"
+            );
+        }
+        let all = self.partitions.len();
+        let held = all - self.missing;
+        format!("it is catching up: it holds {held} of {all} partitions that its peers held when it joined")
+    }
+}
+
+fn tell_joining(turn: &mut Turn<'_>, cluster: &Cluster, joining: bool) {
+    for node in cluster.peers().keys() {
+        turn.send(*node, PeerMessage::CatchingUp(joining));
     }
 }

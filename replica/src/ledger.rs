@@ -337,7 +337,7 @@ impl OwnLedger {
             let stamp = self.next_stamp(turn)?;
             // What of the indexes cannot be read is for whoever asked; the leader goes on.
             let command = Self::command(turn, cluster, records, stamp, command);
-            match command.unwrap_or_else(|error| Err(crate::requests::storage(&error))) {
+            match command.unwrap_or_else(|error| Err(crate::answers::storage(&error))) {
                 Ok(command) => {
                     bytes += command.bytes_max();
                     commands.push(command);

@@ -9,8 +9,57 @@
 //! 3. Call again with `Tick` at the deadline.
 //! 4. Never retry, reorder or drop on the core's behalf where order is promised (persisting, proposing,
 //!    committing); messages between nodes may be dropped, repeated, reordered and late.
+//!
+//! A node alone, in memory:
+//!
+//! ```
+//! # use std::collections::VecDeque;
+//! # use trine_crdt::{NodeId, Now, RegionId, WriterId};
+//! # use trine_ledger::genesis::{Genesis, GenesisRegion};
+//! # use trine_protocol::{Edit, Request, Role, request::Options};
+//! # use trine_replica::input::{CommittedEntry, Leadership, Payload};
+//! # use trine_replica::{Config, Effect, Input, Outbox, Replica, store::Memory};
+//! # let region: RegionId = "us-east-1".parse().unwrap();
+//! # let of = GenesisRegion { id: region.clone(), log_key: [0; 32], nodes: Vec::new() };
+//! # let genesis = Genesis { cluster: "0f".repeat(16), regions: vec![of] };
+//! let (mut store, mut out, mut index, mut asked, mut answer) = (Memory::default(), Outbox::default(), 0, false, None);
+//! let config = Config::new(genesis, NodeId(1), "us-east-1-a", region, WriterId([1; 16]));
+//! let mut core = Replica::open(config, &store, &mut out)?;
+//! let mut inputs = VecDeque::from([Input::Leadership(Leadership { leader: Some(NodeId(1)), term: 1, serving: true })]);
+//! let mut now = Now { wall_ns: 1_800_000_000_000_000_000, monotonic_ns: 1 };
+//! while answer.is_none() {
+//!     for effect in std::mem::take(&mut out.effects) {
+//!         match effect {
+//!             Effect::Persist(batch) => {
+//!                 store.write(&batch);
+//!                 inputs.push_back(Input::Persisted(batch.id));
+//!             }
+//!             Effect::Propose { entry, .. } => {
+//!                 store.append(index, entry.clone());
+//!                 let position = trine_ledger::LogPosition { term: 1, leader: NodeId(1), index };
+//!                 inputs.push_back(Input::Committed(vec![CommittedEntry { position, payload: Payload::Entry(entry) }]));
+//!                 index += 1;
+//!             }
+//!             Effect::Reply { answer: told, .. } => answer = Some(told),
+//!             _ => {}
+//!         }
+//!     }
+//!     if inputs.is_empty() && core.ready().is_ok() && !std::mem::replace(&mut asked, true) {
+//!         let request = Request::ObjectEdit { namespace: "objects".into(), key: "visits".into(), edit: Edit::Increment(1) };
+//!         inputs.push_back(Input::Request { id: 1, role: Role::Writer, options: Options::default(), request });
+//!     }
+//!     let input = inputs.pop_front().unwrap_or_else(|| {
+//!         // Nothing else is to be done: time passes.
+//!         now = Now { wall_ns: now.wall_ns + 100_000_000, monotonic_ns: now.monotonic_ns + 100_000_000 };
+//!         Input::Tick
+//!     });
+//!     core.handle(now, &store, input, &mut out);
+//! }
+//! assert!(answer.is_some_and(|answer| answer.is_ok()));
+//! # Ok::<(), trine_replica::StoreError>(())
+//! ```
 
-mod authored;
+mod answers;
 mod cluster;
 pub mod config;
 mod counters;
@@ -22,20 +71,15 @@ mod joining;
 mod ledger;
 pub mod limits;
 pub mod message;
-mod metadata;
 mod mirrors;
 mod news;
 mod objects;
-mod problems;
-mod reads;
 mod records;
 mod replica;
-mod requests;
 pub mod rows;
 pub mod sizes;
 pub mod store;
 mod turn;
-mod views;
 mod waiting;
 
 pub use config::Config;

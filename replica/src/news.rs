@@ -1,5 +1,7 @@
 //! What one organ did that concerns another: told to the door, which alone knows whom it concerns.
 
+use std::collections::BTreeSet;
+
 use trine_crdt::{NodeId, PartitionId, RegionId, WriterId};
 
 /// Something that happened in an organ.
@@ -36,6 +38,16 @@ pub(crate) enum News {
         from: u64,
         /// The size of its head.
         size: u64,
+    },
+    /// The own region's key signed its ledger up to a size.
+    Signed {
+        /// How many records.
+        size: u64,
+    },
+    /// What is known of these regions' rosters changed.
+    RostersChanged {
+        /// Which regions.
+        regions: BTreeSet<RegionId>,
     },
     /// This disk is older than what it acknowledged: going on would reuse or lose dots.
     DiskIsOld {

@@ -4,16 +4,23 @@
 //! What follows in one organ from what another did is told here and nowhere else.
 
 mod heads;
+mod joining;
 mod ledger;
 mod membership;
 mod messages;
+mod metadata;
+mod problems;
+mod reads;
+mod requests;
+mod views;
 
 use std::collections::BTreeSet;
 
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Now, RegionId, WriterId};
 
-use crate::cluster::Cluster;
+use self::problems::Holding;
+use crate::cluster::{Cluster, Metadata};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
@@ -21,11 +28,9 @@ use crate::effect::{Effect, Outbox, Roster};
 use crate::input::Input;
 use crate::joining::Joining;
 use crate::ledger::{OwnLedger, Withheld};
-use crate::metadata::Metadata;
 use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
 use crate::objects::Objects;
-use crate::problems::Holding;
 use crate::records::Records;
 use crate::rows;
 use crate::store::{Store, StoreError};
@@ -46,18 +51,18 @@ pub struct Replica {
 
 /// All that a turn may change.
 #[derive(Debug)]
-pub(crate) struct Organs {
-    pub(crate) cluster: Cluster,
-    pub(crate) objects: Objects,
-    pub(crate) waiting: Waiting,
-    pub(crate) ledger: OwnLedger,
-    pub(crate) mirrors: Mirrors,
-    pub(crate) metadata: Metadata,
-    pub(crate) records: Records,
+struct Organs {
+    cluster: Cluster,
+    objects: Objects,
+    waiting: Waiting,
+    ledger: OwnLedger,
+    mirrors: Mirrors,
+    metadata: Metadata,
+    records: Records,
     /// The last read barrier asked for.
-    pub(crate) last_barrier: u64,
-    pub(crate) holding: Holding,
-    pub(crate) joining: Joining,
+    last_barrier: u64,
+    holding: Holding,
+    joining: Joining,
     next_tick_ns: u64,
     next_register_ns: u64,
 }
@@ -107,7 +112,7 @@ impl Replica {
         turn.put(Synced, rows::own_writer(organs.cluster.config().writer), Some(bytes::Bytes::new()));
         // A disk without a mark of the clock, under which nobody ever wrote, is new.
         let fresh = mark_row.is_none() && organs.cluster.own_writers().len() == 1;
-        organs.begin_joining(&mut turn, fresh, store.get(Synced, rows::JOINING)?.as_ref());
+        organs.joining = Joining::begin(&mut turn, fresh, store.get(Synced, rows::JOINING)?.as_ref());
         for (region, note) in organs.metadata.heads() {
             organs.cluster.set_head(region, note);
         }
@@ -252,8 +257,8 @@ impl Organs {
             Input::Message { from, message } => {
                 self.message(turn, from, message).or_else(|error| refuse_message(turn, error))?;
             }
-            Input::Rumor { from, bytes } => {
-                self.rumor(turn, from, &bytes).or_else(|error| refuse_message(turn, error))?;
+            Input::Rumor { bytes, .. } => {
+                self.rumor(turn, &bytes).or_else(|error| refuse_message(turn, error))?;
             }
             Input::PeerUp(peer) => self.peer_up(turn, peer),
             Input::PeerDown(node) => self.peer_down(turn, node),
@@ -271,7 +276,7 @@ impl Organs {
     }
 
     /// Looks at the wall before anything else is done in a turn.
-    pub(crate) fn look_at_clock(&mut self, turn: &mut Turn<'_>) {
+    fn look_at_clock(&mut self, turn: &mut Turn<'_>) {
         let others = self.cluster.others_known();
         turn.clock.look(turn.now, others);
     }
@@ -282,18 +287,18 @@ impl Organs {
     }
 
     /// The mirrors, and what stands beside them.
-    pub(crate) fn mirrors_and(&mut self) -> (&mut Mirrors, Beside<'_>) {
+    fn mirrors_and(&mut self) -> (&mut Mirrors, Beside<'_>) {
         let Self { mirrors, cluster, ledger, records, .. } = self;
         (mirrors, Beside { cluster, own: ledger, records })
     }
 
     /// How many records of a region's ledger are held here.
-    pub(crate) fn held_records(&self, region: &RegionId) -> u64 {
+    fn held_records(&self, region: &RegionId) -> u64 {
         if self.cluster.is_own(region) { self.ledger.size() } else { self.mirrors.size(region) }
     }
 
     /// Size and root of a region's ledger, as it is held here.
-    pub(crate) fn head(&self, region: &RegionId) -> Option<(u64, [u8; 32])> {
+    fn head(&self, region: &RegionId) -> Option<(u64, [u8; 32])> {
         if self.cluster.is_own(region) {
             return Some(self.ledger.head());
         }
@@ -305,7 +310,7 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(crate) fn ready(&self, clock: &Clock) -> Result<(), String> {
+    fn ready(&self, clock: &Clock) -> Result<(), String> {
         if let Some(why) = self.cluster.held_back() {
             return Err(why.clone());
         }
@@ -331,7 +336,7 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(crate) fn edits(&self, clock: &Clock) -> Result<(), String> {
+    fn edits(&self, clock: &Clock) -> Result<(), String> {
         self.takes(clock)?;
         let (others, needed) = (self.cluster.region_peers().len(), self.cluster.majority_others());
         if others < needed {
@@ -347,7 +352,7 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(crate) fn appends(&self, clock: &Clock) -> Result<(), String> {
+    fn appends(&self, clock: &Clock) -> Result<(), String> {
         self.takes(clock)?;
         match self.cluster.leadership().leader {
             None => Err("the region has no leader that a majority knows".to_owned()),
@@ -374,7 +379,7 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(crate) fn writes(&self, clock: &Clock) -> Result<(), String> {
+    fn writes(&self, clock: &Clock) -> Result<(), String> {
         let taken = |kind: Result<(), String>| kind.err().unwrap_or_else(|| "taken".to_owned());
         match (self.edits(clock), self.appends(clock)) {
             (Ok(()), Ok(())) => Ok(()),
@@ -421,7 +426,7 @@ impl Organs {
     }
 
     /// Tells whom it concerns what an organ did.
-    pub(crate) fn tell(&mut self, turn: &mut Turn<'_>, news: impl IntoIterator<Item = News>) {
+    fn tell(&mut self, turn: &mut Turn<'_>, news: impl IntoIterator<Item = News>) {
         for news in news {
             match news {
                 News::Held { partition, writer, upto } => {
@@ -444,13 +449,17 @@ impl Organs {
                     }
                 }
                 News::Extended { from, size } => self.ledger.extended(from, size),
+                News::Signed { size } => self.ledger.set_signed(size),
+                News::RostersChanged { regions } => {
+                    self.rosters_changed(turn, &regions);
+                }
                 News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
             }
         }
     }
 
     /// Whether it is time to ask (again) to be registered.
-    pub(crate) fn due_to_register(&mut self, turn: &mut Turn<'_>) -> bool {
+    fn due_to_register(&mut self, turn: &mut Turn<'_>) -> bool {
         let due = turn.now.monotonic_ns >= self.next_register_ns;
         if due {
             self.next_register_ns = turn.now.monotonic_ns + REGISTER_INTERVAL_NS;

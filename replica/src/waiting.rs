@@ -208,10 +208,15 @@ impl Waiting {
         Err(RequestError::Overloaded { retry_after: std::time::Duration::from_millis(100) })
     }
 
+    /// A number for a request that may have to wait.
+    pub fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// Takes a request in and names it.
     pub fn add(&mut self, origin: Origin, deadline_ns: u64, cause: Cause) -> u64 {
-        self.next += 1;
-        let number = self.next;
+        let number = self.number();
         self.insert(number, Wait { origin, deadline_ns, cause });
         number
     }

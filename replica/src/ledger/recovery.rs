@@ -20,9 +20,9 @@ use trine_ledger::tree::Frontier;
 
 use super::{OwnLedger, Withheld};
 use crate::cluster::Cluster;
+use crate::cluster::registry_bytes;
 use crate::limits::{FOLLOW_WINDOW_BYTES, RECOVERY_STALLED_MS, REGISTRY_VERSION_MAX};
 use crate::message::PeerMessage;
-use crate::metadata::registry_bytes;
 use crate::turn::Turn;
 
 /// What is being brought back.

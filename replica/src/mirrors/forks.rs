@@ -21,8 +21,8 @@ use trine_ledger::checkpoint::Checkpoint;
 
 use super::{Beside, Mirrors};
 use crate::cluster::Cluster;
+use crate::cluster::head_of;
 use crate::effect::Persistence::{Derived, Synced};
-use crate::metadata::head_of;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;

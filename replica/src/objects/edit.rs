@@ -12,9 +12,9 @@ use super::Objects;
 use super::delta_log::DeltaRow;
 use super::get::view_of;
 use super::partitions::{Partitions, Stored, digest_of};
+use crate::answers::too_large;
 use crate::cluster::Cluster;
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::requests::too_large;
 use crate::store::StoreError;
 use crate::turn::{Clock, Turn};
 

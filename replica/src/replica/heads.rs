@@ -2,15 +2,12 @@
 
 use bytes::Bytes;
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NodeId, RegionId, Timestamp};
-use trine_gossip::entry::{Entry, Version};
+use trine_crdt::{NodeId, RegionId};
 use trine_ledger::tree::Hash;
 
 use super::Organs;
-use crate::authored;
 use crate::ledger::LostTail;
 use crate::message::{HeadTold, PeerMessage};
-use crate::metadata::{head_key, registry_key};
 use crate::store::StoreError;
 use crate::turn::Turn;
 
@@ -29,7 +26,9 @@ impl Organs {
     pub(super) fn sign_or_not(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
         if self.ledger.begins_to_sign(&self.cluster) {
             self.publish_registry(turn);
-            self.publish_unsaid(turn)?;
+            let signs = self.ledger.may_sign();
+            let news = self.metadata.publish_unsaid(turn, &mut self.cluster, signs)?;
+            self.tell(turn, news);
         }
         Ok(())
     }
@@ -44,7 +43,7 @@ impl Organs {
     }
 
     /// The own head, told to all peers of its own accord because the metadata holds a larger one and passes it over.
-    pub(crate) fn tell_own_head(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn tell_own_head(&mut self, turn: &mut Turn<'_>) {
         if !self.ledger.behind_its_key() || mutants::is(Mutant::OwnHeadSuppressed) {
             return;
         }
@@ -79,9 +78,8 @@ impl Organs {
             let (mirrors, mut beside) = self.mirrors_and();
             let agrees = mirrors.compare(turn, &mut beside, &ledger, &note, &head)?;
             if agrees && head.size > 0 && !self.mirrors.quarantined(&self.cluster, &ledger) {
-                let version = Version { epoch: head.size, stamp: Timestamp::ZERO };
-                let applied = self.metadata.state.apply([Entry { key: head_key(&ledger), version, value: note }]);
-                self.metadata_changed(turn, applied.changed, false);
+                let news = self.metadata.put_head(turn, &mut self.cluster, (&ledger, head.size), note);
+                self.tell(turn, news);
             }
         }
         if self.cluster.is_own(&ledger) {
@@ -113,8 +111,7 @@ impl Organs {
 
     /// Brings back what the own region lost, its registry first.
     pub(super) fn recovery_tick(&mut self, turn: &mut Turn<'_>) {
-        let known = self.metadata.state.get(&registry_key(&self.cluster.config().region));
-        let known = known.map(|known| (known.version.epoch, authored::said_in(&known.bytes)));
+        let known = self.metadata.registry(&self.cluster.config().region);
         let waiting = &self.waiting;
         let waits = |number| waiting.get(number).is_some();
         if let Some(command) = self.ledger.resume_registry(&self.cluster, known, waits) {

@@ -9,11 +9,11 @@ use trine_ledger::entry::Command;
 use trine_protocol::{Reply, RequestError};
 
 use super::Organs;
+use crate::answers::{Served, plain, settled};
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::ledger::{Became, Draft, DraftCommand, Drafted, Entered, Withheld, makes_record};
 use crate::news::News;
-use crate::requests::{Served, plain, settled};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -143,7 +143,7 @@ impl Organs {
     }
 
     /// An operator wants the lost records back; asked at the leader.
-    pub(crate) fn recover(&mut self, turn: &Turn<'_>, region: &trine_crdt::RegionId, asked: Box<Asked>) -> Served {
+    pub(super) fn recover(&mut self, turn: &Turn<'_>, region: &trine_crdt::RegionId, asked: Box<Asked>) -> Served {
         if !self.cluster.is_own(region) {
             let what = format!("the ledger of {region} here: ask a node of {region}");
             return RequestError::NotFound { what }.into();

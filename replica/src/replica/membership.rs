@@ -21,7 +21,7 @@ use crate::rows;
 use crate::turn::Turn;
 
 impl Organs {
-    pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
+    pub(super) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
         let node = peer.node;
         if node == self.cluster.config().node {
             return;
@@ -39,16 +39,16 @@ impl Organs {
         self.cluster.link(peer);
         self.mirrors.choices_changed();
         turn.clock_up(node);
-        self.metadata_up(turn, node, near);
+        self.metadata.peer_up(turn, node, near);
         self.objects.greet(turn, &self.cluster, node);
         self.ledger.ask_head(turn, &self.cluster, node);
     }
 
-    pub(crate) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+    pub(super) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.cluster.unlink(node, turn.now.monotonic_ns);
         turn.clock.down(node);
         self.objects.peer_down(node);
-        self.metadata_down(node);
+        self.metadata.peer_down(node);
         self.mirrors.peer_down(node);
         self.ledger.peer_down(node);
         for number in self.waiting.elsewhere(node) {
@@ -57,7 +57,7 @@ impl Organs {
         self.reroute(turn);
     }
 
-    pub(crate) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
+    pub(super) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
         let before = *self.cluster.leadership();
         if before.leader.is_some() && mutants::is(Mutant::LeaderRemembered) {
             return;
@@ -75,7 +75,7 @@ impl Organs {
     }
 
     /// Asks for this incarnation to be registered, until it is.
-    pub(crate) fn register(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn register(&mut self, turn: &mut Turn<'_>) {
         let registered = self.cluster.look_registered();
         // An incarnation that is on the roster and not on its disk would be taken for that of a disk that went back.
         let kept = !turn.is_under_way(Synced, &rows::own_writer(self.cluster.config().writer));
@@ -94,7 +94,7 @@ impl Organs {
     }
 
     /// A node of the region wants to be registered.
-    pub(crate) fn take_registration(&mut self, turn: &mut Turn<'_>, from: NodeId, registration: Registration) {
+    pub(super) fn take_registration(&mut self, turn: &mut Turn<'_>, from: NodeId, registration: Registration) {
         let near = self.cluster.peers().get(&from).filter(|peer| peer.region == self.cluster.config().region);
         let Some(near) = near else { return };
         // A node speaks for itself, under the name that its certificate proved; another passes it on.
@@ -152,14 +152,14 @@ impl Organs {
 
     /// Tells a node that it is gone: by its region's registry, and, as its neighbour, that its vote counts no more.
     fn tell_gone(&mut self, turn: &mut Turn<'_>, node: NodeId, region: &RegionId) {
-        self.tell_retired(turn, node, region);
+        self.metadata.tell_retired(turn, &self.cluster, node, region);
         if self.cluster.is_own(region) && !self.cluster.voters().is_empty() {
             turn.send(node, PeerMessage::LetGo);
         }
     }
 
     /// A neighbour says that this node's vote counts no more.
-    pub(crate) fn take_let_go(&mut self, turn: &mut Turn<'_>, from: NodeId) {
+    pub(super) fn take_let_go(&mut self, turn: &mut Turn<'_>, from: NodeId) {
         let near = self.cluster.near(from);
         if near && self.cluster.leaving() {
             self.cluster.let_go();
@@ -169,7 +169,7 @@ impl Organs {
     }
 
     /// This region's roster changed: who votes, who mirrors, and whether this node still belongs.
-    pub(crate) fn roster_changed(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn roster_changed(&mut self, turn: &mut Turn<'_>) {
         self.cluster.choose_mirrors();
         self.mirrors.choices_changed();
         self.cluster.look_registered();
@@ -184,7 +184,7 @@ impl Organs {
 
     /// Rosters of these regions changed: who is to be connected with, who is gone, and whether this node still belongs,
     /// which is what it returns.
-    pub(crate) fn rosters_changed(&mut self, turn: &mut Turn<'_>, regions: &BTreeSet<RegionId>) -> bool {
+    pub(super) fn rosters_changed(&mut self, turn: &mut Turn<'_>, regions: &BTreeSet<RegionId>) -> bool {
         if self.cluster.leaving() && !mutants::is(Mutant::RetiredGoesOn) {
             let missed = self.cluster.vote_missed();
             if !missed || mutants::is(Mutant::RetiredStopsAtOnce) {

@@ -11,7 +11,7 @@ use crate::turn::Turn;
 use crate::waiting::{Asked, Origin};
 
 impl Organs {
-    pub(crate) fn message(
+    pub(super) fn message(
         &mut self,
         turn: &mut Turn<'_>,
         from: NodeId,
@@ -80,8 +80,8 @@ impl Organs {
             }
             PeerMessage::Forwarded { number, answer } => self.forwarded_answer(turn, from, number, answer),
             PeerMessage::AskHoldings { after } => self.serve_holdings(turn, from, after),
-            PeerMessage::Holdings(holdings) => self.take_holdings(turn, from, holdings),
-            PeerMessage::CatchingUp(joining) => self.take_catching_up(turn, from, joining),
+            PeerMessage::Holdings(holdings) => self.joining.take_holdings(turn, from, holdings),
+            PeerMessage::CatchingUp(joining) => self.joining.take_catching_up(turn, from, joining),
             PeerMessage::Register(registration) => self.take_registration(turn, from, registration),
             PeerMessage::NotAdmitted { node, reason } => self.cluster.take_not_admitted(turn, from, node, reason),
             PeerMessage::LetGo => self.take_let_go(turn, from),

@@ -29,13 +29,15 @@ use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::registry::Registry;
 use trine_ledger::segment::SegmentInfo;
 
-use crate::authored;
+use super::authored;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
+use crate::ledger::OwnLedger;
 use crate::message::PeerMessage;
 use crate::mirrors::OpenedNotes;
-use crate::replica::Organs;
+use crate::news::News;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;
@@ -45,8 +47,8 @@ const HEAD_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// The metadata and how it spreads.
 #[derive(Debug)]
-pub struct Metadata {
-    pub(crate) state: Versioned,
+pub(crate) struct Metadata {
+    state: Versioned,
     repair: Repair,
     rumors: Rumors,
     signing: Option<SigningKey>,
@@ -54,7 +56,7 @@ pub struct Metadata {
 }
 
 /// The key of a region's registry.
-pub(crate) fn registry_key(region: &RegionId) -> Bytes {
+fn registry_key(region: &RegionId) -> Bytes {
     format!("registry/{region}").into()
 }
 
@@ -73,7 +75,7 @@ impl Metadata {
     ///
     /// # Errors
     /// What the store says, and rows that cannot be read.
-    pub fn open(config: &Config, store: &dyn Store) -> Result<(Self, BTreeMap<RegionId, Registry>), StoreError> {
+    pub(crate) fn open(config: &Config, store: &dyn Store) -> Result<(Self, BTreeMap<RegionId, Registry>), StoreError> {
         let mut state = Versioned::default();
         let mut registries = BTreeMap::new();
         for (key, value) in store.scan(Derived, b"y", &rows::after_prefix(b"y"), usize::MAX, false)? {
@@ -101,13 +103,13 @@ impl Metadata {
     }
 
     /// The heads that regions signed.
-    pub fn heads(&self) -> Vec<(RegionId, Bytes)> {
+    pub(crate) fn heads(&self) -> Vec<(RegionId, Bytes)> {
         let read = |(key, value): (&Bytes, &trine_gossip::versioned::Value)| Some((head_of(key)?, value.bytes.clone()));
         self.state.range(HEAD_PREFIX).filter_map(read).collect()
     }
 
     /// The sealed segments, in order, as encoded.
-    pub fn segments(&self) -> Vec<(RegionId, SegmentInfo)> {
+    pub(crate) fn segments(&self) -> Vec<(RegionId, SegmentInfo)> {
         let read = |(key, value): (&Bytes, &trine_gossip::versioned::Value)| {
             let text = std::str::from_utf8(key.strip_prefix(b"segment/")?).ok()?;
             let (region, _) = text.split_once('/')?;
@@ -117,197 +119,244 @@ impl Metadata {
     }
 }
 
-impl Organs {
-    pub(crate) fn metadata_up(&mut self, turn: &mut Turn<'_>, node: NodeId, near: bool) {
+impl Metadata {
+    /// A peer came up.
+    pub(crate) fn peer_up(&mut self, turn: &mut Turn<'_>, node: NodeId, near: bool) {
         let proximity = if near { Proximity::Near } else { Proximity::Far };
-        let send = self.metadata.repair.on_peer_up(turn.now.monotonic_ns, node, proximity, &self.metadata.state);
+        let send = self.repair.on_peer_up(turn.now.monotonic_ns, node, proximity, &self.state);
         send_all(turn, send);
     }
 
-    pub(crate) fn metadata_down(&mut self, node: NodeId) {
-        self.metadata.repair.on_peer_down(node);
+    /// A peer is gone.
+    pub(crate) fn peer_down(&mut self, node: NodeId) {
+        self.repair.on_peer_down(node);
     }
 
-    pub(crate) fn metadata_tick(&mut self, turn: &mut Turn<'_>) {
-        let now_ns = turn.now.monotonic_ns;
-        if self.cluster.serving() && now_ns >= self.metadata.next_head_ns {
-            self.metadata.next_head_ns = now_ns + HEAD_INTERVAL_NS;
-            self.publish_head(turn);
-            self.tell_own_head(turn);
+    /// Whether a leader is to tell its ledger's head now.
+    pub(crate) fn head_due(&mut self, now_ns: u64) -> bool {
+        let due = now_ns >= self.next_head_ns;
+        if due {
+            self.next_head_ns = now_ns + HEAD_INTERVAL_NS;
         }
-        let send = self.metadata.repair.on_tick(now_ns, &self.metadata.state);
+        due
+    }
+
+    /// Compares with peers, and tells rumors if these are told at all.
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, gossip: bool) {
+        let now_ns = turn.now.monotonic_ns;
+        let send = self.repair.on_tick(now_ns, &self.state);
         send_all(turn, send);
-        if self.cluster.config().gossip {
-            while let Some(rumor) = self.metadata.rumors.next(now_ns) {
+        if gossip {
+            while let Some(rumor) = self.rumors.next(now_ns) {
                 turn.effects.push(Effect::Publish(rumor));
             }
         }
     }
 
-    /// A repair message of a peer.
-    pub(crate) fn metadata_message(
+    /// A repair message of a peer. No entry of a barred key is taken in.
+    pub(crate) fn take(
         &mut self,
         turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        (notes, barred): (&mut OpenedNotes, &BTreeSet<Bytes>),
         from: NodeId,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        let Ok(message) = RepairMessage::from_bytes(bytes) else {
-            turn.counters.messages_refused += 1;
-            return Ok(());
-        };
-        if let RepairMessage::Entries(entries) = &message {
-            let (mirrors, mut beside) = self.mirrors_and();
-            mirrors.compare_heads(turn, &mut beside, entries)?;
-        }
-        let barred = self.barred_heads();
-        let (config, notes) = (&self.cluster.config(), self.mirrors.notes());
-        let outcome =
-            self.metadata.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.metadata.state, |entry| {
-                !barred.contains(&entry.key) && admit(config, notes, entry)
-            });
+        message: RepairMessage,
+    ) -> Vec<News> {
+        let config = cluster.config();
+        let outcome = self.repair.on_message(turn.now.monotonic_ns, from, message, &mut self.state, |entry| {
+            !barred.contains(&entry.key) && admit(config, notes, entry)
+        });
         turn.counters.messages_refused += outcome.turned_away.len() as u64;
         send_all(turn, outcome.send);
-        self.metadata_changed(turn, outcome.applied.changed, false);
-        Ok(())
+        self.changed(turn, cluster, outcome.applied.changed, false)
     }
 
-    /// The keys of heads that are not taken in.
-    fn barred_heads(&self) -> BTreeSet<Bytes> {
-        if self.mirrors.no_forks() {
-            return BTreeSet::new();
-        }
-        let regions = self.cluster.config().genesis.regions.iter().map(|region| &region.id);
-        regions.filter(|region| self.mirrors.quarantined(&self.cluster, region)).map(head_key).collect()
-    }
-
-    /// A rumor, told by an admitted node.
-    pub(crate) fn rumor(&mut self, turn: &mut Turn<'_>, _from: NodeId, bytes: &[u8]) -> Result<(), StoreError> {
-        let Ok(entries) = rumor::decode(bytes) else {
-            turn.counters.messages_refused += 1;
-            return Ok(());
-        };
-        let (mirrors, mut beside) = self.mirrors_and();
-        mirrors.compare_heads(turn, &mut beside, &entries)?;
-        let barred = self.barred_heads();
-        let (state, notes) = (&self.metadata.state, self.mirrors.notes());
-        let admitted = |entry: &Entry| {
-            state.is_news(entry) && !barred.contains(&entry.key) && admit(&self.cluster.config(), notes, entry)
-        };
+    /// Entries that a rumor told. None of a barred key is taken in.
+    pub(crate) fn take_rumor(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        (notes, barred): (&mut OpenedNotes, &BTreeSet<Bytes>),
+        entries: Vec<Entry>,
+    ) -> Vec<News> {
+        let (state, config) = (&self.state, cluster.config());
+        let admitted =
+            |entry: &Entry| state.is_news(entry) && !barred.contains(&entry.key) && admit(config, notes, entry);
         let entries: Vec<Entry> = entries.into_iter().filter(admitted).collect();
-        let applied = self.metadata.state.apply(entries);
-        self.metadata_changed(turn, applied.changed, false);
-        Ok(())
+        let applied = self.state.apply(entries);
+        self.changed(turn, cluster, applied.changed, false)
     }
 
     /// Tells a node that it was retired, by its region's registry, once that says so.
-    pub(crate) fn tell_retired(&mut self, turn: &mut Turn<'_>, node: NodeId, region: &RegionId) {
-        if self.cluster.told().get(region).is_none_or(|registry| !registry.retired.contains(&node)) {
+    pub(crate) fn tell_retired(&self, turn: &mut Turn<'_>, cluster: &Cluster, node: NodeId, region: &RegionId) {
+        if cluster.told().get(region).is_none_or(|registry| !registry.retired.contains(&node)) {
             return;
         }
         marks::reached(Mark::RetiredTold);
         let key = registry_key(region);
-        if let Some(value) = self.metadata.state.get(&key) {
+        if let Some(value) = self.state.get(&key) {
             let entry = Entry { key, version: value.version, value: value.bytes.clone() };
             send_all(turn, vec![(node, RepairMessage::Entries(vec![entry]))]);
         }
     }
 
     /// The own region's registry, as its ledger has it now.
-    pub(crate) fn publish_registry(&mut self, turn: &mut Turn<'_>) {
-        let region = self.cluster.config().region.clone();
-        let registry = self.cluster.own();
+    pub(crate) fn publish_registry(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        ledger: &OwnLedger,
+    ) -> Vec<News> {
+        let region = cluster.config().region.clone();
+        let registry = cluster.own();
         let without = registry.without_namespaces();
         let nothing = Registry { namespaces: BTreeMap::new(), ..Registry::default() };
         // Created in the order of their ids and never removed: what an entry holds only grows.
         let created: Vec<_> = registry.namespaces.iter().filter(|(id, _)| id.region == region).collect();
         let parts: Vec<(u64, Registry)> = created
-            .chunks(self.cluster.config().sizes.namespaces_per_entry)
+            .chunks(cluster.config().sizes.namespaces_per_entry)
             .map(|part| {
                 let namespaces = part.iter().map(|(id, known)| ((*id).clone(), (*known).clone())).collect();
                 (part.len() as u64, Registry { namespaces, ..nothing.clone() })
             })
             .collect();
-        let epoch = self.ledger.registry_version();
-        self.publish_signed(turn, registry_key(&region), epoch, &registry_bytes(&without));
+        let (epoch, signs) = (ledger.registry_version(), ledger.may_sign());
+        let mut news =
+            self.publish_signed(turn, cluster, signs, registry_key(&region), epoch, &registry_bytes(&without));
         for (number, (count, part)) in parts.into_iter().enumerate() {
             let key = format!("namespaces/{region}/{number:08}").into();
-            self.publish_signed(turn, key, count, &registry_bytes(&part));
+            news.extend(self.publish_signed(turn, cluster, signs, key, count, &registry_bytes(&part)));
         }
+        news
     }
 
     /// The own region's ledger sealed a segment.
-    pub(crate) fn publish_segment(&mut self, turn: &mut Turn<'_>, segment: &SegmentInfo) {
-        let region = &self.cluster.config().region;
-        let key = format!("segment/{region}/{:016}", segment.number).into();
-        self.publish_signed(turn, key, 1, &segment_to_bytes(segment));
+    pub(crate) fn publish_segment(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        signs: bool,
+        segment: &SegmentInfo,
+    ) -> Vec<News> {
+        let key = format!("segment/{}/{:016}", cluster.config().region, segment.number).into();
+        self.publish_signed(turn, cluster, signs, key, 1, &segment_to_bytes(segment))
     }
 
     /// What the own region's ledger said while nothing could be signed.
-    pub(crate) fn publish_unsaid(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(crate) fn publish_unsaid(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        signs: bool,
+    ) -> Result<Vec<News>, StoreError> {
         let unsaid = turn.scan(Derived, (b"s", &rows::after_prefix(b"s")), usize::MAX, false)?;
+        let mut news = Vec::new();
         for (row, said) in unsaid {
-            self.publish_signed(turn, row.slice(1..), 1, &said);
+            news.extend(self.publish_signed(turn, cluster, signs, row.slice(1..), 1, &said));
             turn.put(Derived, row, None);
         }
-        Ok(())
+        Ok(news)
     }
 
-    fn publish_head(&mut self, turn: &mut Turn<'_>) {
-        let (region, size) = (self.cluster.config().region.clone(), self.ledger.size());
-        if size > 0
-            && let Some(note) = self.ledger.note()
-        {
-            self.publish(turn, head_key(&region), size, note);
+    /// The own region's head, when it is to be told again.
+    pub(crate) fn publish_head(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        ledger: &mut OwnLedger,
+    ) -> Vec<News> {
+        let size = ledger.size();
+        match ledger.note().filter(|_| size > 0) {
+            Some(note) => self.publish(turn, cluster, head_key(&cluster.config().region), size, note),
+            None => Vec::new(),
         }
+    }
+
+    /// A region's head that a peer told, verified and compared with what is held.
+    pub(crate) fn put_head(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        (ledger, size): (&RegionId, u64),
+        note: Bytes,
+    ) -> Vec<News> {
+        let version = Version { epoch: size, stamp: Timestamp::ZERO };
+        let applied = self.state.apply([Entry { key: head_key(ledger), version, value: note }]);
+        self.changed(turn, cluster, applied.changed, false)
+    }
+
+    /// What a region said of its registry: the version, and what it says.
+    pub(crate) fn registry(&self, region: &RegionId) -> Option<(u64, Option<Bytes>)> {
+        let known = self.state.get(&registry_key(region))?;
+        Some((known.version.epoch, authored::said_in(&known.bytes)))
     }
 
     /// Publishes what the own region's ledger says. Whoever lacks the log key hears it from the others.
-    fn publish_signed(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, said: &[u8]) {
-        let known = self.metadata.state.get(&key).is_some_and(|held| held.version.epoch >= epoch);
+    fn publish_signed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        signs: bool,
+        key: Bytes,
+        epoch: u64,
+        said: &[u8],
+    ) -> Vec<News> {
+        let known = self.state.get(&key).is_some_and(|held| held.version.epoch >= epoch);
         if known {
-            return;
+            return Vec::new();
         }
-        if !self.ledger.may_sign() {
+        if !signs {
             // The registry is told when it may be; a segment is sealed once.
             if key.starts_with(SEGMENT_PREFIX) {
                 turn.put(Derived, rows::unsaid(&key), Some(Bytes::copy_from_slice(said)));
             }
-            return;
+            return Vec::new();
         }
-        if let Some(signing) = &self.metadata.signing {
-            let value = authored::sign(signing, &self.cluster.config().genesis.cluster, &key, epoch, said);
-            self.publish(turn, key, epoch, value);
-        }
+        let Some(signing) = &self.signing else { return Vec::new() };
+        let value = authored::sign(signing, &cluster.config().genesis.cluster, &key, epoch, said);
+        self.publish(turn, cluster, key, epoch, value)
     }
 
-    fn publish(&mut self, turn: &mut Turn<'_>, key: Bytes, epoch: u64, value: Bytes) {
+    fn publish(
+        &mut self,
+        turn: &mut Turn<'_>,
+        cluster: &mut Cluster,
+        key: Bytes,
+        epoch: u64,
+        value: Bytes,
+    ) -> Vec<News> {
         let version = Version { epoch, stamp: Timestamp::ZERO };
-        if let Ok(Some(entry)) = self.metadata.state.put(key, version, value) {
-            self.metadata_changed(turn, vec![entry], true);
+        match self.state.put(key, version, value) {
+            Ok(Some(entry)) => self.changed(turn, cluster, vec![entry], true),
+            _ => Vec::new(),
         }
     }
 
-    pub(crate) fn metadata_changed(&mut self, turn: &mut Turn<'_>, changed: Vec<Entry>, own: bool) {
-        let mut rosters = BTreeSet::new();
+    fn changed(&mut self, turn: &mut Turn<'_>, cluster: &mut Cluster, changed: Vec<Entry>, own: bool) -> Vec<News> {
+        let (mut news, mut regions) = (Vec::new(), BTreeSet::new());
         for entry in changed {
             turn.put(Derived, rows::metadata(&entry.key), Some(entry.to_bytes().into()));
             if let Some(region) = head_of(&entry.key) {
-                if self.cluster.is_own(&region) {
-                    self.ledger.set_signed(entry.version.epoch);
+                if cluster.is_own(&region) {
+                    news.push(News::Signed { size: entry.version.epoch });
                 }
-                self.cluster.set_head(region, entry.value.clone());
+                cluster.set_head(region, entry.value.clone());
             }
             if says_registry(&entry.key) {
-                rosters.extend(learn(self.cluster.told_mut(), &entry));
+                regions.extend(learn(cluster.told_mut(), &entry));
             }
             // All nodes of a region come to say the same, of whom one tells it: each rumor goes to the whole cluster.
-            if own && self.cluster.serving() {
-                self.metadata.rumors.push(entry);
+            if own && cluster.serving() {
+                self.rumors.push(entry);
             }
         }
-        if !rosters.is_empty() {
-            self.rosters_changed(turn, &rosters);
+        if !regions.is_empty() {
+            news.push(News::RostersChanged { regions });
         }
+        news
     }
 }
 

@@ -6,16 +6,16 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
+use super::super::Organs;
+use crate::answers::{Served, plain};
 use crate::objects::{Edited, Wanted};
-use crate::replica::Organs;
-use crate::requests::{Served, plain};
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until};
 
 impl Organs {
     /// Changes an object here.
-    pub(crate) fn serve_edit(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_edit(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let Request::ObjectEdit { namespace, key, edit } = &asked.request else {
             return Ok(RequestError::Unsupported { what: "this request as an edit".to_owned() }.into());
         };
@@ -38,7 +38,7 @@ impl Organs {
     }
 
     /// Reads an object here, once what the session has seen is here.
-    pub(crate) fn serve_get(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_get(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let Request::ObjectGet { namespace, key } = &asked.request else {
             return Ok(RequestError::Unsupported { what: "this request as a read".to_owned() }.into());
         };
@@ -67,7 +67,7 @@ impl Organs {
     }
 
     /// Lists objects as they are here, once what the session has seen is here.
-    pub(crate) fn serve_list(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_list(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let Request::ObjectList { namespace, prefix, kind, after, limit } = &asked.request else {
             return Ok(RequestError::Unsupported { what: "this request as a list".to_owned() }.into());
         };

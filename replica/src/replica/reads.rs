@@ -11,19 +11,19 @@ use trine_protocol::reply::{Answer, Appended, InclusionView, Page, RecordView};
 use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
+use super::Organs;
+use crate::answers::{Served, namespace_view, plain, settled};
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
 use crate::ledger::Withheld;
 use crate::records::Place;
-use crate::replica::Organs;
-use crate::requests::{Served, namespace_view, plain, settled};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
 
 impl Organs {
-    pub(crate) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
         let regional = asked.options.consistency == Consistency::Regional;
         if regional {
             if !self.cluster.serving() {
@@ -231,7 +231,7 @@ impl Organs {
     }
 
     /// What became of a command, told to who waits for it.
-    pub(crate) fn answer_applied(&mut self, turn: &mut Turn<'_>, wait: Wait, applied: Applied) {
+    pub(super) fn answer_applied(&mut self, turn: &mut Turn<'_>, wait: Wait, applied: Applied) {
         let Wait { origin, cause: Cause::Commit { with_proof, asked, .. }, .. } = wait else { return };
         let region = self.cluster.config().region.clone();
         let answer = match applied {
@@ -308,7 +308,7 @@ impl Organs {
     }
 
     /// The log says how far a read barrier reaches.
-    pub(crate) fn barrier_reached(&mut self, turn: &mut Turn<'_>, ticket: u64, reached: Option<u64>) {
+    pub(super) fn barrier_reached(&mut self, turn: &mut Turn<'_>, ticket: u64, reached: Option<u64>) {
         for number in self.waiting.barriers(ticket) {
             let Some(Wait { origin, deadline_ns, cause: Cause::Barrier { mut asked, .. } }) = self.waiting.take(number)
             else {
@@ -327,7 +327,7 @@ impl Organs {
     }
 
     /// Serves the reads whose barrier is applied.
-    pub(crate) fn wake_barriers(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn wake_barriers(&mut self, turn: &mut Turn<'_>) {
         let Some(applied) = self.ledger.position() else { return };
         for number in self.waiting.reached(applied.index) {
             let size = self.ledger.size();

@@ -8,20 +8,20 @@ use std::time::Duration;
 use trine_crdt::NodeId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
+use trine_ledger::entry::{Command, Condition, idempotency_key};
 use trine_ledger::record::Body;
-use trine_ledger::registry::NamespaceRecord;
-use trine_protocol::reply::{Answer, NamespaceView};
+use trine_protocol::reply::Answer;
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
-use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role, SessionToken, limits};
+use trine_protocol::{Consistency, Durability, Request, RequestError, Role, limits};
 
+use super::Organs;
+use crate::answers::{Served, settled, storage, too_large};
 use crate::cluster::ledger_kind;
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
 use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
 use crate::message::PeerMessage;
-use crate::replica::Organs;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
@@ -29,24 +29,9 @@ use crate::waiting::{Asked, Cause, Origin, Until, Wait};
 /// How many nodes may hand a request on, one after the other.
 const HOPS_MAX: u8 = 3;
 
-/// What serving a request led to: an answer now, or something to wait for.
-#[allow(clippy::large_enum_variant, reason = "is taken apart at once by its one caller")]
-pub(crate) enum Served {
-    /// The answer.
-    Now(Result<Answer, RequestError>),
-    /// It waits for this.
-    Waits(Cause),
-}
-
-impl From<RequestError> for Served {
-    fn from(error: RequestError) -> Self {
-        Self::Now(Err(error))
-    }
-}
-
 impl Organs {
     /// A client of this node asks.
-    pub(crate) fn client_request(
+    pub(super) fn client_request(
         &mut self,
         turn: &mut Turn<'_>,
         id: RequestId,
@@ -60,7 +45,7 @@ impl Organs {
     }
 
     /// Another node hands a request on.
-    pub(crate) fn forwarded_request(&mut self, turn: &mut Turn<'_>, asked: Asked) {
+    pub(super) fn forwarded_request(&mut self, turn: &mut Turn<'_>, asked: Asked) {
         if asked.hops > HOPS_MAX {
             let what = "the request was handed on too often; the region's leadership is changing".to_owned();
             self.answer(turn, asked.origin, Err(RequestError::Unavailable { what }));
@@ -94,8 +79,8 @@ impl Organs {
             u64::try_from(timeout.as_millis()).unwrap_or(REQUEST_TIMEOUT_MS_MAX).min(REQUEST_TIMEOUT_MS_MAX)
         });
         let deadline_ns = turn.now.monotonic_ns + timeout_ms * 1_000_000;
-        let number = self.waiting.add(asked.origin, deadline_ns, Cause::Route(Box::new(asked)));
-        self.serve_waiting(turn, number);
+        let number = self.waiting.number();
+        self.serve_now(turn, number, deadline_ns, Box::new(asked));
     }
 
     fn check(&self, turn: &Turn<'_>, asked: &Asked) -> Result<(), RequestError> {
@@ -157,14 +142,19 @@ impl Organs {
     }
 
     /// Serves, again, a request that waits for a way to be served.
-    pub(crate) fn serve_waiting(&mut self, turn: &mut Turn<'_>, number: u64) {
+    pub(super) fn serve_waiting(&mut self, turn: &mut Turn<'_>, number: u64) {
         let waits = self.waiting.get(number).map(|wait| &wait.cause);
         if !matches!(waits, Some(Cause::Route(_) | Cause::Fresh { .. } | Cause::Barrier { .. })) {
             return;
         }
-        let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
+        let Some(Wait { deadline_ns, cause, .. }) = self.waiting.take(number) else { return };
         let (Cause::Route(asked) | Cause::Fresh { asked, .. } | Cause::Barrier { asked, .. }) = cause else { return };
-        let tried = asked.tried;
+        self.serve_now(turn, number, deadline_ns, asked);
+    }
+
+    /// Serves a request; it enters the waiting room, under its number, only if it has to wait.
+    fn serve_now(&mut self, turn: &mut Turn<'_>, number: u64, deadline_ns: u64, asked: Box<Asked>) {
+        let (origin, tried) = (asked.origin, asked.tried);
         let served = match &asked.request {
             Request::Append { .. }
             | Request::NamespaceCreate { .. }
@@ -239,7 +229,7 @@ impl Organs {
     }
 
     /// Hands a request on to a node, or keeps it until one can be reached.
-    pub(crate) fn hand_on(&self, to: Option<NodeId>, asked: &Asked) -> Served {
+    pub(super) fn hand_on(&self, to: Option<NodeId>, asked: &Asked) -> Served {
         match to.filter(|to| self.cluster.linked(*to)) {
             Some(to) => Served::Waits(Cause::Elsewhere { to, asked: Box::new(asked.clone()) }),
             None => Served::Waits(Cause::Route(Box::new(asked.clone()))),
@@ -248,7 +238,7 @@ impl Organs {
 
     /// Hands a read on to the first of these nodes that can be reached and has not passed on it. When none is left,
     /// it waits and is then offered to all of them again.
-    pub(crate) fn hand_on_to_one_of(&self, nodes: &[NodeId], asked: &Asked) -> Served {
+    pub(super) fn hand_on_to_one_of(&self, nodes: &[NodeId], asked: &Asked) -> Served {
         let open = |node: &&NodeId| self.cluster.linked(**node) && !asked.passed.contains(*node);
         if let Some(to) = nodes.iter().find(open) {
             return self.hand_on(Some(*to), asked);
@@ -258,7 +248,7 @@ impl Organs {
 
     /// A read that needs what is not here yet, on a full disk, which takes nothing in: one of these nodes may have it.
     /// Who handed it on to this node is told to ask another. None: it comes, and can be waited for.
-    pub(crate) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
+    pub(super) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
         if self.cluster.writable() {
             return None;
         }
@@ -338,14 +328,14 @@ impl Organs {
     }
 
     /// Tries again what waits for a leader or a node to be known.
-    pub(crate) fn reroute(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn reroute(&mut self, turn: &mut Turn<'_>) {
         for number in self.waiting.routes() {
             self.serve_waiting(turn, number);
         }
     }
 
     /// A request that was handed on gets no answer there any more: it is to be tried again, where that is harmless.
-    pub(crate) fn send_again(&mut self, number: u64) {
+    pub(super) fn send_again(&mut self, number: u64) {
         let Some(Wait { cause: Cause::Elsewhere { asked, .. }, .. }) = self.waiting.get(number) else { return };
         if !asked.idempotent() {
             return;
@@ -370,7 +360,7 @@ impl Organs {
     }
 
     /// Sends what the turn's requests were handed on to.
-    pub(crate) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
         for number in self.waiting.take_unsent() {
             if let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) {
                 let Asked { role, options, request, hops, .. } = (**asked).clone();
@@ -380,7 +370,7 @@ impl Organs {
     }
 
     /// The answer to a request that was handed on.
-    pub(crate) fn forwarded_answer(
+    pub(super) fn forwarded_answer(
         &mut self,
         turn: &mut Turn<'_>,
         from: NodeId,
@@ -403,7 +393,7 @@ impl Organs {
     }
 
     /// Gives up what waits too long.
-    pub(crate) fn expire(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
         let expired = self.waiting.expired(turn.now.monotonic_ns);
         if expired.iter().any(|wait| matches!(wait.cause, Cause::Queued { .. })) {
             let waiting = &self.waiting;
@@ -442,7 +432,7 @@ impl Organs {
     }
 
     /// Answers whoever asked.
-    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, origin: Origin, answer: Result<Answer, RequestError>) {
+    pub(super) fn answer(&mut self, turn: &mut Turn<'_>, origin: Origin, answer: Result<Answer, RequestError>) {
         let answer = answer.map(Box::new);
         match origin {
             Origin::Client(request) => turn.effects.push(Effect::Reply { request, answer }),
@@ -450,42 +440,6 @@ impl Organs {
             Origin::Own => {}
         }
     }
-}
-
-/// What is answered when an earlier try may have been done: that nothing was done now is not the whole truth then.
-pub(crate) fn settled(tried: bool, answer: Result<Answer, RequestError>) -> Result<Answer, RequestError> {
-    match answer {
-        Err(
-            RequestError::Overloaded { .. }
-            | RequestError::Unavailable { .. }
-            | RequestError::DiskFull
-            | RequestError::NotFound { .. },
-        ) if tried => Err(RequestError::Unknown),
-        answer => answer,
-    }
-}
-
-/// An answer with nothing for the session to remember.
-pub(crate) fn plain(turn: &Turn<'_>, reply: Reply) -> Answer {
-    Answer { reply, session: SessionToken::default(), timestamp: turn.latest() }
-}
-
-/// A namespace as clients see it.
-pub(crate) fn namespace_view(record: &NamespaceRecord) -> NamespaceView {
-    let kind = if record.kind == LedgerKind::Ledger { NamespaceKind::Ledger } else { NamespaceKind::Objects };
-    NamespaceView { id: record.id.clone(), name: record.name.clone(), kind, slots: record.slots }
-}
-
-/// What a client is told of an error of the store.
-pub(crate) fn storage(error: &StoreError) -> RequestError {
-    match error {
-        StoreError::Damaged(what) => RequestError::Damaged { what: what.clone() },
-        StoreError::Failed(what) => RequestError::Unavailable { what: what.clone() },
-    }
-}
-
-pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
-    RequestError::TooLarge { what: what.to_owned(), bytes: bytes as u64, limit: limit as u64 }
 }
 
 fn removes(request: &Request) -> bool {

@@ -12,14 +12,14 @@ use trine_protocol::reply::{
 };
 use trine_protocol::{Reply, Request, RequestError};
 
-use crate::replica::Organs;
-use crate::requests::{namespace_view, plain};
+use super::Organs;
+use crate::answers::{namespace_view, plain};
 use crate::turn::Turn;
 use crate::waiting::Asked;
 
 impl Organs {
     /// Answers what is known here without asking anyone.
-    pub(crate) fn view(&mut self, turn: &Turn<'_>, asked: &Asked) -> Result<Answer, RequestError> {
+    pub(super) fn view(&mut self, turn: &Turn<'_>, asked: &Asked) -> Result<Answer, RequestError> {
         let now_ns = turn.now.monotonic_ns;
         let reply = match &asked.request {
             Request::NamespaceList => {

@@ -7,7 +7,7 @@
 use trine_crdt::RegionId;
 use trine_protocol::reply::ProblemView;
 
-use crate::replica::Organs;
+use super::Organs;
 use crate::turn::Turn;
 
 /// How long after the last stamp that was held back one is said to be held.
@@ -15,7 +15,7 @@ const HOLDING_NS: u64 = 10_000_000_000;
 
 /// Whether messages are held back for their stamps, lately.
 #[derive(Debug, Default)]
-pub(crate) struct Holding {
+pub(super) struct Holding {
     seen: u64,
     last_ns: u64,
     lately: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Holding {
 
 impl Holding {
     /// Looks at how many were held back in all.
-    pub(crate) fn look(&mut self, now_ns: u64, held: u64) {
+    pub(super) fn look(&mut self, now_ns: u64, held: u64) {
         if held > self.seen {
             (self.seen, self.last_ns, self.lately) = (held, now_ns, true);
         } else {
@@ -34,7 +34,7 @@ impl Holding {
 
 impl Organs {
     /// All of it.
-    pub(crate) fn problems(&self, turn: &Turn<'_>) -> Vec<ProblemView> {
+    pub(super) fn problems(&self, turn: &Turn<'_>) -> Vec<ProblemView> {
         let mut found = Vec::new();
         let name = &self.cluster.config().name;
         if let Err(reason) = turn.clock.stamps(self.cluster.peers()) {
@@ -106,11 +106,11 @@ impl Organs {
 }
 
 /// A problem of a node, by its name.
-pub(crate) fn of_node(code: &str, node: &str, what: String) -> ProblemView {
+pub(super) fn of_node(code: &str, node: &str, what: String) -> ProblemView {
     ProblemView { code: code.to_owned(), what, node: Some(node.to_owned()), region: None }
 }
 
 /// A problem of a region.
-pub(crate) fn of_region(code: &str, region: &RegionId, what: String) -> ProblemView {
+pub(super) fn of_region(code: &str, region: &RegionId, what: String) -> ProblemView {
     ProblemView { code: code.to_owned(), what, node: None, region: Some(region.clone()) }
 }
