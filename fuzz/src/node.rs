@@ -4,7 +4,6 @@
 //! other region, is asked only for what it publishes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -13,7 +12,8 @@ use trine_ledger::LogPosition;
 use trine_protocol::request::{NamespaceKind, Options};
 use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
-use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
+use trine_replica::store::Memory;
+use trine_replica::{Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
 
 use crate::fixture::{NOW_UNIX_S, genesis};
 
@@ -42,8 +42,7 @@ pub fn stamp(writer: WriterId) -> Timestamp {
 /// What is on the node's disk.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    synced: BTreeMap<Bytes, Bytes>,
-    derived: BTreeMap<Bytes, Bytes>,
+    rows: Memory,
     log: Vec<CommittedEntry>,
 }
 
@@ -56,20 +55,20 @@ impl Rows {
 
     /// Replaces a row.
     pub fn put(&mut self, kind: Persistence, key: &[u8], value: &[u8]) {
-        self.kind(kind).insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.rows.rows_mut(kind).insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
     }
 
     /// The rows of these letters.
     pub fn of_kinds(&self, letters: &[u8]) -> Vec<(Bytes, Bytes)> {
-        let rows = self.synced.iter().chain(&self.derived);
+        let rows = [Persistence::Synced, Persistence::Derived].into_iter().flat_map(|kind| self.rows.rows(kind));
         rows.filter(|(key, _)| letters.contains(&key[0])).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The first row of each letter.
     pub fn one_of_each(&self) -> Vec<(Persistence, Bytes, Bytes)> {
         let mut rows: Vec<(Persistence, Bytes, Bytes)> = Vec::new();
-        for (kind, of_kind) in [(Persistence::Synced, &self.synced), (Persistence::Derived, &self.derived)] {
-            for (key, value) in of_kind {
+        for kind in [Persistence::Synced, Persistence::Derived] {
+            for (key, value) in self.rows.rows(kind) {
                 if rows.last().is_none_or(|(known, last, _)| *known != kind || last.first() != key.first()) {
                     rows.push((kind, key.clone(), value.clone()));
                 }
@@ -77,29 +76,11 @@ impl Rows {
         }
         rows
     }
-
-    fn kind(&mut self, kind: Persistence) -> &mut BTreeMap<Bytes, Bytes> {
-        match kind {
-            Persistence::Synced => &mut self.synced,
-            Persistence::Derived => &mut self.derived,
-        }
-    }
-
-    fn write(&mut self, batch: Batch) {
-        let rows = self.kind(batch.persistence);
-        for (key, value) in batch.rows {
-            match value {
-                Some(value) => drop(rows.insert(key, value)),
-                None => drop(rows.remove(&key)),
-            }
-        }
-    }
 }
 
 impl Store for Rows {
     fn get(&self, kind: Persistence, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let rows = if kind == Persistence::Synced { &self.synced } else { &self.derived };
-        Ok(rows.get(key).cloned())
+        self.rows.get(kind, key)
     }
 
     fn scan(
@@ -110,13 +91,7 @@ impl Store for Rows {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let rows = if kind == Persistence::Synced { &self.synced } else { &self.derived };
-        let range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
-        let rows = range.map(|(key, value)| (key.clone(), value.clone()));
-        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+        self.rows.scan(kind, from, to, limit, reverse)
     }
 
     fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
@@ -160,7 +135,7 @@ impl Node {
 
     fn open_as((id, name, region, log_key): Seat, rows: Rows) -> Result<Self, StoreError> {
         // Each start is an incarnation of its own.
-        let starts = rows.synced.keys().filter(|key| key.starts_with(b"w")).count() as u8;
+        let starts = rows.rows.rows(Persistence::Synced).keys().filter(|key| key.starts_with(b"w")).count() as u8;
         let writer = WriterId([WRITER.0[0] + starts.min(100); 16]);
         let mut config = Config::new(genesis(), id, name, region.parse().expect("a region's name"), writer);
         config.log_key = Some([log_key; 32]);
@@ -269,7 +244,7 @@ impl Node {
             match effect {
                 Effect::Persist(batch) => {
                     self.pending.push_back(Input::Persisted(batch.id));
-                    self.rows.write(batch);
+                    self.rows.rows.write(&batch);
                 }
                 Effect::Propose { ticket, entry } => {
                     let index = self.rows.log.len() as u64;

@@ -5,17 +5,16 @@
 //! the synced batches under way, how many had reached the disk although nobody was told.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
+pub use trine_replica::store::memory::Rows;
+use trine_replica::store::memory::{scan, write};
 use trine_replica::{Batch, Persistence, Store, StoreError};
 
 use crate::chance::Chance;
 use crate::sim::sequencer::Sequencer;
-
-/// Ordered rows.
-pub type Rows = BTreeMap<Bytes, Bytes>;
 
 /// One node's disk.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Disk {
         match batch.persistence {
             Persistence::Synced => self.writing.push_back(batch),
             Persistence::Derived => {
-                put(&mut self.derived, &batch);
+                write(&mut self.derived, &batch);
                 self.unflushed.push_back(batch);
             }
         }
@@ -59,14 +58,14 @@ impl Disk {
     pub fn synced(&mut self, id: u64) {
         while self.writing.front().is_some_and(|batch| batch.id <= id) {
             let batch = self.writing.pop_front().expect("just seen");
-            put(&mut self.synced, &batch);
+            write(&mut self.synced, &batch);
         }
     }
 
     /// What was derived so far survives from now on.
     pub fn flush(&mut self) {
         for batch in self.unflushed.drain(..) {
-            put(&mut self.flushed, &batch);
+            write(&mut self.flushed, &batch);
         }
     }
 
@@ -89,11 +88,11 @@ impl Disk {
     pub fn crash(&mut self, chance: &mut Chance) {
         let reached = chance.below(self.writing.len() as u64 + 1);
         for batch in self.writing.drain(..).take(reached as usize) {
-            put(&mut self.synced, &batch);
+            write(&mut self.synced, &batch);
         }
         let reached = chance.below(self.unflushed.len() as u64 + 1);
         for batch in self.unflushed.drain(..).take(reached as usize) {
-            put(&mut self.flushed, &batch);
+            write(&mut self.flushed, &batch);
         }
         self.derived = self.flushed.clone();
     }
@@ -103,15 +102,6 @@ impl Disk {
             Persistence::Synced => &self.synced,
             Persistence::Derived => &self.derived,
         }
-    }
-}
-
-fn put(rows: &mut Rows, batch: &Batch) {
-    for (key, value) in &batch.rows {
-        match value {
-            Some(value) => rows.insert(key.clone(), value.clone()),
-            None => rows.remove(key),
-        };
     }
 }
 
@@ -128,12 +118,7 @@ impl Store for Disk {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        let range = (std::ops::Bound::Included(from), std::ops::Bound::Excluded(to));
-        let rows = self.rows(kind).range::<[u8], _>(range).map(|(key, value)| (key.clone(), value.clone()));
-        Ok(if reverse { rows.rev().take(limit).collect() } else { rows.take(limit).collect() })
+        Ok(scan(self.rows(kind), from, to, limit, reverse))
     }
 
     fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {

@@ -11,26 +11,10 @@ use trine_protocol::request::{Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
 use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::input::Leadership;
-use trine_replica::store::Store;
+use trine_replica::store::{Memory, Store};
 use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence, StoreError};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-struct NoRows;
-
-impl Store for NoRows {
-    fn get(&self, _kind: Persistence, _key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        Ok(None)
-    }
-
-    fn scan(&self, _: Persistence, _: &[u8], _: &[u8], _: usize, _: bool) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn entry(&self, _index: u64) -> Result<Option<Bytes>, StoreError> {
-        Ok(None)
-    }
-}
 
 /// A core that persists before it answers, proposes rumors, and gives up when a peer goes.
 #[derive(Default)]
@@ -136,7 +120,8 @@ fn start() -> Running {
     let (stop, readiness) = (Stop::default(), Readiness::default());
     let rest = (stop.clone(), Clock::default(), readiness.clone());
     let opening = Outbox { effects: vec![Effect::Publish(Bytes::from_static(b"opened"))] };
-    let thread = Driver::start(Script::default(), opening, Box::new(NoRows), Notes(notes), inbox, rest).unwrap();
+    let thread =
+        Driver::start(Script::default(), opening, Box::new(Memory::default()), Notes(notes), inbox, rest).unwrap();
     Running { driver, notes: told, readiness, stop, thread }
 }
 
