@@ -1,7 +1,8 @@
 //! The cluster as this node sees it: who it is itself, who there is, who is linked, who leads.
 //!
-//! Every organ asks this and none but the door changes it, so that what a turn decides it decides from one picture. Rosters
-//! and namespaces are what the regions' ledgers say; links and leadership are what the driver said last.
+//! Every organ asks this, so that what a turn decides it decides from one picture. Links and leadership are what the driver
+//! said last; rosters, namespaces and heads are what the regions' ledgers say, and change with what was applied (`ledger`) or
+//! signed (`metadata`).
 
 mod authored;
 mod membership;

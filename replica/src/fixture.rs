@@ -47,6 +47,11 @@ pub(crate) fn registry(nodes: &[NodeId]) -> Registry {
     Registry { roster: nodes.iter().map(record).collect(), ..Registry::default() }
 }
 
+/// The log key of the region `here`.
+pub(crate) fn here_key() -> SigningKey {
+    SigningKey::from_bytes(&[6; 32])
+}
+
 /// The log key of the region `there`.
 pub(crate) fn there_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
@@ -62,11 +67,12 @@ pub(crate) fn config(founders: &[&str]) -> Config {
     };
     let nodes = founders.iter().map(founder).collect();
     let regions = vec![
-        GenesisRegion { id: region("here"), log_key: [0; 32], nodes },
+        GenesisRegion { id: region("here"), log_key: here_key().verifying_key().to_bytes(), nodes },
         GenesisRegion { id: region("there"), log_key: there_key().verifying_key().to_bytes(), nodes: Vec::new() },
     ];
     let mut config = Config::new(Genesis { cluster: "c".to_owned(), regions }, HERE, "node-1", region("here"), WRITER);
     config.peer = "peer-1".to_owned();
+    config.log_key = Some(here_key().to_bytes());
     config
 }
 

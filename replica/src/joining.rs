@@ -8,6 +8,9 @@
 //! while, since a region that is cut off must be able to start; and where nothing comes any more for a long time it serves
 //! what it has and tells what is missing as a problem. Where the disk stands is a row, so that a restart goes on.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;

@@ -485,7 +485,7 @@ impl OwnLedger {
         }
         let (region, first) = (cluster.config().region.clone(), self.size());
         let OwnLedger { state, numbered, .. } = self;
-        let mut lookup = Rows { turn, records: records, numbered };
+        let mut lookup = Rows { turn, records, numbered };
         let outcome = state.apply(position, &entry, &mut lookup).map_err(from_apply)?;
         lookup.change(&outcome.changes)?;
         if outcome.registry_changed {

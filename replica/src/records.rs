@@ -3,6 +3,7 @@
 //! A record of the own region lives in its log entry, another's in its mirror's row; of either there is a leaf of its tree,
 //! which whoever reads it compares it with.
 
+mod page;
 mod read;
 mod tree;
 mod versions;

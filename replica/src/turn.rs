@@ -9,6 +9,8 @@ mod clock;
 mod clock_judge;
 mod durable_time;
 mod held;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use trine_crdt::clock::Drift;

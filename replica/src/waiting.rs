@@ -5,7 +5,10 @@
 //! remembers that wherever it waits next.
 //!
 //! Each wait stands in one index under what it waits for, so that whatever happens wakes those concerned and looks at
-//! no others.
+//! no others. What waits is changed here alone; who is woken is served by the door.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +17,7 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
-use trine_protocol::{Edit, Request, RequestError, Role};
+use trine_protocol::{Consistency, Edit, Request, RequestError, Role};
 
 use crate::input::RequestId;
 use crate::sizes::Sizes;
@@ -257,9 +260,92 @@ impl Waiting {
         self.waits.get(&number)
     }
 
-    /// Those that were handed on since the last call.
-    pub fn take_unsent(&mut self) -> BTreeSet<u64> {
-        std::mem::take(&mut self.unsent)
+    /// Those that were handed on since the last call: to whom, under which number, and what.
+    pub fn take_unsent(&mut self) -> Vec<(NodeId, u64, &Asked)> {
+        let unsent = std::mem::take(&mut self.unsent);
+        let sent = |number| match self.waits.get(&number)?.cause {
+            Cause::Elsewhere { to, ref asked } => Some((to, number, &**asked)),
+            _ => None,
+        };
+        unsent.into_iter().filter_map(sent).collect()
+    }
+
+    /// The request that was handed on to a node under this number.
+    #[must_use]
+    pub fn handed_to(&self, number: u64, node: NodeId) -> Option<&Asked> {
+        match &self.waits.get(&number)?.cause {
+            Cause::Elsewhere { to, asked } if *to == node => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// A node answers nothing any more: what was handed on to it is to be tried again, where that is harmless.
+    pub fn send_again(&mut self, node: NodeId) {
+        for number in self.range(Key::Elsewhere(node), Key::Elsewhere(node)) {
+            let harmless = self.handed_to(number, node).filter(|asked| asked.idempotent());
+            if let Some(writes) = harmless.map(|asked| asked.request.writes()) {
+                self.route_again(number, writes, None);
+            }
+        }
+    }
+
+    /// A request that was handed on waits for a way to be served again; `tried` when it may have been done.
+    pub fn route_again(&mut self, number: u64, tried: bool, why: Option<String>) {
+        self.turn(number, |cause| match cause {
+            Cause::Elsewhere { mut asked, to } => {
+                asked.tried |= tried;
+                asked.passed.insert(to);
+                asked.why = why;
+                Cause::Route(asked)
+            }
+            cause => cause,
+        });
+    }
+
+    /// A command did not enter the log, or is not known to have: it is tried again if it `surely` did not, or where a second
+    /// try is harmless; else it goes on waiting.
+    pub fn not_committed(&mut self, stamp: &Timestamp, surely: bool, tried: bool) {
+        let Some(number) = self.by_stamp(stamp) else { return };
+        self.turn(number, |cause| {
+            let Cause::Commit { stamp, asked, .. } = cause else { return cause };
+            match asked.filter(|asked| surely || asked.idempotent()) {
+                Some(mut asked) => {
+                    asked.tried |= tried;
+                    Cause::Route(asked)
+                }
+                None => Cause::Commit { stamp, with_proof: false, asked: None },
+            }
+        });
+    }
+
+    /// A draft left the queue unproposed: who asked waits for another way. What this node asked for itself it will ask for
+    /// again.
+    pub fn released(&mut self, number: u64, asked: Option<Box<Asked>>) {
+        let Some(wait) = self.take(number) else { return };
+        if let Some(asked) = asked {
+            self.insert(number, Wait { cause: Cause::Route(asked), ..wait });
+        }
+    }
+
+    /// A barrier reaches up to a log index; none: it failed, and another one is to be asked for.
+    pub fn barrier(&mut self, ticket: u64, reached: Option<u64>) {
+        for number in self.range(Key::Barrier(ticket), Key::Barrier(ticket)) {
+            self.turn(number, |cause| {
+                let Cause::Barrier { ticket, mut asked, .. } = cause else { return cause };
+                if reached.is_some() {
+                    return Cause::Barrier { ticket, index: reached, asked };
+                }
+                marks::reached(Mark::BarrierFailed);
+                asked.options.consistency = Consistency::Regional;
+                Cause::Route(asked)
+            });
+        }
+    }
+
+    /// Puts a request under what follows for it from what it waits for.
+    fn turn(&mut self, number: u64, follows: impl FnOnce(Cause) -> Cause) {
+        let Some(Wait { origin, deadline_ns, cause }) = self.take(number) else { return };
+        self.insert(number, Wait { origin, deadline_ns, cause: follows(cause) });
     }
 
     /// Changes what a request behind a barrier asks.
@@ -270,8 +356,7 @@ impl Waiting {
     }
 
     /// The request whose command bears this stamp.
-    #[must_use]
-    pub fn by_stamp(&self, stamp: &Timestamp) -> Option<u64> {
+    fn by_stamp(&self, stamp: &Timestamp) -> Option<u64> {
         self.range(Key::Commit(*stamp), Key::Commit(*stamp)).first().copied()
     }
 
@@ -322,12 +407,6 @@ impl Waiting {
         self.range(Key::Route, Key::Route)
     }
 
-    /// Those that a node is to answer.
-    #[must_use]
-    pub fn elsewhere(&self, node: NodeId) -> Vec<u64> {
-        self.range(Key::Elsewhere(node), Key::Elsewhere(node))
-    }
-
     /// Those that wait for a writer's deltas in a partition up to `upto` or less.
     #[must_use]
     pub fn positions(&self, partition: &PartitionId, writer: WriterId, upto: u64) -> Vec<u64> {
@@ -339,12 +418,6 @@ impl Waiting {
     #[must_use]
     pub fn ledgers(&self, region: &RegionId, size: u64) -> Vec<u64> {
         self.range(Key::Ledger(region.clone(), 0), Key::Ledger(region.clone(), size))
-    }
-
-    /// Those that wait for a barrier.
-    #[must_use]
-    pub fn barriers(&self, ticket: u64) -> Vec<u64> {
-        self.range(Key::Barrier(ticket), Key::Barrier(ticket))
     }
 
     /// Those whose barrier lies at or below a log index.

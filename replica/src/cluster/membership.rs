@@ -40,7 +40,7 @@ impl Cluster {
     /// Whether a node was retired from its region, by that region's own word: a region that lies could send all others'
     /// nodes away.
     pub(crate) fn retired(&self, node: NodeId, region: &RegionId) -> bool {
-        let own = (*region == self.config.region).then(|| &self.own);
+        let own = (*region == self.config.region).then_some(&self.own);
         let mut said = own.into_iter().chain(self.told.get(region));
         said.any(|registry| registry.retired.contains(&node))
     }

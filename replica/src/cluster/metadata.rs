@@ -14,6 +14,9 @@
 //!
 //! Every entry is signed by its region's log key (`authored`); a head is so by itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;

@@ -26,9 +26,7 @@ impl Mirrors {
         beside: &mut Beside<'_>,
         from: NodeId,
         ledger: &RegionId,
-        first: u64,
-        records: Vec<Bytes>,
-        note: Bytes,
+        (first, records, note): (u64, Vec<Bytes>, Bytes),
     ) -> Result<Option<News>, StoreError> {
         if self.quarantined(beside.cluster, ledger) {
             return Ok(None);

@@ -46,10 +46,9 @@ impl Node {
         (value, sent.collect())
     }
 
-    fn take(&mut self, (first, records, note): (u64, Vec<Bytes>, Bytes)) -> (Option<News>, Sent) {
+    fn take(&mut self, tail: (u64, Vec<Bytes>, Bytes)) -> (Option<News>, Sent) {
         let there = region("there");
-        let (news, sent) =
-            self.turn(|mirrors, turn, beside| mirrors.take_tail(turn, beside, FAR, &there, first, records, note));
+        let (news, sent) = self.turn(|mirrors, turn, beside| mirrors.take_tail(turn, beside, FAR, &there, tail));
         (news.expect("the store reads"), sent)
     }
 }

@@ -361,8 +361,7 @@ impl Objects {
         turn: &mut Turn<'_>,
         cluster: &Cluster,
         from: NodeId,
-        partition: &PartitionId,
-        objects: &[(Bytes, Bytes)],
+        (partition, objects): (&PartitionId, &[(Bytes, Bytes)]),
         vector: &VersionVector,
         next: Option<&Bytes>,
     ) -> Result<Vec<News>, StoreError> {

@@ -144,10 +144,9 @@ fn a_page_counts_for_its_sender_s_vector_only_when_it_is_the_last() {
         panic!("{effects:?} is no page")
     };
     for next in [objects.last().map(|(key, _)| key), None] {
-        let (news, _) = here.bench.turn(|turn| {
-            let page = (partition, &objects[..], &vector, next);
-            here.objects.take_page(turn, &here.cluster, NEAR, page.0, page.1, page.2, page.3)
-        });
+        let (news, _) = here
+            .bench
+            .turn(|turn| here.objects.take_page(turn, &here.cluster, NEAR, (partition, objects), &vector, next));
         let held = News::Held { partition: partition.clone(), writer: OTHER, upto: 3 };
         let told = if next.is_none() { vec![held] } else { Vec::new() };
         assert_eq!(news.expect("the store reads"), told);

@@ -142,7 +142,7 @@ impl Records {
     }
 
     /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
-    pub(crate) fn history(
+    pub(super) fn history(
         &self,
         turn: &mut Turn<'_>,
         (namespace, key): (&NamespaceId, &str),

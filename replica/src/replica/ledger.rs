@@ -17,7 +17,7 @@ use crate::news::News;
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
-use crate::waiting::{Asked, Cause, Origin, Until, Wait};
+use crate::waiting::{Asked, Cause, Origin, Until};
 
 impl Organs {
     /// Proposes what is queued, as far as proposals under way allow.
@@ -55,22 +55,9 @@ impl Organs {
             if outcome == ProposeOutcome::Refused {
                 self.cluster.removal_refused(&stamp);
             }
-            let Some(number) = self.waiting.by_stamp(&stamp) else { continue };
-            let Some(Wait { origin, deadline_ns, cause: Cause::Commit { asked, .. } }) = self.waiting.take(number)
-            else {
-                continue;
-            };
             // What may be in the log goes on waiting, unless its idempotency key makes a second try harmless.
             let surely_not = outcome == ProposeOutcome::Refused || mutants::is(Mutant::ProposeAgainAfterUnknown);
-            let again = asked.filter(|asked| surely_not || asked.idempotent());
-            let cause = match again {
-                Some(mut asked) => {
-                    asked.tried |= outcome == ProposeOutcome::Unknown;
-                    Cause::Route(asked)
-                }
-                None => Cause::Commit { stamp, with_proof: false, asked: None },
-            };
-            self.waiting.insert(number, Wait { origin, deadline_ns, cause });
+            self.waiting.not_committed(&stamp, surely_not, outcome == ProposeOutcome::Unknown);
         }
         self.reroute(turn);
     }
@@ -78,11 +65,7 @@ impl Organs {
     /// Hands on what of the queue is such a command.
     pub(super) fn release_queue_of(&mut self, such: impl Fn(&DraftCommand) -> bool) {
         for draft in self.ledger.release(such) {
-            let Some(wait) = self.waiting.take(draft.wait) else { continue };
-            // What this node asked for itself it will ask for again.
-            if let Some(asked) = draft.asked {
-                self.waiting.insert(draft.wait, Wait { cause: Cause::Route(asked), ..wait });
-            }
+            self.waiting.released(draft.wait, draft.asked);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::rows;
 use crate::turn::Turn;
 
 impl Organs {
+    /// A stream to a peer stands.
     pub(super) fn peer_up(&mut self, turn: &mut Turn<'_>, peer: Peer) {
         let node = peer.node;
         if node == self.cluster.config().node {
@@ -44,6 +45,7 @@ impl Organs {
         self.ledger.ask_head(turn, &self.cluster, node);
     }
 
+    /// The stream to a peer is gone.
     pub(super) fn peer_down(&mut self, turn: &mut Turn<'_>, node: NodeId) {
         self.cluster.unlink(node, turn.now.monotonic_ns);
         turn.clock.down(node);
@@ -51,12 +53,11 @@ impl Organs {
         self.metadata.peer_down(node);
         self.mirrors.peer_down(node);
         self.ledger.peer_down(node);
-        for number in self.waiting.elsewhere(node) {
-            self.send_again(number);
-        }
+        self.waiting.send_again(node);
         self.reroute(turn);
     }
 
+    /// The driver says who leads.
     pub(super) fn leadership_changed(&mut self, turn: &mut Turn<'_>, leadership: Leadership) {
         let before = *self.cluster.leadership();
         if before.leader.is_some() && mutants::is(Mutant::LeaderRemembered) {
@@ -67,9 +68,7 @@ impl Organs {
             self.release_queue_of(|_| true);
         }
         if let Some(before) = before.leader.filter(|before| Some(*before) != leadership.leader) {
-            for number in self.waiting.elsewhere(before) {
-                self.send_again(number);
-            }
+            self.waiting.send_again(before);
         }
         self.reroute(turn);
     }

@@ -11,6 +11,7 @@ use crate::turn::Turn;
 use crate::waiting::{Asked, Origin};
 
 impl Organs {
+    /// A peer says something.
     pub(super) fn message(
         &mut self,
         turn: &mut Turn<'_>,
@@ -46,7 +47,7 @@ impl Organs {
             }
             PeerMessage::PartitionPage { partition, objects, vector, next } => {
                 let next = next.as_ref();
-                let news = self.objects.take_page(turn, &self.cluster, from, &partition, &objects, &vector, next)?;
+                let news = self.objects.take_page(turn, &self.cluster, from, (&partition, &objects), &vector, next)?;
                 self.tell(turn, news);
             }
             PeerMessage::Follow { ledger, from: next, window_bytes } => {
@@ -57,7 +58,7 @@ impl Organs {
                     self.take_lost_tail(turn, from, (first, &records), &checkpoint);
                 } else {
                     let (mirrors, mut beside) = self.mirrors_and();
-                    let news = mirrors.take_tail(turn, &mut beside, from, &ledger, first, records, checkpoint)?;
+                    let news = mirrors.take_tail(turn, &mut beside, from, &ledger, (first, records, checkpoint))?;
                     self.tell(turn, news);
                 }
             }

@@ -7,17 +7,15 @@ use trine_crdt::{RegionId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::record::Record;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
-use trine_protocol::reply::{Answer, Appended, InclusionView, Page, RecordView};
+use trine_protocol::reply::{Answer, Appended, InclusionView, Page};
 use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
+use trine_protocol::{Consistency, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
 use crate::effect::Effect;
-use crate::effect::Persistence::Derived;
 use crate::ledger::Withheld;
 use crate::records::Place;
-use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
@@ -105,45 +103,16 @@ impl Organs {
                     Ok(namespace) => namespace,
                     Err(error) => return Ok(Err(error)),
                 };
-                let after = match after.as_ref().map(|cursor| history_cursor(cursor).ok_or_else(bad_cursor)).transpose()
-                {
-                    Ok(after) => after,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let limit = page_limit(*limit);
-                let mut versions = self.records.history(turn, (&namespace, key), after.as_ref(), limit + 1)?;
-                let more = versions.len() > limit;
-                versions.truncate(limit);
-                let last = versions.last().filter(|_| more);
-                let next = last.map(|last| format!("{}@{}/{}", last.stamp, last.region, last.index));
-                let places = versions.into_iter().map(|version| (version.region, version.index)).collect();
-                self.page(turn, places, next, history_cursor_of)
+                let page = self.records.history_page(turn, (&namespace, key), after.as_deref(), *limit)?;
+                Ok(page.map(|page| paged(turn, page)))
             }
             Request::LedgerRange { namespace, prefix, after, limit } => {
                 let namespace = match ledger(namespace) {
                     Ok(namespace) => namespace,
                     Err(error) => return Ok(Err(error)),
                 };
-                let end = rows::after_prefix(&rows::versions_from(&namespace, prefix.as_bytes()));
-                let mut from = match after {
-                    None => rows::versions_from(&namespace, prefix.as_bytes()),
-                    Some(key) => rows::after_prefix(&rows::versions(&namespace, key.as_bytes()))
-                        .max(rows::versions_from(&namespace, prefix.as_bytes())),
-                };
-                let (mut places, mut next, limit) = (Vec::new(), None, page_limit(*limit));
-                while let Some((row, _)) = turn.scan(Derived, (&from, &end), 1, false)?.first() {
-                    let Some((key, ..)) = rows::read_version(row) else { break };
-                    if places.len() == limit {
-                        next = places.last().map(|(key, _): &(String, Place)| key.clone());
-                        break;
-                    }
-                    from = rows::after_prefix(&rows::versions(&namespace, &key));
-                    let damaged = || StoreError::Damaged("a version's row".to_owned());
-                    let key = String::from_utf8(key).map_err(|_| damaged())?;
-                    let latest = self.records.latest(turn, &namespace, &key)?.ok_or_else(damaged)?;
-                    places.push((key, (latest.region, latest.index)));
-                }
-                self.page(turn, places.into_iter().map(|(_, place)| place).collect(), next, |view| view.key.clone())
+                let page = self.records.range_page(turn, (&namespace, prefix), after.as_deref(), *limit)?;
+                Ok(Ok(paged(turn, page)))
             }
             Request::Checkpoint { region } => {
                 let own = self.cluster.is_own(region);
@@ -185,31 +154,6 @@ impl Organs {
         }
         let mut answer = plain(turn, Reply::Record(view));
         answer.session.see_ledger(&place.0, place.1 + 1);
-        Ok(Ok(answer))
-    }
-
-    fn page(
-        &mut self,
-        turn: &mut Turn<'_>,
-        places: Vec<Place>,
-        next: Option<String>,
-        cursor: fn(&RecordView) -> String,
-    ) -> Result<Result<Answer, RequestError>, StoreError> {
-        let mut answer = plain(turn, Reply::Page(Page::default()));
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        let whole = places.len();
-        for place in places {
-            let view = self.records.view(turn, &place)?;
-            bytes += view.value.len() + view.key.len() + view.header.len();
-            if bytes > limits::VALUE_BYTES_MAX && !records.is_empty() {
-                break;
-            }
-            answer.session.see_ledger(&place.0, place.1 + 1);
-            records.push(view);
-        }
-        let cut = records.len() < whole;
-        let next = if cut { records.last().map(cursor) } else { next };
-        answer.reply = Reply::Page(Page { records, next });
         Ok(Ok(answer))
     }
 
@@ -309,20 +253,7 @@ impl Organs {
 
     /// The log says how far a read barrier reaches.
     pub(super) fn barrier_reached(&mut self, turn: &mut Turn<'_>, ticket: u64, reached: Option<u64>) {
-        for number in self.waiting.barriers(ticket) {
-            let Some(Wait { origin, deadline_ns, cause: Cause::Barrier { mut asked, .. } }) = self.waiting.take(number)
-            else {
-                continue;
-            };
-            let cause = if reached.is_some() {
-                Cause::Barrier { ticket, index: reached, asked }
-            } else {
-                marks::reached(Mark::BarrierFailed);
-                asked.options.consistency = Consistency::Regional;
-                Cause::Route(asked)
-            };
-            self.waiting.insert(number, Wait { origin, deadline_ns, cause });
-        }
+        self.waiting.barrier(ticket, reached);
         self.wake_barriers(turn);
     }
 
@@ -357,22 +288,12 @@ fn needs_mirrors(request: &Request, own: &RegionId) -> bool {
     }
 }
 
-fn page_limit(limit: u32) -> usize {
-    limit.clamp(1, limits::PAGE_RECORDS_MAX) as usize
-}
-
-fn history_cursor_of(view: &RecordView) -> String {
-    format!("{}@{}/{}", view.timestamp, view.region, view.index)
-}
-
-fn history_cursor(cursor: &str) -> Option<(Timestamp, RegionId, u64)> {
-    let (stamp, place) = cursor.split_once('@')?;
-    let (region, index) = place.split_once('/')?;
-    Some((stamp.parse().ok()?, region.parse().ok()?, index.parse().ok()?))
-}
-
-fn bad_cursor() -> RequestError {
-    RequestError::Invalid { what: "`after` is not what a page returned as `next`".to_owned() }
+/// A page, of which the session has seen the records.
+fn paged(turn: &Turn<'_>, page: Page) -> Answer {
+    let mut answer = plain(turn, Reply::Page(Page::default()));
+    page.records.iter().for_each(|record| answer.session.see_ledger(&record.region, record.index + 1));
+    answer.reply = Reply::Page(page);
+    answer
 }
 
 fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {

@@ -334,38 +334,11 @@ impl Organs {
         }
     }
 
-    /// A request that was handed on gets no answer there any more: it is to be tried again, where that is harmless.
-    pub(super) fn send_again(&mut self, number: u64) {
-        let Some(Wait { cause: Cause::Elsewhere { asked, .. }, .. }) = self.waiting.get(number) else { return };
-        if !asked.idempotent() {
-            return;
-        }
-        let writes = asked.request.writes();
-        self.route_again(number, writes, None);
-    }
-
-    /// A request that was handed on waits for a way to be served again; `tried` when it may have been done.
-    fn route_again(&mut self, number: u64, tried: bool, why: Option<String>) {
-        let Some(Wait { origin, deadline_ns, cause }) = self.waiting.take(number) else { return };
-        let cause = match cause {
-            Cause::Elsewhere { mut asked, to } => {
-                asked.tried |= tried;
-                asked.passed.insert(to);
-                asked.why = why;
-                Cause::Route(asked)
-            }
-            cause => cause,
-        };
-        self.waiting.insert(number, Wait { origin, deadline_ns, cause });
-    }
-
     /// Sends what the turn's requests were handed on to.
     pub(super) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
-        for number in self.waiting.take_unsent() {
-            if let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) {
-                let Asked { role, options, request, hops, .. } = (**asked).clone();
-                turn.send(*to, PeerMessage::Forward { number, role, options, request, hops: hops + 1 });
-            }
+        for (to, number, asked) in self.waiting.take_unsent() {
+            let Asked { role, options, request, hops, .. } = asked.clone();
+            turn.send(to, PeerMessage::Forward { number, role, options, request, hops: hops + 1 });
         }
     }
 
@@ -377,14 +350,11 @@ impl Organs {
         number: u64,
         answer: Result<Box<Answer>, RequestError>,
     ) {
-        let Some(Wait { cause: Cause::Elsewhere { to, asked }, .. }) = self.waiting.get(number) else { return };
-        if *to != from {
-            return;
-        }
+        let Some(asked) = self.waiting.handed_to(number, from) else { return };
         let tried = asked.tried;
         // Nothing was done there: try again from here, until the deadline.
         if let Err(RequestError::Unavailable { what }) = answer {
-            self.route_again(number, false, Some(what));
+            self.waiting.route_again(number, false, Some(what));
             return;
         }
         if let Some(wait) = self.waiting.take(number) {
