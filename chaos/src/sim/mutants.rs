@@ -14,7 +14,6 @@ pub fn plan(mutant: Mutant) -> Option<&'static str> {
         Mutant::RegionMajorityOfOne => Some("split-node-and-disk-lost"),
         Mutant::RetiredGoesOn => Some("leave"),
         Mutant::RetiredStopsAtOnce => Some("leave-one-of-two"),
-        Mutant::RemovalUnjudged => Some("leave-under-dead-voter"),
         Mutant::PositionBeforeRows => Some("power-loss-all"),
         Mutant::ReadWithoutBarrier => Some("split-leader"),
         Mutant::LeaderRemembered => Some("leader-change"),
@@ -70,6 +69,8 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::NameTaken => Some(("trine-node", "leaving")),
         Mutant::HeadEpochBelieved => Some(("trine-replica", "forks")),
         Mutant::MarkEarly => Some(("trine-replica", "clock")),
+        // Without the judgement, what places voters still lets nobody go who is missed, so that no history shows it.
+        Mutant::RemovalUnjudged => Some(("trine-replica", "standing")),
         Mutant::MirrorAnyDrift => Some(("trine-replica", "mirrors")),
         Mutant::SenselessIntervals | Mutant::MessageHalts => Some(("trine-replica", "deltas")),
         _ => None,
