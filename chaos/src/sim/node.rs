@@ -217,6 +217,10 @@ impl World {
             let (kind, detail) = ("disk-lost".to_owned(), "it was older than what it acknowledged".to_owned());
             self.happened.push(Happened { kind, targets, from_ns: at_ns, until_ns: Some(at_ns), detail });
             self.renew(node);
+            let region = self.nodes[node].region;
+            if self.members[region] == [node] {
+                self.found_anew(region, self.nodes[node].id);
+            }
             return;
         }
         self.tell(node, Did::Halt, &reason);

@@ -12,6 +12,7 @@ use trine_replica::Input;
 
 use crate::check::{Said, SaidLedger, Sum, Uptime};
 use crate::sim::event::Event;
+use crate::sim::restored::HEADS;
 use crate::sim::world::{MS, World};
 
 /// The number of the first question: neither clients nor operators ask under it.
@@ -56,6 +57,7 @@ impl World {
                 let (id, life) = (QUESTION + node as u64, self.nodes[node].life);
                 let (options, request) = (Options::default(), Request::Status);
                 self.input(node, life, Input::Request { id, role: Role::Admin, options, request });
+                self.ask_head(node);
             }
         }
     }
@@ -63,7 +65,11 @@ impl World {
     /// An answer of a node; whether it is one to a question.
     pub(super) fn told(&mut self, node: usize, request: u64, answer: &Result<Box<Answer>, RequestError>) -> bool {
         if request < QUESTION {
-            return false;
+            return self.brought_back(request, answer);
+        }
+        if request >= HEADS {
+            self.showed(node, answer);
+            return true;
         }
         if let Ok(answer) = answer
             && let Reply::Status(status) = &answer.reply
