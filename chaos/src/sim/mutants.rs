@@ -6,7 +6,8 @@ use trine_crdt::mutants::Mutant;
 #[must_use]
 pub fn plan(mutant: Mutant) -> Option<&'static str> {
     match mutant {
-        Mutant::AcceptAnyDrift | Mutant::AheadNeverTaken | Mutant::EditBelowSeen => Some("clock-region-ahead"),
+        Mutant::AcceptAnyDrift | Mutant::AheadNeverTaken => Some("clock-region-ahead"),
+        Mutant::EditBelowSeen => Some("clock-node-ahead"),
         Mutant::ClockAlwaysBelieved => Some("clock-leap"),
         Mutant::StampByWallAlone => Some("clock-jump"),
         Mutant::MirrorTrusts => Some("disordered-tails"),
