@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 83] = [
+const KEPT: [(&str, &str); 85] = [
     kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),

@@ -83,7 +83,7 @@ impl World {
     fn of(&self, node: usize, status: &StatusView) -> Said {
         let name = |id: &NodeId| match self.by_id.get(id) {
             Some(node) => self.name(*node),
-            None => format!("a former disk, {id}"),
+            None => former(*id),
         };
         let ledger = |(region, head): (&trine_crdt::RegionId, &trine_protocol::reply::LedgerHead)| {
             (region.to_string(), SaidLedger { size: head.size, root: head.root })
@@ -114,6 +114,19 @@ impl World {
         self.uptimes.push(Uptime { node, from_ns: self.now_ns, until_ns: None, writer });
     }
 
+    /// A node's id is about to mean nobody any more: what ran under it last is known by the id from now on, since
+    /// others may name it for a while.
+    pub(super) fn forget_id(&mut self, node: usize) {
+        let (id, name) = (self.nodes[node].id, self.name(node));
+        if let Some(last) = self.uptimes.iter().rev().find(|uptime| uptime.node == name) {
+            // Whose answers were which the node's own name tells.
+            let (from_ns, until_ns) = (last.from_ns, last.until_ns.or(Some(self.now_ns)));
+            let last = Uptime { node: former(id), from_ns, until_ns, writer: String::new() };
+            self.uptimes.push(last);
+        }
+        self.by_id.remove(&id);
+    }
+
     /// A node's process has ended.
     pub(super) fn ended(&mut self, node: usize) {
         let name = self.name(node);
@@ -121,4 +134,9 @@ impl World {
             last.until_ns = last.until_ns.or(Some(self.now_ns));
         }
     }
+}
+
+/// What a node is called that has another disk now, or none.
+fn former(id: NodeId) -> String {
+    format!("a former disk, {id}")
 }
