@@ -553,6 +553,8 @@ fn stamped(command: Command, at: Timestamp) -> Command {
         Command::Retire { node, .. } => Command::Retire { stamp: at, node },
         Command::Replace { node, .. } => Command::Replace { stamp: at, node },
         Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
+        Command::RenameNamespace { namespace, name, .. } => Command::RenameNamespace { stamp: at, namespace, name },
+        Command::DeleteNamespace { namespace, .. } => Command::DeleteNamespace { stamp: at, namespace },
         Command::Seal { .. } => Command::Seal { stamp: at },
         Command::Recover { node, survivor, .. } => Command::Recover { stamp: at, node, survivor },
         Command::Resume { version, registry, .. } => Command::Resume { stamp: at, version, registry },

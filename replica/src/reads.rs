@@ -319,7 +319,8 @@ impl Replica {
                 },
             }),
             Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
-            Applied::Registered { .. }
+            Applied::NamespaceDeleted(_)
+            | Applied::Registered { .. }
             | Applied::Removed { .. }
             | Applied::Recovered(_)
             | Applied::Resumed
@@ -456,6 +457,7 @@ fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
         Refusal::NamespaceExists { .. } => RequestError::Ambiguous { what: refusal.to_string() },
+        Refusal::UnknownNamespace { id } => RequestError::NotFound { what: format!("namespace {id}") },
         Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },
