@@ -148,8 +148,10 @@ impl Replica {
         if !matches!(asked.request, Request::NamespaceDelete { force: false, vetted: false, .. }) {
             return Ok(None);
         }
-        if !self.mirrors_here() && !self.mirror_nodes().is_empty() {
-            return Ok(Some(self.hand_on_to_one_of(self.mirror_nodes(), asked)));
+        let mirrors = self.mirror_nodes();
+        if !self.mirrors_here() && !mirrors.is_empty() {
+            let reached = mirrors.iter().any(|mirror| self.peers.contains_key(mirror));
+            return Ok(Some(if reached { self.hand_on_to_one_of(mirrors, asked) } else { self.unseen(&id) }));
         }
         if let Err(error) = self.empty(turn, &id)? {
             return Ok(Some(error.into()));
@@ -158,6 +160,16 @@ impl Replica {
             *vetted = true;
         }
         Ok(None)
+    }
+
+    /// Nobody who is reached knows whether other regions have written records into a namespace.
+    fn unseen(&self, id: &NamespaceId) -> Served {
+        let what = format!(
+            "no node of {} that mirrors the other regions' ledgers is reached, so nobody can tell whether namespace {id} holds \
+             records there; with --force (over HTTP ?force=true) it is deleted all the same",
+            self.config.region
+        );
+        RequestError::Unavailable { what }.into()
     }
 
     /// Whether nothing of a namespace is held here. An object in which nothing is left is nothing.

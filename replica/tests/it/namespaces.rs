@@ -120,7 +120,7 @@ fn one_label_of_three_regions_is_told_apart_by_ids_and_then_by_labels() {
     world.settle();
     for node in 0..3 {
         for (number, (label, id)) in ["carts-us", "carts-eu", "carts"].iter().zip(&ids).enumerate() {
-            assert_eq!(shown(&mut world, node, label), [id.clone()], "at node {node}");
+            assert_eq!(shown(&mut world, node, label), std::slice::from_ref(id), "at node {node}");
             let written = 3 * (number as i64 + 1);
             assert_eq!(total(&mut world, node, label, "visits"), Ok(written), "{label} at node {node}");
             assert_eq!(total(&mut world, node, id, "visits"), Ok(written), "{id} at node {node}");
@@ -222,6 +222,19 @@ fn a_leader_that_mirrors_nothing_asks_who_does_before_it_deletes() {
         not_empty(&ask(&mut world, node, told), "holds records");
     }
     done(ask(&mut world, 3, delete(&audit, true)));
+    // Where nobody can look, nobody says that there is nothing.
+    let blind = create(&mut world, bare, "blind", NamespaceKind::Ledger).to_string();
+    world.settle();
+    for mirror in (0..3).filter(|node| *node != bare) {
+        let mirror = world.nodes[mirror].id;
+        world.input(bare, Input::PeerDown(mirror));
+    }
+    let Err(RequestError::Unavailable { what }) = ask(&mut world, bare, delete(&blind, false)) else {
+        panic!("nobody has looked")
+    };
+    assert!(what.contains("mirrors") && what.contains("--force"), "{what}");
+    world.connect(bare);
+    world.settle();
     // And where there is nothing, it is deleted.
     let empty = create(&mut world, bare, "empty", NamespaceKind::Ledger).to_string();
     world.settle();
@@ -337,7 +350,7 @@ fn a_node_s_own_ledger_knows_better_than_the_metadata_that_it_holds() {
     world.settle();
     world.loses = |_, _, to, message| to == 1 && matches!(message, PeerMessage::Metadata(_));
     ask(&mut world, 0, rename("carts", "baskets")).expect("renamed");
-    assert_eq!(shown(&mut world, 1, "baskets"), [carts.clone()]);
+    assert_eq!(shown(&mut world, 1, "baskets"), std::slice::from_ref(&carts));
     assert_eq!(shown(&mut world, 1, "carts"), Vec::<String>::new());
     done(ask(&mut world, 0, delete("baskets", false)));
     assert_eq!(shown(&mut world, 1, &carts), Vec::<String>::new());
@@ -357,7 +370,7 @@ fn a_region_whose_disk_went_back_gets_its_labels_back() {
     world.go_back(0, old);
     world.settle();
     for node in 0..3 {
-        assert_eq!(shown(&mut world, node, "baskets"), [carts.clone()], "at node {node}");
+        assert_eq!(shown(&mut world, node, "baskets"), std::slice::from_ref(&carts), "at node {node}");
         assert_eq!(shown(&mut world, node, &audit), Vec::<String>::new(), "at node {node}");
     }
     // What it alters from now on the others hear of.
