@@ -80,8 +80,14 @@ impl Draft {
         let body = match &self.command {
             DraftCommand::Append(append) => append.body.value.len() + append.body.key.len(),
             DraftCommand::Other(command) | DraftCommand::Removal { command, .. } => command.bytes_max(),
+            DraftCommand::Deletion { namespace, .. } => namespace.region.as_str().len(),
         };
         body + 512
+    }
+
+    /// Whether all that was proposed before it must be applied first: it is judged by what the namespace holds then.
+    fn comes_first(&self) -> bool {
+        matches!(self.command, DraftCommand::Deletion { force: false, .. })
     }
 }
 
@@ -95,6 +101,13 @@ pub enum DraftCommand {
         /// The command, made of its stamp.
         command: Command,
         /// Whether it may leave a region that has to wait for others.
+        force: bool,
+    },
+    /// The deletion of a namespace, to be judged when it is proposed.
+    Deletion {
+        /// Which.
+        namespace: NamespaceId,
+        /// Whether it may hold something.
         force: bool,
     },
     /// Anything else: the command, made of its stamp.
@@ -240,7 +253,13 @@ impl OwnLedger {
             let full = under_way >= proposals_in_flight;
             marks::reached(if full { Mark::ProposalsFull } else { Mark::EntryAhead });
         }
-        !self.queue.is_empty() && (under_way == 0 || worth && under_way < proposals_in_flight)
+        let alone = self.queue.front().is_none_or(Draft::comes_first);
+        !self.queue.is_empty() && (under_way == 0 || worth && !alone && under_way < proposals_in_flight)
+    }
+
+    /// Whether the next draft may stand in an entry behind others.
+    fn may_follow(&self) -> bool {
+        self.queue.front().is_some_and(|draft| !draft.comes_first())
     }
 
     fn dequeue(&mut self) -> Option<Draft> {
@@ -274,7 +293,10 @@ impl Replica {
         while self.ledger.may_propose() {
             let (mut commands, mut stamps, mut bytes) = (Vec::new(), Vec::new(), 0);
             let Sizes { entry_commands, entry_bytes, .. } = self.config.sizes;
-            while commands.len() < entry_commands && bytes < entry_bytes {
+            while commands.len() < entry_commands
+                && bytes < entry_bytes
+                && (commands.is_empty() || self.ledger.may_follow())
+            {
                 let Some(draft) = self.ledger.dequeue() else { break };
                 // Given up meanwhile: nothing was done, and nothing will be.
                 if self.waiting.get(draft.wait).is_none() {
@@ -357,6 +379,10 @@ impl Replica {
             DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
             DraftCommand::Removal { command, force } => {
                 return Ok(self.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+            }
+            DraftCommand::Deletion { namespace, force } => {
+                let may = if force { Ok(()) } else { self.empty(turn, &namespace)? };
+                return Ok(may.map(|()| Command::DeleteNamespace { stamp, namespace }));
             }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
@@ -553,6 +579,8 @@ fn stamped(command: Command, at: Timestamp) -> Command {
         Command::Retire { node, .. } => Command::Retire { stamp: at, node },
         Command::Replace { node, .. } => Command::Replace { stamp: at, node },
         Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
+        Command::RenameNamespace { namespace, name, .. } => Command::RenameNamespace { stamp: at, namespace, name },
+        Command::DeleteNamespace { namespace, .. } => Command::DeleteNamespace { stamp: at, namespace },
         Command::Seal { .. } => Command::Seal { stamp: at },
         Command::Recover { node, survivor, .. } => Command::Recover { stamp: at, node, survivor },
         Command::Resume { version, registry, .. } => Command::Resume { stamp: at, version, registry },

@@ -33,6 +33,7 @@ pub mod message;
 mod messages;
 mod metadata;
 mod mirrors;
+mod namespaces;
 pub mod objects;
 mod objects_listed;
 mod objects_served;

@@ -14,8 +14,9 @@ use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
 use crate::effect::Effect;
 use crate::effect::Persistence::Derived;
+use crate::namespaces::{name_taken, namespace_view};
 use crate::replica::Replica;
-use crate::requests::{Served, namespace_view, settled};
+use crate::requests::{Served, settled};
 use crate::rows;
 use crate::signing::Withheld;
 use crate::store::StoreError;
@@ -319,7 +320,8 @@ impl Replica {
                 },
             }),
             Applied::Namespace(record) => Ok(self.plain(Reply::Namespace(namespace_view(&record)))),
-            Applied::Registered { .. }
+            Applied::NamespaceDeleted(_)
+            | Applied::Registered { .. }
             | Applied::Removed { .. }
             | Applied::Recovered(_)
             | Applied::Resumed
@@ -455,7 +457,8 @@ fn bad_cursor() -> RequestError {
 fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
-        Refusal::NamespaceExists { .. } => RequestError::Ambiguous { what: refusal.to_string() },
+        Refusal::NamespaceExists { id } => name_taken("of this name", id),
+        Refusal::UnknownNamespace { id } => RequestError::NotFound { what: format!("namespace {id}") },
         Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },

@@ -1,23 +1,23 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use trine_crdt::NodeId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_crdt::{NamespaceId, NodeId};
-use trine_ledger::entry::{Command, Condition, NamespaceKind as LedgerKind, idempotency_key};
+use trine_ledger::entry::{Command, Condition, idempotency_key};
 use trine_ledger::record::Body;
-use trine_ledger::registry::{NamespaceRecord, Registry};
-use trine_protocol::reply::{Answer, NamespaceView};
+use trine_protocol::reply::Answer;
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
 use trine_protocol::{Consistency, Durability, Reply, Request, RequestError, Role, SessionToken, limits};
 
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand};
-use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
+use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
+use crate::namespaces::{check_name, check_slots, ledger_kind};
 use crate::replica::Replica;
 use crate::signing::Withheld;
 use crate::store::StoreError;
@@ -50,8 +50,12 @@ impl Replica {
         id: RequestId,
         role: Role,
         options: Options,
-        request: Request,
+        mut request: Request,
     ) {
+        // That is for nodes to say.
+        if let Request::NamespaceDelete { vetted, .. } = &mut request {
+            *vetted = false;
+        }
         let origin = Origin::Client(id);
         let passed = BTreeSet::new();
         self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false, passed, why: None });
@@ -165,10 +169,12 @@ impl Replica {
         let served = match &asked.request {
             Request::Append { .. }
             | Request::NamespaceCreate { .. }
+            | Request::NamespaceRename { .. }
+            | Request::NamespaceDelete { .. }
             | Request::NodeRemove { .. }
             | Request::NodeReplace { .. }
             | Request::NodeReadmit { .. }
-            | Request::RegionRecover { .. } => self.serve_at_leader(number, asked),
+            | Request::RegionRecover { .. } => self.serve_in_log(turn, number, asked),
             _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
         };
         match served {
@@ -197,6 +203,15 @@ impl Replica {
         }
     }
 
+    /// Serves what a region's log decides: in that region, once what comes before it is done.
+    fn serve_in_log(&mut self, turn: &Turn<'_>, number: u64, mut asked: Box<Asked>) -> Served {
+        match self.before_the_leader(turn, &mut asked) {
+            Ok(Some(served)) => served,
+            Ok(None) => self.serve_at_leader(number, asked),
+            Err(error) => storage(&error).into(),
+        }
+    }
+
     /// Queues what the region's log decides, or hands it on to who leads.
     fn serve_at_leader(&mut self, number: u64, asked: Box<Asked>) -> Served {
         if !self.leadership.serving {
@@ -217,7 +232,13 @@ impl Replica {
             let region = region.clone();
             return self.recover(&region, asked);
         }
-        let record = matches!(asked.request, Request::Append { .. } | Request::NamespaceCreate { .. });
+        let record = matches!(
+            asked.request,
+            Request::Append { .. }
+                | Request::NamespaceCreate { .. }
+                | Request::NamespaceRename { .. }
+                | Request::NamespaceDelete { .. }
+        );
         match self.withheld().filter(|_| record) {
             None => {}
             // That takes an instant.
@@ -271,12 +292,19 @@ impl Replica {
             Request::Append { .. } => return self.draft_append(request),
             Request::NamespaceCreate { name, kind, slots } => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
-                check_namespace(name, slots)?;
-                if let Some(known) = self.namespaces().values().find(|known| known.name == *name) {
-                    let what = format!("a namespace named {name} exists: {}", known.id);
-                    return Err(RequestError::Ambiguous { what });
-                }
+                check_name(name).and_then(|()| check_slots(slots))?;
+                self.name_free(name, None)?;
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
+            }
+            Request::NamespaceRename { namespace, name } => {
+                check_name(name)?;
+                let namespace = self.altered_here(namespace)?;
+                self.name_free(name, Some(&namespace))?;
+                Command::RenameNamespace { stamp, namespace, name: name.clone() }
+            }
+            Request::NamespaceDelete { namespace, force, .. } => {
+                let namespace = self.altered_here(namespace)?;
+                return Ok(DraftCommand::Deletion { namespace, force: *force });
             }
             Request::NodeRemove { node, force } => {
                 let command = Command::Retire { stamp, node: self.known_node(*node)? };
@@ -491,45 +519,6 @@ impl Replica {
     pub(crate) fn plain(&self, reply: Reply) -> Answer {
         Answer { reply, session: SessionToken::default(), timestamp: self.latest() }
     }
-
-    /// All namespaces known, of all regions, by id.
-    pub(crate) fn namespaces(&self) -> BTreeMap<&NamespaceId, &NamespaceRecord> {
-        self.registries().flat_map(|registry| &registry.namespaces).collect()
-    }
-
-    /// A namespace, by id.
-    pub(crate) fn namespace_by_id(&self, id: &NamespaceId) -> Option<&NamespaceRecord> {
-        self.registries().find_map(|registry| registry.namespaces.get(id))
-    }
-
-    fn registries(&self) -> impl Iterator<Item = &Registry> {
-        std::iter::once(self.ledger.state.registry()).chain(self.metadata.registries.values())
-    }
-
-    /// The namespace of a label or an id, of the right kind.
-    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<&NamespaceRecord, RequestError> {
-        let id: Option<NamespaceId> = label.parse().ok();
-        let named = |known: &&NamespaceRecord| known.name == label || Some(&known.id) == id.as_ref();
-        let mut found: Vec<&NamespaceRecord> = Vec::new();
-        for known in self.registries().flat_map(|registry| registry.namespaces.values()).filter(named) {
-            if found.iter().all(|other| other.id != known.id) {
-                found.push(known);
-            }
-        }
-        match &found[..] {
-            [] => Err(RequestError::NotFound { what: format!("namespace {label}") }),
-            [one] if one.kind == ledger_kind(kind) => Ok(one),
-            [one] => {
-                let holds = if one.kind == LedgerKind::Ledger { "records" } else { "objects" };
-                Err(RequestError::Invalid { what: format!("namespace {label} holds {holds}") })
-            }
-            several => {
-                let ids: Vec<String> = several.iter().map(|known| known.id.to_string()).collect();
-                let what = format!("several namespaces are named {label}; use an id: {}", ids.join(", "));
-                Err(RequestError::Ambiguous { what })
-            }
-        }
-    }
 }
 
 /// What is answered when an earlier try may have been done: that nothing was done now is not the whole truth then.
@@ -545,12 +534,6 @@ pub(crate) fn settled(tried: bool, answer: Result<Answer, RequestError>) -> Resu
     }
 }
 
-/// A namespace as clients see it.
-pub(crate) fn namespace_view(record: &NamespaceRecord) -> NamespaceView {
-    let kind = if record.kind == LedgerKind::Ledger { NamespaceKind::Ledger } else { NamespaceKind::Objects };
-    NamespaceView { id: record.id.clone(), name: record.name.clone(), kind, slots: record.slots }
-}
-
 /// What a client is told of an error of the store.
 pub(crate) fn storage(error: &StoreError) -> RequestError {
     match error {
@@ -561,13 +544,6 @@ pub(crate) fn storage(error: &StoreError) -> RequestError {
 
 pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {
     RequestError::TooLarge { what: what.to_owned(), bytes: bytes as u64, limit: limit as u64 }
-}
-
-fn ledger_kind(kind: NamespaceKind) -> LedgerKind {
-    match kind {
-        NamespaceKind::Ledger => LedgerKind::Ledger,
-        NamespaceKind::Objects => LedgerKind::Objects,
-    }
 }
 
 fn removes(request: &Request) -> bool {
@@ -587,18 +563,4 @@ fn key_of(request: &Request) -> Option<&str> {
         | Request::ObjectEdit { key, .. } => Some(key),
         _ => None,
     }
-}
-
-fn check_namespace(name: &str, slots: u32) -> Result<(), RequestError> {
-    let fits = (1..=63).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte));
-    if !fits {
-        let what = format!("`{name}` is no namespace name: use 1 to 63 of a-z, 0-9, -, _ and .");
-        return Err(RequestError::Invalid { what });
-    }
-    if !slots.is_power_of_two() || slots > SLOTS_MAX {
-        let what = format!("{slots} slots: use a power of two up to {SLOTS_MAX}");
-        return Err(RequestError::Invalid { what });
-    }
-    Ok(())
 }

@@ -365,10 +365,13 @@ impl Replica {
     /// A leader that may not propose records now keeps none in its queue.
     pub(crate) fn release_records(&mut self) {
         let record = |command: &DraftCommand| match command {
-            DraftCommand::Append(_) => true,
+            DraftCommand::Append(_) | DraftCommand::Deletion { .. } => true,
             DraftCommand::Removal { .. } => false,
             DraftCommand::Other(command) => {
-                matches!(command, Command::CreateNamespace { .. } | Command::Seal { .. })
+                matches!(
+                    command,
+                    Command::CreateNamespace { .. } | Command::RenameNamespace { .. } | Command::Seal { .. }
+                )
             }
         };
         self.release_queue_of(record);

@@ -12,8 +12,8 @@ use trine_protocol::reply::{
 };
 use trine_protocol::{Reply, Request, RequestError};
 
+use crate::namespaces::namespace_view;
 use crate::replica::Replica;
-use crate::requests::namespace_view;
 use crate::waiting::Asked;
 
 impl Replica {
