@@ -127,6 +127,18 @@ pub fn entries() -> Vec<Entry> {
     ]
 }
 
+/// Entries that alter what [`entries`] created.
+pub fn alterations() -> Vec<Entry> {
+    let namespace = |index| NamespaceId { region: region(), index };
+    let created = entries().iter().position(|entry| matches!(entry.commands[..], [Command::CreateNamespace { .. }]));
+    let created = namespace(9 + created.expect("one creates") as u64 - 3);
+    let rename = |stamp, namespace| Command::RenameNamespace { stamp, namespace, name: "carts".to_owned() };
+    vec![
+        Entry { commands: vec![rename(at(21), created.clone()), rename(at(22), namespace(0))] },
+        Entry { commands: vec![Command::DeleteNamespace { stamp: at(23), namespace: created }] },
+    ]
+}
+
 /// The rows that a ledger asks for, in memory.
 #[derive(Debug, Default)]
 pub struct Rows {

@@ -176,7 +176,7 @@ impl Run<'_> {
         self.forget(self.state.stamp);
         let index = self.state.lasting(self.position.index);
         match command {
-            Command::Append(append) => self.append(number, append),
+            Command::Append(append) => self.append(number, append, false),
             Command::Register(record) => {
                 let (changed, displaced) = self.state.registry.register(index, record)?;
                 self.outcome.registry_changed |= changed;
@@ -193,10 +193,21 @@ impl Run<'_> {
             }
             Command::CreateNamespace { stamp, name, kind, slots } => {
                 let id = NamespaceRecord::id_of(&self.state.region, index);
-                let namespace = NamespaceRecord { id, name: name.clone(), kind: *kind, slots: *slots, stamp: *stamp };
+                let (name, kind, slots, stamp) = (name.clone(), *kind, *slots, *stamp);
+                let namespace = NamespaceRecord { id, name, kind, slots, stamp, altered: None, deleted: false };
                 self.state.registry.create(namespace.clone())?;
                 self.outcome.registry_changed = true;
                 Ok(Applied::Namespace(namespace))
+            }
+            Command::RenameNamespace { namespace, name, .. } => {
+                let (changed, renamed) = self.state.registry.rename(index, namespace, name)?;
+                self.outcome.registry_changed |= changed;
+                Ok(Applied::Namespace(renamed))
+            }
+            Command::DeleteNamespace { namespace, .. } => {
+                self.state.registry.delete(index, namespace)?;
+                self.outcome.registry_changed = true;
+                Ok(Applied::NamespaceDeleted(namespace.clone()))
             }
             Command::Restore { index, header, body } => {
                 let size = self.state.size();
@@ -204,7 +215,7 @@ impl Run<'_> {
                     return Err(Refusal::OtherIndex { size, found: *index });
                 }
                 let (header, body) = (header.clone(), (**body).clone());
-                self.append(number, &AppendCommand { header, body, idempotency: None, condition: None })
+                self.append(number, &AppendCommand { header, body, idempotency: None, condition: None }, true)
             }
             Command::Resume { version, registry, .. } => {
                 let mut merged = self.state.registry.clone();
@@ -234,13 +245,14 @@ impl Run<'_> {
         Ok(Applied::Removed { node, replaceable: !close, epoch: self.state.registry.epoch })
     }
 
-    fn append(&mut self, number: usize, append: &AppendCommand) -> Result<Applied, Refusal> {
+    /// A record that is put back may be of a namespace that was deleted since.
+    fn append(&mut self, number: usize, append: &AppendCommand, restores: bool) -> Result<Applied, Refusal> {
         let header = verify(&append.header, &append.body)?;
-        if let Some(namespace) = self.state.registry.namespaces.get(&header.namespace)
-            && namespace.kind != NamespaceKind::Ledger
-        {
+        let namespace = self.state.registry.namespaces.get(&header.namespace);
+        if namespace.is_some_and(|known| known.kind != NamespaceKind::Ledger) {
             return Err(Refusal::NotLedger { id: header.namespace });
         }
+        let deleted = namespace.is_some_and(|known| known.deleted);
         if let Some(key) = &append.idempotency
             && let Some(row) = self.rows.remembered.get(key)
             && !mutants::is(Mutant::ForgetIdempotency)
@@ -252,6 +264,9 @@ impl Run<'_> {
             }
             // Its row is still there, but its time is over.
             marks::reached(Mark::KeyExpired);
+        }
+        if deleted && !restores {
+            return Err(Refusal::UnknownNamespace { id: header.namespace });
         }
         // Only entries with conditions have looked up anything.
         let place = (!self.rows.latest.is_empty()).then(|| (header.namespace.clone(), append.body.key.clone()));

@@ -15,6 +15,8 @@
 //!   7 recover    stamp │ node u64 │ survivor u64
 //!   8 restore    index u64 │ header u16+bytes │ body
 //!   9 resume     stamp │ version u64 │ registry u32+bytes
+//!  10 rename     stamp │ namespace region, index u64 │ name
+//!  11 delete     stamp │ namespace region, index u64
 //! ```
 
 use bytes::Bytes;
@@ -25,7 +27,7 @@ use crate::form::{FormError, Reader, bounded, put_count, put_long, put_short};
 use crate::limits::{
     ENTRY_BYTES_MAX, ENTRY_COMMANDS_MAX, HEADER_BYTES_MAX, NAME_BYTES_MAX, REGISTRY_BYTES_MAX, SLOTS_MAX,
 };
-use crate::record::{Body, Record, stamp_of};
+use crate::record::{Body, Record, put_namespace, read_namespace, stamp_of};
 use crate::registry::{NodeRecord, Registry};
 
 const VERSION: u8 = 1;
@@ -68,6 +70,22 @@ pub enum Command {
         kind: NamespaceKind,
         /// How many partitions (objects), a power of two.
         slots: u32,
+    },
+    /// Give a namespace that this region created another name; its id stays, and with it all that it holds.
+    RenameNamespace {
+        /// When.
+        stamp: Timestamp,
+        /// Which.
+        namespace: NamespaceId,
+        /// Its label from now on.
+        name: String,
+    },
+    /// Hide a namespace that this region created: its name is free, and nothing is written into it any more.
+    DeleteNamespace {
+        /// When.
+        stamp: Timestamp,
+        /// Which.
+        namespace: NamespaceId,
     },
     /// Fix the border of a segment after the last record.
     Seal {
@@ -183,6 +201,8 @@ impl Command {
             Self::Retire { stamp, .. }
             | Self::Replace { stamp, .. }
             | Self::CreateNamespace { stamp, .. }
+            | Self::RenameNamespace { stamp, .. }
+            | Self::DeleteNamespace { stamp, .. }
             | Self::Recover { stamp, .. }
             | Self::Seal { stamp } => Ok(*stamp),
         }
@@ -197,6 +217,8 @@ impl Command {
             Self::Resume { registry, .. } => registry.bytes_max() + 64,
             Self::Register(record) => record.bytes_max() + 1,
             Self::CreateNamespace { name, .. } => name.len() + 64,
+            Self::RenameNamespace { namespace, name, .. } => namespace.region.as_str().len() + name.len() + 64,
+            Self::DeleteNamespace { namespace, .. } => namespace.region.as_str().len() + 64,
             Self::Retire { .. } | Self::Replace { .. } | Self::Seal { .. } | Self::Recover { .. } => 64,
         }
     }
@@ -264,6 +286,16 @@ impl Command {
                 out.extend_from_slice(&version.to_be_bytes());
                 put_long(out, &registry);
             }
+            Self::RenameNamespace { stamp, namespace, name } => {
+                bounded("name", name.len(), NAME_BYTES_MAX)?;
+                head(out, 10, stamp);
+                put_namespace(out, namespace);
+                put_short(out, name.as_bytes());
+            }
+            Self::DeleteNamespace { stamp, namespace } => {
+                head(out, 11, stamp);
+                put_namespace(out, namespace);
+            }
         }
         Ok(())
     }
@@ -281,7 +313,7 @@ impl Command {
             let header = reader.short("header", HEADER_BYTES_MAX)?;
             return Ok(Self::Restore { index, header, body: Box::new(Body::read(reader)?) });
         }
-        if !(3..=7).contains(&kind) && kind != 9 {
+        if !(3..=7).contains(&kind) && !(9..=11).contains(&kind) {
             return Err(FormError::Malformed { field: "command" });
         }
         let stamp = Timestamp::from_bytes(&reader.array("stamp")?);
@@ -302,11 +334,20 @@ impl Command {
                 let (node, survivor) = (NodeId(reader.u64("node")?), NodeId(reader.u64("survivor")?));
                 Ok(Self::Recover { stamp, node, survivor })
             }
-            _ => {
+            9 => {
                 let version = reader.u64("version")?;
                 let registry = Registry::from_bytes(&reader.long("registry", REGISTRY_BYTES_MAX)?)?;
                 Ok(Self::Resume { stamp, version, registry: Box::new(registry) })
             }
+            10 => {
+                let namespace = read_namespace(reader)?;
+                let name = reader.text("name", NAME_BYTES_MAX)?;
+                if name.is_empty() {
+                    return Err(FormError::Malformed { field: "namespace" });
+                }
+                Ok(Self::RenameNamespace { stamp, namespace, name })
+            }
+            _ => Ok(Self::DeleteNamespace { stamp, namespace: read_namespace(reader)? }),
         }
     }
 }

@@ -32,7 +32,7 @@ pub const ROSTER_NODES_MAX: usize = 128;
 pub const RETIRED_NODES_MAX: usize = 65_536;
 /// The most recoveries of a lost majority that a region remembers; the oldest is forgotten first.
 pub const RECOVERIES_MAX: usize = 64;
-/// The most namespaces that one region creates.
+/// The most namespaces that one region ever creates, deleted ones included; their ids never return.
 pub const NAMESPACES_MAX: usize = 4096;
 /// The largest registry in an entry, in bytes.
 pub const REGISTRY_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -81,8 +81,10 @@ pub enum Applied {
     },
     /// A lost majority is written off.
     Recovered(crate::registry::Recovery),
-    /// A namespace exists.
+    /// A namespace exists, or has another name now.
     Namespace(NamespaceRecord),
+    /// A namespace is deleted.
+    NamespaceDeleted(NamespaceId),
     /// A segment is sealed.
     Sealed(SegmentInfo),
     /// Nothing changed.
@@ -167,6 +169,18 @@ pub enum Refusal {
     /// The region has a namespace of this name.
     #[error("a namespace of this name exists: {id}")]
     NamespaceExists {
+        /// Its id.
+        id: NamespaceId,
+    },
+    /// This region has created no such namespace, or has deleted it.
+    #[error("there is no namespace {id} of this region, or none any more")]
+    UnknownNamespace {
+        /// The id.
+        id: NamespaceId,
+    },
+    /// The namespace is one of those that every cluster has from its start.
+    #[error("the namespace {id} is there from the start and stays as it is")]
+    GenesisNamespace {
         /// Its id.
         id: NamespaceId,
     },

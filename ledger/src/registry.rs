@@ -20,7 +20,10 @@ use crate::limits::{
 use crate::outcome::Refusal;
 use crate::record::{put_namespace, read_namespace};
 
+/// The form of a registry whose namespaces all are as they were created.
 const VERSION: u8 = 1;
+/// The form of one in which some were altered: behind each namespace stands what became of it.
+const VERSION_ALTERED: u8 = 2;
 
 /// What a node says of itself, as its leader wrote it down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,10 @@ pub struct NamespaceRecord {
     pub slots: u32,
     /// When it was created; zero for those of the genesis.
     pub stamp: Timestamp,
+    /// The log index of its last alteration, counted as ids are; none: it is as it was created.
+    pub altered: Option<u64>,
+    /// Whether it was deleted. It stays listed, so that its id is never given again and whoever missed the deletion learns of it.
+    pub deleted: bool,
 }
 
 /// That a lost majority was written off: after it the region is what one disk held.
@@ -93,7 +100,8 @@ pub struct Registry {
 impl Default for Registry {
     fn default() -> Self {
         let genesis = |id: NamespaceId, name: &str, kind, slots| {
-            (id.clone(), NamespaceRecord { id, name: name.to_owned(), kind, slots, stamp: Timestamp::ZERO })
+            let (name, stamp) = (name.to_owned(), Timestamp::ZERO);
+            (id.clone(), NamespaceRecord { id, name, kind, slots, stamp, altered: None, deleted: false })
         };
         let namespaces = BTreeMap::from([
             genesis(NamespaceId::default_ledger(), "default", NamespaceKind::Ledger, 1),
@@ -198,7 +206,10 @@ impl Registry {
             self.recoveries.clone_from(&told.recoveries);
         }
         for (id, namespace) in &told.namespaces {
-            self.namespaces.entry(id.clone()).or_insert_with(|| namespace.clone());
+            let known = self.namespaces.entry(id.clone()).or_insert_with(|| namespace.clone());
+            if namespace.altered > known.altered {
+                known.clone_from(namespace);
+            }
         }
         for (node, record) in &told.roster {
             let named = self.named(&record.name).map(|known| known.node);
@@ -224,9 +235,7 @@ impl Registry {
     }
 
     pub(crate) fn create(&mut self, namespace: NamespaceRecord) -> Result<(), Refusal> {
-        if let Some(known) = self.namespaces.values().find(|known| known.name == namespace.name) {
-            return Err(Refusal::NamespaceExists { id: known.id.clone() });
-        }
+        self.name_free(&namespace.name, None)?;
         if self.namespaces.contains_key(&namespace.id) {
             return Err(Refusal::SecondNamespace);
         }
@@ -235,6 +244,46 @@ impl Registry {
         }
         self.namespaces.insert(namespace.id.clone(), namespace);
         Ok(())
+    }
+
+    /// Gives a namespace of this region another name; says whether that is one, and how it is now.
+    pub(crate) fn rename(
+        &mut self,
+        index: u64,
+        id: &NamespaceId,
+        name: &str,
+    ) -> Result<(bool, NamespaceRecord), Refusal> {
+        self.name_free(name, Some(id))?;
+        let known = self.alterable(id)?;
+        let changed = known.name != name;
+        if changed {
+            (known.name, known.altered) = (name.to_owned(), Some(index));
+        }
+        Ok((changed, known.clone()))
+    }
+
+    /// Hides a namespace of this region.
+    pub(crate) fn delete(&mut self, index: u64, id: &NamespaceId) -> Result<(), Refusal> {
+        let known = self.alterable(id)?;
+        (known.deleted, known.altered) = (true, Some(index));
+        Ok(())
+    }
+
+    fn alterable(&mut self, id: &NamespaceId) -> Result<&mut NamespaceRecord, Refusal> {
+        match self.namespaces.get_mut(id) {
+            Some(_) if id.region == RegionId::genesis() => Err(Refusal::GenesisNamespace { id: id.clone() }),
+            Some(known) if !known.deleted => Ok(known),
+            _ => Err(Refusal::UnknownNamespace { id: id.clone() }),
+        }
+    }
+
+    /// Whether no namespace has the name, but for one that may have it already.
+    fn name_free(&self, name: &str, but: Option<&NamespaceId>) -> Result<(), Refusal> {
+        let has = |known: &&NamespaceRecord| known.name == name && !known.deleted && Some(&known.id) != but;
+        match self.namespaces.values().find(has) {
+            Some(known) => Err(Refusal::NamespaceExists { id: known.id.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// About how many bytes it takes; never fewer than it does.
@@ -259,7 +308,8 @@ impl Registry {
     /// # Errors
     /// [`FormError`] when something is beyond its bound; what was applied never is.
     pub fn to_bytes(&self) -> Result<Bytes, FormError> {
-        let mut out = vec![VERSION];
+        let altered = self.namespaces.values().any(|known| known.altered.is_some());
+        let mut out = vec![if altered { VERSION_ALTERED } else { VERSION }];
         out.extend_from_slice(&self.epoch.to_be_bytes());
         put_count(&mut out, self.roster.len());
         self.roster.values().try_for_each(|record| record.write(&mut out))?;
@@ -277,6 +327,10 @@ impl Registry {
             out.push(namespace.kind.code());
             out.extend_from_slice(&namespace.slots.to_be_bytes());
             out.extend_from_slice(&namespace.stamp.to_bytes());
+            if altered {
+                out.push(namespace.fate());
+                namespace.altered.iter().for_each(|index| out.extend_from_slice(&index.to_be_bytes()));
+            }
         }
         put_count(&mut out, self.recoveries.len());
         for Recovery { index, stamp, node, survivor, records } in &self.recoveries {
@@ -292,7 +346,10 @@ impl Registry {
     /// [`FormError`] for anything else.
     pub fn from_bytes(bytes: &Bytes) -> Result<Self, FormError> {
         let mut reader = Reader::new(bytes);
-        reader.version("registry", VERSION)?;
+        let version = reader.u8("registry")?;
+        if ![VERSION, VERSION_ALTERED].contains(&version) {
+            return Err(FormError::Version { field: "registry", version });
+        }
         let epoch = reader.u64("epoch")?;
         let mut roster = BTreeMap::new();
         for _ in 0..reader.count("roster", ROSTER_NODES_MAX)? {
@@ -325,7 +382,14 @@ impl Registry {
                 return Err(FormError::Malformed { field: "namespaces" });
             }
             let stamp = Timestamp::from_bytes(&reader.array("namespaces")?);
-            namespaces.insert(id.clone(), NamespaceRecord { id, name, kind, slots, stamp });
+            let (altered, deleted) = match version {
+                VERSION_ALTERED => read_fate(&mut reader)?,
+                _ => (None, false),
+            };
+            namespaces.insert(id.clone(), NamespaceRecord { id, name, kind, slots, stamp, altered, deleted });
+        }
+        if version == VERSION_ALTERED && namespaces.values().all(|known| known.altered.is_none()) {
+            return Err(FormError::Malformed { field: "registry" });
         }
         let mut recoveries = Vec::new();
         for _ in 0..reader.count("recoveries", RECOVERIES_MAX)? {
@@ -388,6 +452,33 @@ impl NamespaceRecord {
     #[must_use]
     pub fn id_of(region: &RegionId, index: u64) -> NamespaceId {
         NamespaceId { region: region.clone(), index }
+    }
+
+    /// The log index of what this says of it last, counted as ids are: its creation, or its alteration.
+    #[must_use]
+    pub fn latest(&self) -> u64 {
+        self.altered.map_or(self.id.index, |altered| altered.max(self.id.index))
+    }
+
+    /// What became of it, as a byte; behind all but the first stands the index.
+    fn fate(&self) -> u8 {
+        match (self.altered, self.deleted) {
+            (None, _) => CREATED,
+            (Some(_), false) => RENAMED,
+            (Some(_), true) => DELETED,
+        }
+    }
+}
+
+const CREATED: u8 = 0;
+const RENAMED: u8 = 1;
+const DELETED: u8 = 2;
+
+fn read_fate(reader: &mut Reader) -> Result<(Option<u64>, bool), FormError> {
+    match reader.u8("namespaces")? {
+        CREATED => Ok((None, false)),
+        fate @ (RENAMED | DELETED) => Ok((Some(reader.u64("namespaces")?), fate == DELETED)),
+        _ => Err(FormError::Malformed { field: "namespaces" }),
     }
 }
 

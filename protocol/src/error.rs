@@ -49,6 +49,12 @@ pub enum RequestError {
         /// The name, and the ids that it may stand for.
         what: String,
     },
+    /// What is to be deleted holds something; nothing was done.
+    #[error("refused: {what}")]
+    NotEmpty {
+        /// What holds what, and how to delete it all the same.
+        what: String,
+    },
     /// A value is larger than the limit.
     #[error("{what} has {bytes} bytes; at most {limit} are allowed")]
     TooLarge {
@@ -116,6 +122,7 @@ impl RequestError {
             Self::Conflict { .. } => "conflict",
             Self::Standstill { .. } => "standstill",
             Self::Ambiguous { .. } => "ambiguous",
+            Self::NotEmpty { .. } => "not_empty",
             Self::TooLarge { .. } => "too_large",
             Self::WrongKind { .. } => "wrong_kind",
             Self::Overloaded { .. } => "overloaded",

@@ -335,7 +335,7 @@ pub enum Reply {
     Objects(ObjectPage),
     /// To `Genesis`: the signed document.
     Genesis(Bytes),
-    /// To `NamespaceCreate`.
+    /// To `NamespaceCreate` and `NamespaceRename`.
     Namespace(NamespaceView),
     /// To `NamespaceList` and `NamespaceShow`.
     Namespaces(Vec<NamespaceView>),
@@ -347,7 +347,7 @@ pub enum Reply {
     Status(Box<StatusView>),
     /// To `ManifestShow`.
     Segments(Vec<SegmentView>),
-    /// Done; to `NodeRemove`, `NodeReplace` and `NodeReadmit`.
+    /// Done; to `NamespaceDelete`, `NodeRemove`, `NodeReplace` and `NodeReadmit`.
     Done,
     /// To `RegionRecover`: all is here.
     Recovered {

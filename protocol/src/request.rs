@@ -186,6 +186,25 @@ pub enum Request {
         /// A label or an id.
         namespace: String,
     },
+    /// Gives a namespace another label; its id stays, and what it holds with it. The region that created it does so, whoever
+    /// is asked.
+    NamespaceRename {
+        /// Its label or id.
+        namespace: String,
+        /// Its label from now on.
+        name: String,
+    },
+    /// Deletes a namespace: its label is free, and what it holds is read and written no more. The region that created it does
+    /// so, whoever is asked.
+    NamespaceDelete {
+        /// Its label or id.
+        namespace: String,
+        /// Also while it holds objects or records.
+        force: bool,
+        /// Whether a node that mirrors the other regions' ledgers has found no record of it. Nodes say so to each other; a
+        /// client says that it has not.
+        vetted: bool,
+    },
     /// The regions, as this node knows them.
     RegionList,
     /// The nodes of all regions, as this node knows them.
@@ -244,6 +263,8 @@ impl Request {
             Self::Append { .. }
                 | Self::ObjectEdit { .. }
                 | Self::NamespaceCreate { .. }
+                | Self::NamespaceRename { .. }
+                | Self::NamespaceDelete { .. }
                 | Self::NodeRemove { .. }
                 | Self::NodeReplace { .. }
                 | Self::NodeReadmit { .. }
@@ -255,6 +276,8 @@ impl Request {
     pub fn role(&self) -> Role {
         match self {
             Self::NamespaceCreate { .. }
+            | Self::NamespaceRename { .. }
+            | Self::NamespaceDelete { .. }
             | Self::NodeRemove { .. }
             | Self::NodeReplace { .. }
             | Self::NodeReadmit { .. }

@@ -94,8 +94,14 @@ impl Draft {
         let body = match &self.command {
             DraftCommand::Append(append) => append.body.value.len() + append.body.key.len(),
             DraftCommand::Other(command) | DraftCommand::Removal { command, .. } => command.bytes_max(),
+            DraftCommand::Deletion { namespace, .. } => namespace.region.as_str().len(),
         };
         body + 512
+    }
+
+    /// Whether all that was proposed before it must be applied first: it is judged by what the namespace holds then.
+    fn comes_first(&self) -> bool {
+        matches!(self.command, DraftCommand::Deletion { force: false, .. })
     }
 }
 
@@ -109,6 +115,13 @@ pub enum DraftCommand {
         /// The command, made of its stamp.
         command: Command,
         /// Whether it may leave a region that has to wait for others.
+        force: bool,
+    },
+    /// The deletion of a namespace, to be judged when it is proposed.
+    Deletion {
+        /// Which.
+        namespace: NamespaceId,
+        /// Whether it may hold something.
         force: bool,
     },
     /// Anything else: the command, made of its stamp.
@@ -266,7 +279,13 @@ impl OwnLedger {
             let full = under_way >= proposals_in_flight;
             marks::reached(if full { Mark::ProposalsFull } else { Mark::EntryAhead });
         }
-        !self.queue.is_empty() && (under_way == 0 || worth && under_way < proposals_in_flight)
+        let alone = self.queue.front().is_none_or(Draft::comes_first);
+        !self.queue.is_empty() && (under_way == 0 || worth && !alone && under_way < proposals_in_flight)
+    }
+
+    /// Whether the next draft may stand in an entry behind others.
+    fn may_follow(&self) -> bool {
+        self.queue.front().is_some_and(|draft| !draft.comes_first())
     }
 
     fn dequeue(&mut self) -> Option<Draft> {
@@ -311,7 +330,7 @@ pub(crate) struct Became {
 
 impl OwnLedger {
     /// Makes the next entry of what is queued, as far as proposals under way allow. `waits` says whether anybody waits for
-    /// a draft by its number.
+    /// a draft by its number, `empty` whether a namespace may be deleted for all that is held here.
     ///
     /// # Errors
     /// What the store says.
@@ -321,13 +340,14 @@ impl OwnLedger {
         cluster: &mut Cluster,
         records: &mut Records,
         waits: impl Fn(u64) -> bool,
+        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<Result<(), RequestError>, StoreError>,
     ) -> Result<Option<Drafted>, StoreError> {
         if !self.may_propose() {
             return Ok(None);
         }
         let (mut drafted, mut commands, mut stamps, mut bytes) = (Drafted::default(), Vec::new(), Vec::new(), 0);
         let Sizes { entry_commands, entry_bytes, .. } = self.sizes;
-        while commands.len() < entry_commands && bytes < entry_bytes {
+        while commands.len() < entry_commands && bytes < entry_bytes && (commands.is_empty() || self.may_follow()) {
             let Some(Draft { wait, command, with_proof, asked }) = self.dequeue() else { break };
             // Given up meanwhile: nothing was done, and nothing will be.
             if !waits(wait) {
@@ -336,7 +356,7 @@ impl OwnLedger {
             let namespace = matches!(&command, DraftCommand::Other(Command::CreateNamespace { .. }));
             let stamp = self.next_stamp(turn)?;
             // What of the indexes cannot be read is for whoever asked; the leader goes on.
-            let command = Self::command(turn, cluster, records, stamp, command);
+            let command = Self::command(turn, cluster, records, stamp, command, &empty);
             match command.unwrap_or_else(|error| Err(crate::answers::storage(&error))) {
                 Ok(command) => {
                     bytes += command.bytes_max();
@@ -405,12 +425,17 @@ impl OwnLedger {
         records: &mut Records,
         stamp: Timestamp,
         draft: DraftCommand,
+        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<Result<(), RequestError>, StoreError>,
     ) -> Result<Result<Command, RequestError>, StoreError> {
         let mut append = match draft {
             DraftCommand::Append(append) => append,
             DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
             DraftCommand::Removal { command, force } => {
                 return Ok(cluster.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+            }
+            DraftCommand::Deletion { namespace, force } => {
+                let may = if force { Ok(()) } else { empty(turn, &namespace)? };
+                return Ok(may.map(|()| Command::DeleteNamespace { stamp, namespace }));
             }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
@@ -567,6 +592,8 @@ fn stamped(command: Command, at: Timestamp) -> Command {
         Command::Retire { node, .. } => Command::Retire { stamp: at, node },
         Command::Replace { node, .. } => Command::Replace { stamp: at, node },
         Command::CreateNamespace { name, kind, slots, .. } => Command::CreateNamespace { stamp: at, name, kind, slots },
+        Command::RenameNamespace { namespace, name, .. } => Command::RenameNamespace { stamp: at, namespace, name },
+        Command::DeleteNamespace { namespace, .. } => Command::DeleteNamespace { stamp: at, namespace },
         Command::Seal { .. } => Command::Seal { stamp: at },
         Command::Recover { node, survivor, .. } => Command::Recover { stamp: at, node, survivor },
         Command::Resume { version, registry, .. } => Command::Resume { stamp: at, version, registry },

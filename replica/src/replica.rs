@@ -9,6 +9,7 @@ mod ledger;
 mod membership;
 mod messages;
 mod metadata;
+mod namespaces;
 mod problems;
 mod readiness;
 mod reads;

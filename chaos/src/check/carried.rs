@@ -22,9 +22,10 @@ pub fn carried(evidence: &Evidence) -> BTreeSet<u64> {
     }
     let behind: BTreeMap<&str, u64> = evidence.walls.iter().map(|wall| (wall.node.as_str(), wall.behind_ns)).collect();
     let ahead = |call: &&&Call| {
-        let (Some(stamp), Some(at_ns)) = (call.stamp(), call.returned_ns) else { return false };
+        let Some(stamp) = call.stamp() else { return false };
         let behind_ns = call.node.as_deref().and_then(|node| behind.get(node)).copied().unwrap_or_default();
-        stamp.time > ntp_of_ns((start_ns + at_ns + CLOCK_DRIFT_MS_MAX * 1_000_000).saturating_sub(behind_ns))
+        // It was stamped at some time of the call. What lay ahead then lay ahead when the call began.
+        stamp.time > ntp_of_ns((start_ns + call.invoked_ns + CLOCK_DRIFT_MS_MAX * 1_000_000).saturating_sub(behind_ns))
     };
     let mut found = BTreeSet::new();
     for calls in keys.into_values() {

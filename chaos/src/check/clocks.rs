@@ -176,6 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_ahead_is_judged_by_the_time_at_which_the_call_began() {
+        for (began_ns, count) in [(10, 0), (250_000_000, 2)] {
+            let mut story = Story::default();
+            story.evidence.wall_ns = Some(0);
+            let near = ntp_of_ns(1_200_000_000);
+            for (node, key, from_ns, until_ns, time) in [
+                ("eu-west-1-a", "c", 0, 5, near),
+                ("us-east-1-a", "c", began_ns, 300_000_000, near + 1),
+                ("us-east-1-a", "d", 300_000_020, 300_000_025, 500),
+            ] {
+                story.edit(key, Edit::Increment(1)).on(node).during(from_ns, until_ns).stamped(stamp(time));
+            }
+            story.rejected(&CHECK, count);
+        }
+    }
+
+    #[test]
     fn another_disk_excuses_what_it_parts_and_nothing_else() {
         let lost = Happened {
             kind: "disk-lost".to_owned(),

@@ -3,7 +3,9 @@
 //! Statement: in each region's ledger, the attempts at one append have at most one record within the time for which its
 //! key is remembered, and each acknowledgement tells that one; over all regions there are no more records of a value than
 //! attempts at it. Where a run makes that time shorter than an attempt may be under way, one that was handed on and whose
-//! answer nobody waits for any more may come after it.
+//! answer nobody waits for any more may come after it. A region whose disks all went back has lost the keys of what it
+//! acknowledged since then, whose records alone come back from other regions: where it went back between two attempts,
+//! they are two appends.
 //!
 //! Source: FoundationDB's `commit_unknown_result`, whose blind retry is the classic double effect. The idempotency table
 //! is a region's, so that an attempt in another region is another append; and a key is forgotten after its time, so that
@@ -13,25 +15,34 @@ use std::collections::BTreeMap;
 
 use trine_crdt::clock::ntp_of_ns;
 
-use crate::check::{Check, Evidence, Violation};
+use crate::check::{Check, Evidence, Happened, Violation};
 use crate::history::{Action, Call};
 
 /// The checker.
 pub const CHECK: Check =
     Check { name: "idempotency", statement: "all attempts under one request id have one effect in a region", run };
 
+/// What leaves a node with less than it had.
+const OLD_DISKS: [&str; 2] = ["disk-restored", "disk-lost"];
+
 fn run(evidence: &Evidence) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut attempts: BTreeMap<(&str, &str), Vec<&Call>> = BTreeMap::new();
+    for call in evidence.history.calls() {
+        if let Action::Append { value, .. } = &call.action {
+            attempts.entry((&call.key, value)).or_default().push(call);
+        }
+    }
     let mut told: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
     for call in evidence.history.calls() {
         let Action::Append { value, .. } = &call.action else { continue };
-        attempts.entry((&call.key, value)).or_default().push(call);
         let (Some(id), Some(record)) = (&call.request_id, call.ok().and_then(|seen| seen.record.as_ref())) else {
             continue;
         };
         let first = *told.entry((&record.region, id, value)).or_insert(record.index);
-        if first != record.index {
+        if first != record.index
+            && !went_back(evidence, &record.region, &attempts[&(call.key.as_str(), value.as_str())])
+        {
             let (region, index) = (&record.region, record.index);
             found.push(CHECK.violated(format!("request {id} is records {first} and {index} of {region}")));
         }
@@ -54,7 +65,8 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         let Some(calls) = attempts.get(&(key, value)) else { continue };
         let twice = places.iter().enumerate().find(|(at, (region, _))| {
             let with_id = calls.iter().all(|call| call.request_id.is_some());
-            with_id && places[..*at].iter().any(|before| before.0 == *region && remembered(before, &places[*at]))
+            let remembered = |before: &&(&str, usize)| before.0 == *region && remembered(before, &places[*at]);
+            with_id && places[..*at].iter().any(|before| remembered(&before)) && !went_back(evidence, region, calls)
         });
         if twice.is_some() || places.len() > calls.len() {
             let attempts = calls.len();
@@ -62,6 +74,23 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Whether all disks of a region went back, or were lost, after the first of these attempts began and before the last was
+/// over.
+fn went_back(evidence: &Evidence, region: &str, attempts: &[&Call]) -> bool {
+    let nodes: Vec<&String> =
+        evidence.held.iter().filter(|held| held.region == region).map(|held| &held.node).collect();
+    let whole = |fault: &&Happened| {
+        OLD_DISKS.contains(&fault.kind.as_str())
+            && !nodes.is_empty()
+            && nodes.iter().all(|node| fault.targets.contains(node))
+    };
+    evidence.faults.iter().filter(whole).filter_map(|fault| fault.until_ns).any(|back_ns| {
+        let before = attempts.iter().any(|call| call.invoked_ns < back_ns);
+        let after = attempts.iter().any(|call| call.returned_ns.is_none_or(|returned_ns| returned_ns > back_ns));
+        before && after
+    })
 }
 
 #[cfg(test)]
@@ -103,6 +132,28 @@ mod tests {
             story.evidence.key_window_ns = window_ns;
             story.rejected(&CHECK, count);
         }
+    }
+
+    #[test]
+    fn where_all_disks_of_the_region_went_back_between_them_two_attempts_are_two_appends() {
+        let told = |kind: &str, targets: &[&str], back_ns: u64| {
+            let mut story = Story::default();
+            story.node("us-east-1-b");
+            story.append("k", "a").but(id).during(100, 200).at(0, 0);
+            story.append("k", "a").but(id).during(300, 400).at(1, 1);
+            story.ledger(&[(0, "k", "a"), (1, "k", "a")]);
+            let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+            let (kind, detail) = (kind.to_owned(), String::new());
+            story.evidence.faults.push(Happened { kind, targets, from_ns: 0, until_ns: Some(back_ns), detail });
+            story
+        };
+        let both = ["us-east-1-a", "us-east-1-b"];
+        told("disk-restored", &both, 250).accepted(&CHECK);
+        told("disk-lost", &both, 250).accepted(&CHECK);
+        told("disk-restored", &both[..1], 250).rejected(&CHECK, 2);
+        told("kill", &both, 250).rejected(&CHECK, 2);
+        told("disk-restored", &both, 50).rejected(&CHECK, 2);
+        told("disk-restored", &both, 450).rejected(&CHECK, 2);
     }
 
     #[test]

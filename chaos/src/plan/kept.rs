@@ -11,7 +11,7 @@ macro_rules! kept {
 }
 
 /// Names and texts.
-const KEPT: [(&str, &str); 83] = [
+const KEPT: [(&str, &str); 85] = [
     kept!("acknowledged-and-gone"),
     kept!("bad-links"),
     kept!("bandwidth"),
@@ -33,6 +33,7 @@ const KEPT: [(&str, &str); 83] = [
     kept!("disk-restored-under-writes"),
     kept!("disk-slow"),
     kept!("disordered-tails"),
+    kept!("disordered-tails-and-disk-lost"),
     kept!("duplication"),
     kept!("everything"),
     kept!("few-deltas"),
@@ -54,6 +55,7 @@ const KEPT: [(&str, &str); 83] = [
     kept!("ledger-only"),
     kept!("loss"),
     kept!("lost-proposals"),
+    kept!("lost-proposals-and-kill"),
     kept!("majority-of-five"),
     kept!("marks-and-power-loss"),
     kept!("membership-and-split"),

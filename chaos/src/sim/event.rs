@@ -49,6 +49,8 @@ pub enum Event {
     Request { node: usize, life: u64, request: Box<Input> },
     /// A node that is to leave its region's roster has not left it yet.
     Leave { node: usize },
+    /// A region that went back has not got back what it lost.
+    Recover { region: usize },
     /// A node that clients have left is replaced.
     Renew { node: usize },
     /// A node starts.
@@ -84,6 +86,7 @@ impl Event {
             | Self::Look
             | Self::NextCall { .. }
             | Self::Leave { .. }
+            | Self::Recover { .. }
             | Self::Renew { .. }
             | Self::Start { .. }
             | Self::Fault { .. }

@@ -79,7 +79,7 @@ pub fn gather(world: &World) -> Evidence {
         walls: world.nodes.iter().map(wall).collect(),
         said: world.said.clone(),
         uptimes: world.uptimes.clone(),
-        heads: Vec::new(),
+        heads: world.restored.heads(),
         key_window_ns: Some(world.plan.nodes.sizes.idempotency.window_ms.saturating_mul(1_000_000)),
     }
 }

@@ -65,7 +65,9 @@ impl World {
             return;
         };
         // Its region could not do without this disk as well.
+        let goes_back = matches!(&active, Active::Old(nodes) if !self.whole_regions(nodes).is_empty());
         if let Active::Lost(nodes) | Active::Old(nodes) = &active
+            && !goes_back
             && !nodes.iter().all(|node| self.can_spare(*node))
         {
             return;
@@ -75,7 +77,7 @@ impl World {
         }
         let until_ns = matches!(active, Active::Once).then_some(self.now_ns);
         let targets = match spots.first() {
-            Some(Spot::Region(region)) => vec![region.clone()],
+            Some(Spot::Region(region)) if !goes_back => vec![region.clone()],
             Some(Spot::Clients(_)) => vec!["clients".to_owned()],
             _ => nodes.first().into_iter().flatten().map(|node| self.name(*node)).collect(),
         };
@@ -157,6 +159,7 @@ impl World {
             Active::Dark(nodes) | Active::Lost(nodes) => nodes.into_iter().for_each(|node| self.crash(node)),
             Active::Asleep(nodes) => nodes.into_iter().for_each(|node| self.sleep(node)),
             Active::Old(nodes) => {
+                self.note_past(&nodes);
                 for node in nodes {
                     self.nodes[node].image = Some(self.nodes[node].disk.image());
                 }
@@ -243,7 +246,13 @@ impl World {
             Active::Asleep(nodes) => nodes.into_iter().for_each(|node| self.wake(node)),
             Active::Lost(nodes) => nodes.into_iter().for_each(|node| self.renew(node)),
             Active::Old(nodes) => {
+                let whole = self.go_back(&nodes);
                 for node in nodes {
+                    // Since the image was taken its region may have come to need this disk.
+                    if !whole.contains(&self.nodes[node].region) && !self.can_spare(node) {
+                        self.nodes[node].image = None;
+                        continue;
+                    }
                     self.crash(node);
                     if let Some(image) = self.nodes[node].image.take() {
                         self.nodes[node].disk = image;
@@ -299,11 +308,14 @@ impl World {
         }
     }
 
-    /// What an operator wanted and what is not so: nodes that are to leave and go on.
+    /// What an operator wanted and what is not so: nodes that are to leave and go on, and regions
+    /// that were to bring back what they lost.
     #[must_use]
     pub fn unfinished(&self) -> Vec<String> {
         let staying = self.nodes.iter().filter(|node| node.leaving && !node.gone);
-        staying.map(|node| format!("{} was taken off its region's roster and goes on", node.name)).collect()
+        let staying = staying.map(|node| format!("{} was taken off its region's roster and goes on", node.name));
+        let lacking = self.restored.recovering().map(|region| &self.regions[region]);
+        staying.chain(lacking.map(|region| format!("{region} has not got back what it lost"))).collect()
     }
 }
 

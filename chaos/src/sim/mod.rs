@@ -19,6 +19,7 @@ pub mod links;
 pub mod mutants;
 pub mod node;
 pub mod resident;
+pub mod restored;
 pub mod sequencer;
 pub mod shrink;
 pub mod status;

@@ -6,7 +6,8 @@ use trine_crdt::mutants::Mutant;
 #[must_use]
 pub fn plan(mutant: Mutant) -> Option<&'static str> {
     match mutant {
-        Mutant::AcceptAnyDrift | Mutant::AheadNeverTaken | Mutant::EditBelowSeen => Some("clock-region-ahead"),
+        Mutant::AcceptAnyDrift | Mutant::AheadNeverTaken => Some("clock-region-ahead"),
+        Mutant::EditBelowSeen => Some("clock-node-ahead"),
         Mutant::ClockAlwaysBelieved => Some("clock-leap"),
         Mutant::StampByWallAlone => Some("clock-jump"),
         Mutant::MirrorTrusts => Some("disordered-tails"),
@@ -14,7 +15,6 @@ pub fn plan(mutant: Mutant) -> Option<&'static str> {
         Mutant::RegionMajorityOfOne => Some("split-node-and-disk-lost"),
         Mutant::RetiredGoesOn => Some("leave"),
         Mutant::RetiredStopsAtOnce => Some("leave-one-of-two"),
-        Mutant::RemovalUnjudged => Some("leave-under-dead-voter"),
         Mutant::PositionBeforeRows => Some("power-loss-all"),
         Mutant::ReadWithoutBarrier => Some("split-leader"),
         Mutant::LeaderRemembered => Some("leader-change"),
@@ -30,6 +30,7 @@ pub fn plan(mutant: Mutant) -> Option<&'static str> {
         | Mutant::LatestStale => Some("small-pages"),
         Mutant::KeyRowDropped | Mutant::KeyForAnother => Some("short-memory"),
         Mutant::MirrorStill => Some("slow-clocks"),
+        Mutant::SignWithoutAsking => Some("region-restored"),
         Mutant::HaveTwice => Some("majority-of-five"),
         Mutant::Unanswered => Some("kill-majority"),
         _ => None,
@@ -64,12 +65,14 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::LeafAsNode | Mutant::ProofOfAnyLength | Mutant::AnyPastExtended => Some(("trine-ledger", "tree")),
         Mutant::WindowWithoutEnd | Mutant::SentTwice => Some(("trine-gossip", "link")),
         Mutant::ForkIgnored => Some(("trine-replica", "forks")),
-        Mutant::SignWithoutAsking | Mutant::OwnHeadSuppressed => Some(("trine-replica", "signing")),
+        Mutant::OwnHeadSuppressed => Some(("trine-replica", "signing")),
         Mutant::RestoredVoterVotes => Some(("trine-node", "went_back")),
         Mutant::WaitingWithoutEnd => Some(("trine-replica", "answers")),
         Mutant::NameTaken => Some(("trine-node", "leaving")),
         Mutant::HeadEpochBelieved => Some(("trine-replica", "forks")),
         Mutant::MarkEarly => Some(("trine-replica", "clock")),
+        // Without the judgement, what places voters still lets nobody go who is missed, so that no history shows it.
+        Mutant::RemovalUnjudged => Some(("trine-replica", "standing")),
         Mutant::MirrorAnyDrift => Some(("trine-replica", "mirrors")),
         Mutant::SenselessIntervals | Mutant::MessageHalts => Some(("trine-replica", "deltas")),
         _ => None,

@@ -207,7 +207,7 @@ impl World {
             self.crash(node);
             self.nodes[node].gone = true;
             self.members[self.nodes[node].region].retain(|member| *member != node);
-            self.by_id.remove(&self.nodes[node].id);
+            self.forget_id(node);
             return;
         }
         if self.faults.may_be_old(node) && reason.contains("older than what it acknowledged") {
@@ -217,6 +217,10 @@ impl World {
             let (kind, detail) = ("disk-lost".to_owned(), "it was older than what it acknowledged".to_owned());
             self.happened.push(Happened { kind, targets, from_ns: at_ns, until_ns: Some(at_ns), detail });
             self.renew(node);
+            let region = self.nodes[node].region;
+            if self.members[region] == [node] {
+                self.found_anew(region, self.nodes[node].id);
+            }
             return;
         }
         self.tell(node, Did::Halt, &reason);
@@ -329,9 +333,9 @@ impl World {
     pub fn renew(&mut self, node: usize) {
         self.crash(node);
         let id = NodeId(self.chance.bits());
+        self.forget_id(node);
         let log = Rc::clone(&self.logs[self.nodes[node].region]);
         let state = &mut self.nodes[node];
-        self.by_id.remove(&state.id);
         (state.id, state.disk, state.halted, state.draining) = (id, Disk::new(log), None, false);
         self.by_id.insert(id, node);
         self.faults.old.remove(&node);

@@ -35,6 +35,12 @@ impl Sequencer {
         self.log.push(CommittedEntry { position, payload });
     }
 
+    /// All disks that bear it come back as they were: it ends here again, and knows of no later term.
+    pub fn go_back(&mut self, end: u64, term: u64) {
+        self.log.truncate(end as usize);
+        self.term = term;
+    }
+
     /// The index of the next entry.
     #[must_use]
     pub fn end(&self) -> u64 {

@@ -12,6 +12,7 @@ use trine_replica::Input;
 
 use crate::check::{Said, SaidLedger, Sum, Uptime};
 use crate::sim::event::Event;
+use crate::sim::restored::HEADS;
 use crate::sim::world::{MS, World};
 
 /// The number of the first question: neither clients nor operators ask under it.
@@ -56,6 +57,7 @@ impl World {
                 let (id, life) = (QUESTION + node as u64, self.nodes[node].life);
                 let (options, request) = (Options::default(), Request::Status);
                 self.input(node, life, Input::Request { id, role: Role::Admin, options, request });
+                self.ask_head(node);
             }
         }
     }
@@ -63,7 +65,11 @@ impl World {
     /// An answer of a node; whether it is one to a question.
     pub(super) fn told(&mut self, node: usize, request: u64, answer: &Result<Box<Answer>, RequestError>) -> bool {
         if request < QUESTION {
-            return false;
+            return self.brought_back(request, answer);
+        }
+        if request >= HEADS {
+            self.showed(node, answer);
+            return true;
         }
         if let Ok(answer) = answer
             && let Reply::Status(status) = &answer.reply
@@ -77,7 +83,7 @@ impl World {
     fn of(&self, node: usize, status: &StatusView) -> Said {
         let name = |id: &NodeId| match self.by_id.get(id) {
             Some(node) => self.name(*node),
-            None => format!("a former disk, {id}"),
+            None => former(*id),
         };
         let ledger = |(region, head): (&trine_crdt::RegionId, &trine_protocol::reply::LedgerHead)| {
             (region.to_string(), SaidLedger { size: head.size, root: head.root })
@@ -108,6 +114,19 @@ impl World {
         self.uptimes.push(Uptime { node, from_ns: self.now_ns, until_ns: None, writer });
     }
 
+    /// A node's id is about to mean nobody any more: what ran under it last is known by the id from now on, since
+    /// others may name it for a while.
+    pub(super) fn forget_id(&mut self, node: usize) {
+        let (id, name) = (self.nodes[node].id, self.name(node));
+        if let Some(last) = self.uptimes.iter().rev().find(|uptime| uptime.node == name) {
+            // Whose answers were which the node's own name tells.
+            let (from_ns, until_ns) = (last.from_ns, last.until_ns.or(Some(self.now_ns)));
+            let last = Uptime { node: former(id), from_ns, until_ns, writer: String::new() };
+            self.uptimes.push(last);
+        }
+        self.by_id.remove(&id);
+    }
+
     /// A node's process has ended.
     pub(super) fn ended(&mut self, node: usize) {
         let name = self.name(node);
@@ -115,4 +134,9 @@ impl World {
             last.until_ns = last.until_ns.or(Some(self.now_ns));
         }
     }
+}
+
+/// What a node is called that has another disk now, or none.
+fn former(id: NodeId) -> String {
+    format!("a former disk, {id}")
 }

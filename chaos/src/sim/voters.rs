@@ -39,7 +39,13 @@ impl Group {
         let wanted = voters_wanted(nodes.len(), VOTERS_MAX);
         let voters = nodes[..wanted].iter().copied().collect();
         let learners = nodes[wanted..].iter().copied().collect();
-        Self { membership: Membership { voters, learners }, ..Self::default() }
+        Self::of(Membership { voters, learners })
+    }
+
+    /// These, of whom nobody was heard yet.
+    #[must_use]
+    pub fn of(membership: Membership) -> Self {
+        Self { membership, ..Self::default() }
     }
 
     /// Whether a node gets the log.

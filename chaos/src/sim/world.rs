@@ -24,6 +24,7 @@ use crate::sim::event::{Event, Queue};
 use crate::sim::faults::{Faults, START_NS};
 use crate::sim::links::Pairs;
 use crate::sim::node::Node;
+use crate::sim::restored::Restored;
 use crate::sim::sequencer::Sequencer;
 use crate::sim::trace::Trace;
 use crate::sim::voters::Group;
@@ -71,6 +72,8 @@ pub struct World {
     pub trace: Trace,
     /// Whether bytes of messages are counted, which costs their encoding.
     pub measure: bool,
+    /// Regions that went back, and what regions sign.
+    pub restored: Restored,
     /// What went between nodes of one region.
     pub inside: Traffic,
     /// What went from one region to another.
@@ -104,6 +107,7 @@ impl World {
         let mut world = Self {
             clients: Clients::of(&plan),
             faults: Faults::of(&plan, seed),
+            restored: Restored::of(&plan),
             seed,
             plan,
             nodes: Vec::new(),
@@ -268,6 +272,7 @@ impl World {
             Event::Follow { region } => self.follow(region),
             Event::Start { node } => self.start(node),
             Event::Leave { node } => self.leave(node),
+            Event::Recover { region } => self.recover(region),
             Event::Renew { node } => self.replace(node),
             Event::Fault { occurrence } => self.begin_fault(occurrence),
             Event::FaultOver { occurrence } => self.end_fault(occurrence),

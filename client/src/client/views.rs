@@ -56,6 +56,27 @@ impl Client {
         expect_reply!(answer, "namespace create", Reply::Namespace(view) => view)
     }
 
+    /// Gives a namespace, of a label or an id, another label. Its id stays, and what it holds with it.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `Ambiguous` when the new label is taken, or the present one stands for several namespaces.
+    pub async fn namespace_rename(&self, namespace: &str, name: &str) -> Result<NamespaceView, ClientError> {
+        let request = Request::NamespaceRename { namespace: namespace.to_owned(), name: name.to_owned() };
+        let answer = self.request(&CallOptions::default(), request).await?;
+        expect_reply!(answer, "namespace rename", Reply::Namespace(view) => view)
+    }
+
+    /// Deletes a namespace, of a label or an id: its label is free, and what it holds can be read under it no more. With
+    /// `force` also while it holds something.
+    ///
+    /// # Errors
+    /// [`ClientError`]; `NotEmpty` when it holds objects or records.
+    pub async fn namespace_delete(&self, namespace: &str, force: bool) -> Result<(), ClientError> {
+        let request = Request::NamespaceDelete { namespace: namespace.to_owned(), force, vetted: false };
+        let answer = self.request(&CallOptions::default(), request).await?;
+        expect_reply!(answer, "namespace delete", Reply::Done => ())
+    }
+
     /// Brings back the records that a region's disks lost and other regions kept: how many records its ledger has then,
     /// and how many were put back. Ask a node of that region.
     ///

@@ -90,6 +90,14 @@ pub fn requests() -> Vec<(&'static str, Request)> {
     ]
 }
 
+/// Requests that alter namespaces; they have come later, and stand behind all else where inputs are numbered.
+pub fn alterations() -> Vec<(&'static str, Request)> {
+    vec![
+        ("rename", Request::NamespaceRename { namespace: "us-east-1/17".to_owned(), name: "carts".to_owned() }),
+        ("delete", Request::NamespaceDelete { namespace: "carts".to_owned(), force: true, vetted: false }),
+    ]
+}
+
 /// How a request wants to be served, in the rarest way.
 pub fn options() -> Options {
     let mut session = SessionToken::default();
@@ -144,6 +152,7 @@ pub fn answers() -> Vec<(&'static str, Result<Answer, RequestError>)> {
         ("done", answer(Reply::Done)),
         ("overloaded", Err(RequestError::Overloaded { retry_after: Duration::MAX })),
         ("unknown", Err(RequestError::Unknown)),
+        ("not-empty", Err(RequestError::NotEmpty { what: "it".to_owned() })),
     ]
 }
 
@@ -154,6 +163,7 @@ fn samples() -> Vec<Sample> {
     let welcome = NodeHello { version: 1, certificate, node: NodeId(u64::MAX), region: region(), others };
     let requests: Vec<(&str, ClientFrame)> = requests()
         .into_iter()
+        .chain(alterations())
         .map(|(name, request)| (name, ClientFrame { number: u64::MAX, options: options(), request }))
         .collect();
     let answers: Vec<(&str, NodeFrame)> =

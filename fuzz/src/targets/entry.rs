@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use trine_ledger::{Applied, Entry, LedgerState};
 
-use crate::fixture::{Rows, append, entries, position, region};
+use crate::fixture::{Rows, alterations, append, entries, position, region};
 use crate::target::{Memory, Sample, Target, Verdict};
 
 /// `Entry::from_bytes`: canonical; applied to a new ledger and to one in use, twice with the same outcome.
@@ -20,6 +20,7 @@ fn run(bytes: &[u8]) -> Verdict {
     assert_eq!(once, apply(std::slice::from_ref(&entry)), "an entry has two outcomes");
     let mut after = entries();
     after.push(entry);
+    after.extend(alterations());
     apply(&after);
     Verdict::Accepted
 }
@@ -45,6 +46,9 @@ fn samples() -> Vec<Sample> {
         let bytes = entry.to_bytes().expect("within bounds");
         samples.push(Sample::valid(&number.to_string(), bytes));
     }
+    for (number, entry) in alterations().iter().enumerate() {
+        samples.push(Sample::valid(&format!("alteration-{number}"), entry.to_bytes().expect("within bounds")));
+    }
     let one = Entry { commands: vec![append(1, None)] }.to_bytes().expect("within bounds");
     samples.extend(Sample::broken("append", &one));
     samples.extend([
@@ -57,6 +61,11 @@ fn samples() -> Vec<Sample> {
         Sample::hostile("slots-of-2-31", namespace(1 << 31, 1, "a")),
         Sample::hostile("a-namespace-of-no-kind", namespace(256, 9, "a")),
         Sample::hostile("a-namespace-without-name", namespace(256, 1, "")),
+        Sample::hostile(
+            "a-namespace-renamed-to-nothing",
+            [&[1, 0, 0, 0, 1, 10][..], &[0; 24], b"\0\x01_", &[0; 10]].concat(),
+        ),
+        Sample::hostile("a-deletion-of-nothing", [&[1, 0, 0, 0, 1, 11][..], &[0; 24], &[0; 10]].concat()),
     ]);
     samples
 }

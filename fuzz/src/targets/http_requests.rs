@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use tower::Service as _;
 use trine_client::Session;
 use trine_crdt::{NamespaceId, NodeId, RegionId};
-use trine_node::http::cluster::NewNamespace;
 use trine_node::http::guard::{Caller, OPEN_PATHS};
+use trine_node::http::namespaces::{NewNamespace, Rename};
 use trine_node::http::problem::{PROBLEM_JSON, Problem};
 use trine_node::http::server::Api;
 use trine_node::http::{Backend, HttpConfig, headers, routes};
@@ -120,6 +120,14 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
         Request::NamespaceCreate { name, kind, slots } => {
             let told: NewNamespace = serde_json::from_slice(body).expect("it was read");
             assert_eq!((name, *kind, *slots), (&told.name, NamespaceKind::from(told.kind), told.slots));
+        }
+        Request::NamespaceRename { namespace: of, name: to } => {
+            let told: Rename = serde_json::from_slice(body).expect("it was read");
+            assert_eq!((Some(of.as_str()), to), (namespace, &told.name));
+        }
+        Request::NamespaceDelete { namespace: of, force, vetted } => {
+            assert_eq!((Some(of.as_str()), *vetted), (namespace, false));
+            assert!(!force || uri.query().is_some(), "it was forced by nobody");
         }
         Request::LedgerRecord { region, index, .. } => {
             assert_eq!((name(3), name(4).and_then(|text| text.parse().ok())), (Some(region.as_str()), Some(*index)));
@@ -255,6 +263,7 @@ fn reply(request: &Request) -> Reply {
             Reply::Object(ObjectView { views, timestamp: at(1), digest: [7; 32] })
         }
         Request::NamespaceCreate { kind, .. } => Reply::Namespace(namespace(*kind)),
+        Request::NamespaceRename { .. } => Reply::Namespace(namespace(NamespaceKind::Ledger)),
         Request::NamespaceList | Request::NamespaceShow { .. } => {
             Reply::Namespaces(vec![namespace(NamespaceKind::Objects)])
         }
@@ -357,6 +366,8 @@ fn paths() -> Vec<Sample> {
         valid("delete-object", "DELETE /api/v1/objects/objects/k"),
         valid("delete-node", "DELETE /api/v1/nodes/00000000000000AF"),
         valid("replace-node", "POST /api/v1/nodes/00000000000000af/replace"),
+        valid("delete-namespace", "DELETE /api/v1/namespaces/us-east-1%2F17?force=true"),
+        hostile("delete-namespace-perhaps", "DELETE /api/v1/namespaces/us-east-1%2F17?force=1"),
         hostile("nothing", "GET /"),
         hostile("no-such-path", "GET /api/v1/ledgers/default/k"),
         hostile("no-such-method", "PATCH /order-17"),
@@ -382,6 +393,9 @@ fn bodies() -> Vec<Sample> {
     let no_edit = |name: &str, body: &str| Sample::hostile(name, object(body.as_bytes())).behind(WRITER);
     let creates = |name: &str, body: &str| Sample::valid(name, create(body.as_bytes())).behind(ADMIN);
     let no_namespace = |name: &str, body: &str| Sample::hostile(name, create(body.as_bytes())).behind(ADMIN);
+    let rename = |body: &str| text("POST /api/v1/namespaces/us-east-1%2F17/rename", body.as_bytes());
+    let renames = |name: &str, body: &str| Sample::valid(name, rename(body)).behind(ADMIN);
+    let no_name = |name: &str, body: &str| Sample::hostile(name, rename(body)).behind(ADMIN);
     let nested = |levels: usize, innermost: &str| {
         format!("{}{innermost}{}", r#"{"op":"field","name":"n","edit":"#.repeat(levels), "}".repeat(levels))
     };
@@ -414,6 +428,9 @@ fn bodies() -> Vec<Sample> {
         Sample::hostile("edit-that-is-no-text", object(b"{\"op\":\"set\",\"value\":\"\xff\"}")).behind(WRITER),
         creates("create-ledger", r#"{"name":"orders","kind":"ledger"}"#),
         creates("create-objects", r#"{"name":"","kind":"objects","slots":4294967295}"#),
+        renames("rename", r#"{"name":"carts"}"#),
+        no_name("rename-to-nothing", "{}"),
+        no_name("rename-with-more", r#"{"name":"carts","kind":"ledger"}"#),
         no_namespace("create-another-kind", r#"{"name":"orders","kind":"Ledger"}"#),
         no_namespace("create-with-more", r#"{"name":"orders","kind":"ledger","region":"us-east-1"}"#),
         no_namespace("create-beyond-32-bits", r#"{"name":"orders","kind":"objects","slots":4294967296}"#),
@@ -435,6 +452,7 @@ fn doors() -> Vec<Sample> {
         Sample::hostile("a-reader-writes", text("PUT /k", b"value")).behind(READER),
         Sample::hostile("a-writer-creates", text("POST /api/v1/namespaces", br#"{"name":"a","kind":"ledger"}"#))
             .behind(WRITER),
+        Sample::hostile("a-writer-deletes-a-namespace", text("DELETE /api/v1/namespaces/orders", b"")).behind(WRITER),
         Sample::hostile("a-length-that-lies", put("Content-Length: 18446744073709551615")).behind(WRITER),
         Sample::hostile("a-session-of-nothing", put("Trine-Session: ")).behind(WRITER),
         with("no-host", "Accept: */*"),

@@ -132,11 +132,28 @@ fn sayings() -> Vec<(&'static str, Vec<Said>)> {
             registry.namespaces.insert(id.clone(), trine_ledger::registry::NamespaceRecord { id, ..record });
         })
     };
+    let altered = |deleted| {
+        registry(|registry| {
+            let (id, record) = Registry::default().namespaces.into_iter().nth(1).expect("there are two");
+            let id = trine_crdt::NamespaceId { region: "eu-west-1".parse().expect("a name"), ..id };
+            let record =
+                trine_ledger::registry::NamespaceRecord { id: id.clone(), altered: Some(7), deleted, ..record };
+            registry.namespaces.insert(id, record);
+        })
+    };
     let retires = |node: NodeId| registry(|registry| registry.retired.extend([node]));
     let segment = [&0_u64.to_be_bytes()[..], &[0; 24], &[3; 64]].concat();
     vec![
         ("registry", vec![said("registry/eu-west-1", 7, &roster)]),
         ("namespaces", vec![said("namespaces/eu-west-1/00000000", 1, &namespaces("eu-west-1"))]),
+        ("namespaces-renamed", vec![said("namespaces/eu-west-1/00000000", 8, &altered(false))]),
+        (
+            "namespaces-deleted",
+            vec![
+                said("namespaces/eu-west-1/00000000", 1, &namespaces("eu-west-1")),
+                said("namespaces/eu-west-1/00000000", 8, &altered(true)),
+            ],
+        ),
         ("head", vec![said("head/eu-west-1", 9, &[9; 32])]),
         ("segment", vec![said("segment/eu-west-1/0000000000000000", 1, &segment)]),
         ("several", vec![said("head/eu-west-1", 9, &[9; 32]), said("registry/eu-west-1", 7, &roster)]),

@@ -7,7 +7,7 @@ use trine_protocol::Role;
 use trine_replica::PeerMessage;
 use trine_replica::message::{HeadTold, Holdings, Interval, NotAdmitted, Registration};
 
-use super::client_frames::{answers, options, requests};
+use super::client_frames::{alterations, answers, options, requests};
 use super::object::objects;
 use super::rumor::told;
 use crate::cbor;
@@ -127,13 +127,15 @@ fn samples() -> Vec<Sample> {
         ),
         ("head-told-unsigned", PeerMessage::HeadTold(head_told(u64::MAX, None))),
     ];
-    for (name, request) in requests() {
+    let forward = |request| {
         let (role, options) = (Role::Admin, options());
-        messages.push((name, PeerMessage::Forward { number: u64::MAX, role, options, request, hops: 1 }));
-    }
+        PeerMessage::Forward { number: u64::MAX, role, options, request, hops: 1 }
+    };
+    messages.extend(requests().into_iter().map(|(name, request)| (name, forward(request))));
     for (name, answer) in answers() {
         messages.push((name, PeerMessage::Forwarded { number: 1, answer: answer.map(Box::new) }));
     }
+    messages.extend(alterations().into_iter().map(|(name, request)| (name, forward(request))));
     let numbered: Vec<(String, PeerMessage)> = messages
         .into_iter()
         .enumerate()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use trine_ledger::{Frontier, LedgerState, Registry};
 
-use crate::fixture::{Rows, append, entries, ledger, position, region};
+use crate::fixture::{Rows, alterations, append, entries, ledger, position, region};
 use crate::target::{Memory, Sample, Target, Verdict};
 
 /// `LedgerState`, `Registry` and `Frontier`: canonical; a state that was read goes on.
@@ -68,6 +68,13 @@ fn samples() -> Vec<Sample> {
     }
     let registry = used.registry().to_bytes().expect("within bounds");
     samples.push(Sample::valid("registry-with-retired-nodes", registry).behind(0));
+    for (index, entry) in (entries().len() as u64..).zip(alterations()) {
+        used.apply(position(index), &entry, &mut rows).expect("the next entry, and all rows are here");
+        let registry = used.registry().to_bytes().expect("within bounds");
+        let name = format!("registry-altered-{}", index - entries().len() as u64);
+        samples.extend(Sample::broken(&name, &registry).into_iter().map(|sample| sample.behind(0)));
+        samples.push(Sample::valid(&name, registry).behind(0));
+    }
     let mut frontier = Frontier::default();
     ledger().records.iter().for_each(|record| frontier.push(record.leaf(), |_| {}));
     let frontier = frontier.to_bytes();

@@ -33,24 +33,35 @@ fn every_command() -> Entry {
     }
 }
 
+/// What alters namespaces; their bytes are kept apart from those of the first kinds.
+fn alterations() -> Entry {
+    let namespace: NamespaceId = "eu-west-1/17".parse().expect("an id");
+    let rename = Command::RenameNamespace { stamp: at(13), namespace: namespace.clone(), name: "baskets".into() };
+    Entry { commands: vec![rename, Command::DeleteNamespace { stamp: at(14), namespace }] }
+}
+
 #[test]
 fn the_bytes_stay_what_they_were() {
     let bytes = every_command().to_bytes().expect("within bounds");
     expect_file!["../../testdata/entry.hex"].assert_eq(&hex(&bytes));
     assert_eq!(Entry::from_bytes(&bytes), Ok(every_command()));
+    let bytes = alterations().to_bytes().expect("within bounds");
+    expect_file!["../../testdata/entry-alterations.hex"].assert_eq(&hex(&bytes));
+    assert_eq!(Entry::from_bytes(&bytes), Ok(alterations()));
     let key = idempotency_key(&NamespaceId::default_ledger(), "order-7-attempt");
     expect_file!["../../testdata/idempotency.hex"].assert_eq(&hex(&key));
 }
 
 #[test]
 fn every_command_says_when() {
-    let stamps = every_command().commands.iter().map(Command::stamp).collect::<Result<Vec<_>, _>>();
-    assert_eq!(stamps, Ok((1..=12).map(at).collect()));
+    let commands = every_command().commands.into_iter().chain(alterations().commands);
+    let stamps = commands.map(|command| command.stamp()).collect::<Result<Vec<_>, _>>();
+    assert_eq!(stamps, Ok((1..=14).map(at).collect()));
 }
 
 #[test]
 fn a_command_never_takes_more_than_it_said() {
-    for command in every_command().commands {
+    for command in every_command().commands.into_iter().chain(alterations().commands) {
         let most = command.bytes_max();
         let bytes = Entry { commands: vec![command] }.to_bytes().expect("within bounds").len() - 5;
         assert!(bytes <= most, "{bytes} > {most}");
@@ -80,7 +91,17 @@ fn what_is_too_much_is_refused() {
     }
 }
 
+#[test]
+fn a_namespace_is_not_renamed_to_nothing() {
+    let namespace = "us-east-1/1".parse().expect("an id");
+    let command = Command::RenameNamespace { stamp: at(0), namespace, name: String::new() };
+    let bytes = Entry { commands: vec![command] }.to_bytes().expect("within bounds");
+    assert_eq!(Entry::from_bytes(&bytes), Err(FormError::Malformed { field: "namespace" }));
+}
+
 fn commands() -> impl Strategy<Value = Command> {
+    let namespace = ("[a-z]{1,63}", any::<u64>())
+        .prop_map(|(region, index)| NamespaceId { region: region.parse().expect("a name"), index });
     let stamp = any::<(u64, [u8; 16])>().prop_map(|(time, writer)| Timestamp { time, writer: WriterId(writer) });
     let condition = prop_oneof![Just(Condition::Absent), any::<u64>().prop_map(Condition::Index)];
     prop_oneof![
@@ -96,6 +117,9 @@ fn commands() -> impl Strategy<Value = Command> {
             node: NodeId(node),
             survivor: NodeId(survivor)
         }),
+        (stamp.clone(), namespace.clone(), "[a-z]{1,128}")
+            .prop_map(|(stamp, namespace, name)| Command::RenameNamespace { stamp, namespace, name }),
+        (stamp.clone(), namespace).prop_map(|(stamp, namespace)| Command::DeleteNamespace { stamp, namespace }),
         stamp.prop_map(|stamp| Command::Seal { stamp }),
     ]
 }

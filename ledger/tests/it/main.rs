@@ -7,6 +7,7 @@ mod entry;
 mod fixture;
 mod frame;
 mod genesis;
+mod namespaces;
 mod proof;
 mod record;
 mod replay;

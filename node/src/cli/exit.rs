@@ -144,12 +144,15 @@ impl From<RequestError> for Failure {
             RequestError::Conflict { .. } => {
                 Self::new(Exit::Conflict, what).hint("read the key again and decide on what stands there now")
             }
-            RequestError::Ambiguous { .. } => Self::new(Exit::Conflict, what)
-                .hint("name it by its id, such as us-east-1/17; `trine namespace list` shows names and ids"),
+            RequestError::Ambiguous { .. } => Self::new(Exit::Conflict, what).hint(
+                "`trine namespace list` shows names and ids; `trine namespace rename ID NAME` gives one another name",
+            ),
             RequestError::WrongKind { .. } => {
                 Self::new(Exit::Conflict, what).hint("an object keeps the kind of its first change: use another key")
             }
-            RequestError::TooLarge { .. } | RequestError::Standstill { .. } => Self::new(Exit::Refused, what),
+            RequestError::TooLarge { .. } | RequestError::Standstill { .. } | RequestError::NotEmpty { .. } => {
+                Self::new(Exit::Refused, what)
+            }
             RequestError::Overloaded { .. } | RequestError::Unavailable { .. } | RequestError::Stale { .. } => {
                 Self::new(Exit::Unhealthy, what).hint("`trine status` shows which nodes serve")
             }

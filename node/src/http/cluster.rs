@@ -1,24 +1,21 @@
-//! Paths of regions, nodes, namespaces, the manifest and the node itself.
+//! Paths of regions, nodes, the manifest and the node itself.
 
 #![expect(unused_qualifications, reason = "utoipa names parameter types by path")]
 
 use axum::Json;
-use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use trine_crdt::NodeId;
+use trine_protocol::Request;
 use trine_protocol::reply::Reply;
-use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Request, Role};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use super::ask::{Ask, Names, Parameters, json, unexpected};
+use super::ask::{Ask, Names, Parameters, unexpected};
 use super::headers;
 use super::ledger::region_id;
-use super::limits::SMALL_BODY_BYTES_MAX;
 use super::problem::Problem;
-use crate::model::{Manifest, Namespace, Namespaces, Node, Nodes, Recovered, Region, Regions, Status};
+use crate::model::{Manifest, Node, Nodes, Recovered, Region, Regions, Status};
 
 /// The cluster's founding document, as its authority signed it: proofs are checked with the log keys that it names
 #[utoipa::path(get, path = "/api/v1/genesis", tag = "cluster", responses(
@@ -128,79 +125,6 @@ pub async fn node_replace(
 
 fn node_id(text: &str) -> Result<NodeId, Problem> {
     text.parse().map_err(|error: trine_crdt::IdentityError| Problem::invalid(error.to_string()))
-}
-
-/// A namespace to be created.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewNamespace {
-    /// Its label.
-    pub name: String,
-    /// What it holds, `ledger` or `objects`; fixed.
-    pub kind: NewKind,
-    /// How many partitions (objects): a power of two, fixed; 256 when not given.
-    #[serde(default)]
-    pub slots: Option<u32>,
-}
-
-/// What a namespace holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NewKind {
-    /// Records.
-    Ledger,
-    /// Objects.
-    Objects,
-}
-
-impl From<NewKind> for NamespaceKind {
-    fn from(kind: NewKind) -> Self {
-        match kind {
-            NewKind::Ledger => Self::Ledger,
-            NewKind::Objects => Self::Objects,
-        }
-    }
-}
-
-/// Create a namespace
-#[utoipa::path(post, path = "/api/v1/namespaces", tag = "cluster", request_body = NewNamespace, responses(
-    (status = 201, description = "Created", body = Namespace),
-    (status = "default", description = "Not created", body = Problem, content_type = "application/problem+json"),
-))]
-pub async fn namespace_create(ask: Ask, body: Body) -> Result<Response, Problem> {
-    let payload = ask.body(body, Role::Admin, SMALL_BODY_BYTES_MAX).await?;
-    let new: NewNamespace = json(&payload.bytes)?;
-    let request = Request::NamespaceCreate { name: new.name, kind: new.kind.into(), slots: new.slots };
-    let (reply, headers) = ask.node(request).await?;
-    let Reply::Namespace(view) = reply else { return Err(unexpected()) };
-    Ok((StatusCode::CREATED, headers, Json(Namespace::from(&view))).into_response())
-}
-
-/// All namespaces
-#[utoipa::path(get, path = "/api/v1/namespaces", tag = "cluster", responses(
-    (status = 200, description = "The namespaces", body = Namespaces),
-    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
-))]
-pub async fn namespaces(ask: Ask) -> Result<Response, Problem> {
-    listed(&ask, Request::NamespaceList).await
-}
-
-/// The namespaces of a label or an id
-#[utoipa::path(get, path = "/api/v1/namespaces/{ns}", tag = "cluster", params(
-    ("ns" = String, Path, description = "A label, or an id such as us-east-1/17, percent-encoded"),
-), responses(
-    (status = 200, description = "The namespaces", body = Namespaces),
-    (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
-))]
-pub async fn namespace(ask: Ask, Names(namespace): Names<String>) -> Result<Response, Problem> {
-    listed(&ask, Request::NamespaceShow { namespace }).await
-}
-
-async fn listed(ask: &Ask, request: Request) -> Result<Response, Problem> {
-    let (reply, headers) = ask.node(request).await?;
-    let Reply::Namespaces(views) = reply else { return Err(unexpected()) };
-    let namespaces = views.iter().map(Namespace::from).collect();
-    Ok((headers, Json(Namespaces { namespaces })).into_response())
 }
 
 /// Whose segments.

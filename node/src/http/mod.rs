@@ -16,6 +16,7 @@ pub mod health;
 pub mod ledger;
 pub mod leftover;
 pub mod limits;
+pub mod namespaces;
 pub mod objects;
 pub mod openapi;
 pub mod problem;

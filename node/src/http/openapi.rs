@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trine_protocol::limits::PAGE_RECORDS_MAX;
 use utoipa::OpenApi;
 
-use super::{cluster, health, ledger, objects, short, verify};
+use super::{cluster, health, ledger, namespaces, objects, short, verify};
 
 /// All paths of the API.
 #[derive(OpenApi)]
@@ -22,8 +22,8 @@ use super::{cluster, health, ledger, objects, short, verify};
         ledger::checkpoint, ledger::consistency,
         objects::list, objects::get, objects::edit, objects::delete,
         cluster::genesis, cluster::regions, cluster::region_recover, cluster::nodes, cluster::node_remove, cluster::node_replace,
-        cluster::node_readmit, cluster::namespaces,
-        cluster::namespace, cluster::namespace_create, cluster::manifest, cluster::status,
+        cluster::node_readmit, namespaces::namespaces, namespaces::namespace, namespaces::namespace_create,
+        namespaces::namespace_rename, namespaces::namespace_delete, cluster::manifest, cluster::status,
         health::healthz, health::readyz, health::metrics,
         short::append, short::get, verify::verify,
     ),

@@ -101,6 +101,7 @@ fn title(code: &str) -> &'static str {
         "conflict" => "A precondition did not hold",
         "standstill" => "The region would come to a standstill",
         "ambiguous" => "A name of several namespaces",
+        "not_empty" => "It holds something",
         "too_large" => "Too large",
         "wrong_kind" => "The object is of another kind",
         "overloaded" => "Overloaded",
@@ -125,6 +126,7 @@ pub fn status_of(error: &RequestError) -> StatusCode {
         RequestError::Forbidden { .. } => StatusCode::FORBIDDEN,
         RequestError::Conflict { .. }
         | RequestError::Ambiguous { .. }
+        | RequestError::NotEmpty { .. }
         | RequestError::WrongKind { .. }
         | RequestError::Standstill { .. } => StatusCode::CONFLICT,
         RequestError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

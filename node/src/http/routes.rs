@@ -11,7 +11,7 @@ use super::conditional::{self, KnownHeaders};
 use super::problem::Problem;
 use super::query::{self, KnownParameters};
 use super::server::Api;
-use super::{cluster, guard, health, ledger, leftover, objects, openapi, short, verify};
+use super::{cluster, guard, health, ledger, leftover, namespaces, objects, openapi, short, verify};
 
 /// The whole API in front of a node.
 pub fn router(api: Api) -> Router {
@@ -32,8 +32,9 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/nodes/{node}", delete(cluster::node_remove))
         .route("/api/v1/nodes/{node}/replace", post(cluster::node_replace))
         .route("/api/v1/nodes/{node}/readmit", post(cluster::node_readmit))
-        .route("/api/v1/namespaces", get(cluster::namespaces).post(cluster::namespace_create))
-        .route("/api/v1/namespaces/{ns}", get(cluster::namespace))
+        .route("/api/v1/namespaces", get(namespaces::namespaces).post(namespaces::namespace_create))
+        .route("/api/v1/namespaces/{ns}", get(namespaces::namespace).delete(namespaces::namespace_delete))
+        .route("/api/v1/namespaces/{ns}/rename", post(namespaces::namespace_rename))
         .route("/api/v1/manifest", get(cluster::manifest))
         .route("/api/v1/status", get(cluster::status))
         .route("/healthz", get(health::healthz))

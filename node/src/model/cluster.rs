@@ -201,8 +201,10 @@ pub struct Nodes {
 /// A namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Namespace {
-    /// Its id.
+    /// Its id: stands for it wherever its label does, and for no other one.
     pub id: String,
+    /// Its id as it stands in a path of this API: percent-encoded.
+    pub address: String,
     /// Its label.
     pub name: String,
     /// What it holds: `ledger` or `objects`.
@@ -215,6 +217,8 @@ impl From<&NamespaceView> for Namespace {
     fn from(view: &NamespaceView) -> Self {
         Self {
             id: view.id.to_string(),
+            // Regions' names need no encoding.
+            address: view.id.to_string().replace('/', "%2F"),
             name: view.name.clone(),
             kind: kind_name(view.kind).to_owned(),
             slots: view.slots,

@@ -90,13 +90,15 @@ fn an_orderly_stop_and_start_is_no_error_and_a_dead_peer_is_told_once() {
     // Its peers try again and again, and say so once.
     let silent = |region: &Region, at: usize| region.figure(at, "trine_raft_peer_failures_total", "us-east-1-c");
     let deadline = Instant::now() + PATIENCE;
-    let told = |region: &Region, at: usize| region.log(at).matches("does not answer").count();
+    let of_it = |region: &Region, at: usize, words: &str| {
+        region.log(at).lines().filter(|line| line.contains("us-east-1-c") && line.contains(words)).count()
+    };
+    let told = |region: &Region, at: usize| of_it(region, at, "does not answer");
     while (0..2).map(|at| silent(&region, at)).fold(0.0, f64::max) < 30.0 || told(&region, 0) + told(&region, 1) == 0 {
         assert!(Instant::now() < deadline, "{}\n{}", region.log(0), region.log(1));
     }
-    let lines = |region: &Region, at: usize| region.log(at).lines().filter(|line| line.contains("us-east-1-c")).count();
     assert!((0..2).all(|at| told(&region, at) <= 2), "once each time that it was down");
-    assert!((0..2).all(|at| lines(&region, at) <= 12), "{}\n{}", region.log(0), region.log(1));
+    assert!((0..2).all(|at| of_it(&region, at, "") <= 12), "{}\n{}", region.log(0), region.log(1));
     for at in 0..2 {
         region.stop(at);
     }

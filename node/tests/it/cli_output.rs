@@ -45,7 +45,12 @@ fn failures_say_what_happened_and_what_to_do() {
         Exit::Conflict,
         expect![[r#"
             error: several namespaces are named audit; use an id: us-east-1/17, eu-west-1/3
-              hint: name it by its id, such as us-east-1/17; `trine namespace list` shows names and ids"#]],
+              hint: `trine namespace list` shows names and ids; `trine namespace rename ID NAME` gives one another name"#]],
+    );
+    check(
+        RequestError::NotEmpty { what: what("namespace us-east-1/17 holds 3 objects") },
+        Exit::Refused,
+        expect!["error: refused: namespace us-east-1/17 holds 3 objects"],
     );
     check(
         RequestError::WrongKind { actual: what("set"), asked: what("counter") },

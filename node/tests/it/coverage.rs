@@ -20,6 +20,8 @@ object_edit      POST   /api/v1/objects/{ns}/{key}         object set
 namespace_create POST   /api/v1/namespaces                 namespace create
 namespace_list   GET    /api/v1/namespaces                 namespace list
 namespace_show   GET    /api/v1/namespaces/{ns}            namespace show
+namespace_rename POST   /api/v1/namespaces/{ns}/rename     namespace rename
+namespace_delete DELETE /api/v1/namespaces/{ns}            namespace delete
 genesis          GET    /api/v1/genesis                    ledger genesis
 region_list      GET    /api/v1/regions                    region list
 region_recover   POST   /api/v1/regions/{region}/recover   region recover

@@ -12,7 +12,7 @@ use trine_protocol::{RequestError, SessionToken};
 use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::input::Leadership;
 use trine_replica::store::{Memory, Store};
-use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence, StoreError};
+use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

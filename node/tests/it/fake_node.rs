@@ -216,6 +216,12 @@ impl Held {
                 kind,
                 slots: slots.unwrap_or(256),
             }),
+            Request::NamespaceRename { name, .. } => Reply::Namespace(NamespaceView {
+                id: NamespaceId { region: home(), index: 17 },
+                name,
+                kind: NamespaceKind::Ledger,
+                slots: 1,
+            }),
             Request::NamespaceList | Request::NamespaceShow { .. } => Reply::Namespaces(vec![NamespaceView {
                 id: NamespaceId::default_ledger(),
                 name: "default".into(),

@@ -21,6 +21,7 @@ async fn every_error_has_a_status_and_a_stable_code() {
         (RequestError::Forbidden { what: what() }, 403, None),
         (RequestError::Conflict { what: what() }, 409, None),
         (RequestError::Ambiguous { what: what() }, 409, None),
+        (RequestError::NotEmpty { what: what() }, 409, None),
         (RequestError::TooLarge { what: what(), bytes: 2, limit: 1 }, 413, None),
         (RequestError::WrongKind { actual: "set".into(), asked: "counter".into() }, 409, None),
         (RequestError::Overloaded { retry_after: Duration::from_millis(1500) }, 429, Some("2")),

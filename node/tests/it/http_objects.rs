@@ -127,6 +127,18 @@ async fn the_cluster_shows_itself() {
     assert_eq!((made.status, &made.json()["id"]), (201, &"us-east-1/17".into()));
     let (_, _, Request::NamespaceCreate { kind, .. }) = api.node.last() else { panic!("not created") };
     assert_eq!(kind, NamespaceKind::Ledger);
+    assert_eq!(made.json()["address"], "us-east-1%2F17");
+    let at = "/api/v1/namespaces/us-east-1%2F17";
+    let renamed = ask(api.address, "POST", &format!("{at}/rename"), &[], br#"{"name":"baskets"}"#).await;
+    assert_eq!((renamed.status, &renamed.json()["name"]), (200, &"baskets".into()));
+    let namespace = || "us-east-1/17".to_owned();
+    let asked = Request::NamespaceRename { namespace: namespace(), name: "baskets".to_owned() };
+    assert_eq!(api.node.last().2, asked);
+    for (path, force) in [(at.to_owned(), false), (format!("{at}?force=true"), true)] {
+        assert_eq!(ask(api.address, "DELETE", &path, &[], b"").await.status, 204);
+        let asked = Request::NamespaceDelete { namespace: namespace(), force, vetted: false };
+        assert_eq!(api.node.last().2, asked);
+    }
     assert_eq!(ask(api.address, "DELETE", "/api/v1/nodes/0000000000000005", &[], b"").await.status, 204);
     assert_eq!(api.node.last().2, Request::NodeRemove { node: NodeId(5), force: false });
     assert_eq!(ask(api.address, "POST", "/api/v1/nodes/0000000000000005/replace", &[], b"").await.status, 204);

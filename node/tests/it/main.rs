@@ -32,6 +32,7 @@ mod identity;
 mod leaving;
 mod lost_majority;
 mod membership;
+mod namespaces;
 mod net_admission;
 mod net_client;
 mod net_frames;

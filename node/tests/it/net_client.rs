@@ -9,7 +9,8 @@ use bytes::Bytes;
 use trine_client::{AppendRequest, BuildError, CallOptions, Client, ClientError, Session};
 use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
-use trine_protocol::reply::{Answer, Appended, Health, RegionView, Reply};
+use trine_protocol::reply::{Answer, Appended, Health, NamespaceView, RegionView, Reply};
+use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
@@ -53,6 +54,39 @@ fn client(world: &World, nodes: &[&Node]) -> Client {
         builder = builder.seed(&node.address().to_string()).expect("an address");
     }
     builder.build().expect("a client")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_are_renamed_and_deleted() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let id: trine_crdt::NamespaceId = "left/17".parse().expect("an id");
+    let view = NamespaceView { id, name: "carts-left".to_owned(), kind: NamespaceKind::Objects, slots: 256 };
+    let renamed = view.clone();
+    answer(
+        node,
+        Arc::new(move |request| {
+            Some(match request {
+                Request::NamespaceRename { namespace, name } if namespace == "left/17" => {
+                    Ok(Reply::Namespace(NamespaceView { name: name.clone(), ..renamed.clone() }))
+                }
+                Request::NamespaceDelete { force: true, vetted: false, .. } => Ok(Reply::Done),
+                Request::NamespaceDelete { namespace, .. } => {
+                    Err(RequestError::NotEmpty { what: format!("namespace {namespace} holds 1 object") })
+                }
+                other => panic!("{other:?}"),
+            })
+        }),
+    );
+    assert_eq!(client.namespace_rename("left/17", "carts-left").await.expect("renamed"), view);
+    let refused = client.namespace_delete("carts-left", false).await;
+    let Err(ClientError::Request(error)) = refused else { panic!("it holds something: {refused:?}") };
+    assert_eq!(
+        (error.code(), error.to_string()),
+        ("not_empty", "refused: namespace carts-left holds 1 object".to_owned())
+    );
+    client.namespace_delete("carts-left", true).await.expect("deleted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ use trine_gossip::repair::{Proximity, Repair, RepairMessage};
 use trine_gossip::rumor::{self, Rumors};
 use trine_gossip::versioned::Versioned;
 use trine_ledger::genesis::GenesisRegion;
-use trine_ledger::registry::Registry;
+use trine_ledger::registry::{NamespaceRecord, Registry};
 use trine_ledger::segment::SegmentInfo;
 
 use super::authored;
@@ -214,21 +214,21 @@ impl Metadata {
         let registry = cluster.own();
         let without = registry.without_namespaces();
         let nothing = Registry { namespaces: BTreeMap::new(), ..Registry::default() };
-        // Created in the order of their ids and never removed: what an entry holds only grows.
+        // Created in the order of their ids and never removed, for deleted ones stay listed: what an entry holds only grows.
         let created: Vec<_> = registry.namespaces.iter().filter(|(id, _)| id.region == region).collect();
         let parts: Vec<(u64, Registry)> = created
             .chunks(cluster.config().sizes.namespaces_per_entry)
             .map(|part| {
                 let namespaces = part.iter().map(|(id, known)| ((*id).clone(), (*known).clone())).collect();
-                (part.len() as u64, Registry { namespaces, ..nothing.clone() })
+                (version_of(part.iter().map(|(_, known)| *known)), Registry { namespaces, ..nothing.clone() })
             })
             .collect();
         let (epoch, signs) = (ledger.registry_version(), ledger.may_sign());
         let mut news =
             self.publish_signed(turn, cluster, signs, registry_key(&region), epoch, &registry_bytes(&without));
-        for (number, (count, part)) in parts.into_iter().enumerate() {
+        for (number, (version, part)) in parts.into_iter().enumerate() {
             let key = format!("namespaces/{region}/{number:08}").into();
-            news.extend(self.publish_signed(turn, cluster, signs, key, count, &registry_bytes(&part)));
+            news.extend(self.publish_signed(turn, cluster, signs, key, version, &registry_bytes(&part)));
         }
         news
     }
@@ -370,6 +370,15 @@ pub(crate) fn registry_bytes(registry: &Registry) -> Bytes {
 /// The region whose head an entry of this key is.
 pub(crate) fn head_of(key: &[u8]) -> Option<RegionId> {
     std::str::from_utf8(key.strip_prefix(HEAD_PREFIX)?).ok()?.parse().ok()
+}
+
+/// The version of some namespaces: how many they are while all are as they were created, and then the log index of the latest
+/// change, plus one. That is above any number of them, since each has a log index of its own.
+fn version_of<'a>(namespaces: impl Iterator<Item = &'a NamespaceRecord> + Clone) -> u64 {
+    if namespaces.clone().all(|known| known.altered.is_none()) {
+        return namespaces.count() as u64;
+    }
+    namespaces.map(NamespaceRecord::latest).max().unwrap_or_default().saturating_add(1)
 }
 
 /// Whether an entry is of a region's registry, or a part of it.

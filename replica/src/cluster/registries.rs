@@ -1,17 +1,15 @@
-//! Who and what there is, as the regions' ledgers say: nodes, and namespaces.
+//! Who there is, as the regions' ledgers say: nodes, and how many partitions namespaces have.
 //!
 //! Of the own region that is what was applied here, of the others what their log keys signed.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use trine_crdt::{NamespaceId, NodeId, PartitionId, RegionId};
+use trine_crdt::{NodeId, PartitionId, RegionId};
 use trine_ledger::checkpoint::Checkpoint;
-use trine_ledger::entry::NamespaceKind as LedgerKind;
 use trine_ledger::genesis::GenesisNode;
-use trine_ledger::registry::{NamespaceRecord, NodeRecord, Registry};
+use trine_ledger::registry::{NodeRecord, Registry};
 use trine_protocol::RequestError;
-use trine_protocol::request::NamespaceKind;
 
 use crate::cluster::Cluster;
 
@@ -124,45 +122,6 @@ impl Cluster {
         })
     }
 
-    /// All namespaces known, of all regions, by id.
-    pub(crate) fn namespaces(&self) -> BTreeMap<&NamespaceId, &NamespaceRecord> {
-        self.registries().flat_map(|registry| &registry.namespaces).collect()
-    }
-
-    /// A namespace, by id.
-    pub(crate) fn namespace_by_id(&self, id: &NamespaceId) -> Option<&NamespaceRecord> {
-        self.registries().find_map(|registry| registry.namespaces.get(id))
-    }
-
-    fn registries(&self) -> impl Iterator<Item = &Registry> {
-        std::iter::once(&self.own).chain(self.told.values())
-    }
-
-    /// The namespace of a label or an id, of the right kind.
-    pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<&NamespaceRecord, RequestError> {
-        let id: Option<NamespaceId> = label.parse().ok();
-        let named = |known: &&NamespaceRecord| known.name == label || Some(&known.id) == id.as_ref();
-        let mut found: Vec<&NamespaceRecord> = Vec::new();
-        for known in self.registries().flat_map(|registry| registry.namespaces.values()).filter(named) {
-            if found.iter().all(|other| other.id != known.id) {
-                found.push(known);
-            }
-        }
-        match &found[..] {
-            [] => Err(RequestError::NotFound { what: format!("namespace {label}") }),
-            [one] if one.kind == ledger_kind(kind) => Ok(one),
-            [one] => {
-                let holds = if one.kind == LedgerKind::Ledger { "records" } else { "objects" };
-                Err(RequestError::Invalid { what: format!("namespace {label} holds {holds}") })
-            }
-            several => {
-                let ids: Vec<String> = several.iter().map(|known| known.id.to_string()).collect();
-                let what = format!("several namespaces are named {label}; use an id: {}", ids.join(", "));
-                Err(RequestError::Ambiguous { what })
-            }
-        }
-    }
-
     /// Whether a partition is one of a namespace known here.
     pub(crate) fn admits(&self, partition: &PartitionId) -> bool {
         self.slots_of(partition).is_some()
@@ -173,13 +132,5 @@ impl Cluster {
         self.namespace_by_id(&partition.namespace)
             .filter(|known| known.kind == trine_ledger::entry::NamespaceKind::Objects && partition.slot < known.slots)
             .map(|known| known.slots)
-    }
-}
-
-/// A kind of namespace, as ledgers say it.
-pub(crate) fn ledger_kind(kind: NamespaceKind) -> LedgerKind {
-    match kind {
-        NamespaceKind::Ledger => LedgerKind::Ledger,
-        NamespaceKind::Objects => LedgerKind::Objects,
     }
 }

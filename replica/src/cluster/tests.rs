@@ -17,6 +17,8 @@ fn namespace(of: &str, index: u64, name: &str, slots: u32) -> (NamespaceId, Name
         kind: LedgerKind::Objects,
         slots,
         stamp: stamp(WRITER),
+        altered: None,
+        deleted: false,
     };
     (id, record)
 }

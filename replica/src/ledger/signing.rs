@@ -317,10 +317,10 @@ impl OwnLedger {
 /// Whether a command makes a record, or seals some.
 pub(crate) fn makes_record(command: &DraftCommand) -> bool {
     match command {
-        DraftCommand::Append(_) => true,
+        DraftCommand::Append(_) | DraftCommand::Deletion { .. } => true,
         DraftCommand::Removal { .. } => false,
         DraftCommand::Other(command) => {
-            matches!(command, Command::CreateNamespace { .. } | Command::Seal { .. })
+            matches!(command, Command::CreateNamespace { .. } | Command::RenameNamespace { .. } | Command::Seal { .. })
         }
     }
 }

@@ -43,7 +43,8 @@ impl Node {
     fn propose(&mut self, waits: impl Fn(u64) -> bool) -> Option<(Vec<u64>, Bytes)> {
         let Self { cluster, bench, records, ledger } = self;
         let (entered, mut effects) = bench.turn(|turn| {
-            let drafted = ledger.next_entry(turn, cluster, records, waits).expect("the store reads")?;
+            let drafted =
+                ledger.next_entry(turn, cluster, records, waits, |_, _| Ok(Ok(()))).expect("the store reads")?;
             let Drafted { entry, entered, refused } = drafted;
             assert!(refused.is_empty(), "nothing speaks against a record");
             let (entry, stamps) = entry?;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use trine_crdt::Timestamp;
 use trine_crdt::mutants::{self, Mutant};
+use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::Command;
 use trine_protocol::{Reply, RequestError};
 
 use super::Organs;
+use super::namespaces::empty;
 use crate::answers::{Served, plain, settled};
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
@@ -30,9 +31,10 @@ impl Organs {
             self.release_queue_of(makes_record);
         }
         loop {
-            let Self { ledger, cluster, records, waiting, .. } = self;
+            let Self { ledger, cluster, records, waiting, objects, joining, .. } = self;
             let waits = |number| waiting.get(number).is_some();
-            let Some(drafted) = ledger.next_entry(turn, cluster, records, waits)? else { return Ok(()) };
+            let empty = |turn: &mut Turn<'_>, namespace: &NamespaceId| empty(turn, objects, joining, namespace);
+            let Some(drafted) = ledger.next_entry(turn, cluster, records, waits, empty)? else { return Ok(()) };
             let Drafted { entry, entered, refused } = drafted;
             for Entered { stamp, wait, with_proof, asked } in entered {
                 self.waiting.change(wait, Cause::Commit { stamp, with_proof, asked });

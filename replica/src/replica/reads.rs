@@ -13,6 +13,7 @@ use trine_protocol::{Consistency, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
+use crate::cluster::name_taken;
 use crate::effect::Effect;
 use crate::ledger::Withheld;
 use crate::records::Place;
@@ -198,7 +199,8 @@ impl Organs {
                 },
             }),
             Applied::Namespace(record) => Ok(plain(turn, Reply::Namespace(namespace_view(&record)))),
-            Applied::Registered { .. }
+            Applied::NamespaceDeleted(_)
+            | Applied::Registered { .. }
             | Applied::Removed { .. }
             | Applied::Recovered(_)
             | Applied::Resumed
@@ -299,7 +301,8 @@ fn paged(turn: &Turn<'_>, page: Page) -> Answer {
 fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
-        Refusal::NamespaceExists { .. } => RequestError::Ambiguous { what: refusal.to_string() },
+        Refusal::NamespaceExists { id } => name_taken("of this name", id),
+        Refusal::UnknownNamespace { id } => RequestError::NotFound { what: format!("namespace {id}") },
         Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },

@@ -16,11 +16,11 @@ use trine_protocol::{Consistency, Durability, Request, RequestError, Role, limit
 
 use super::Organs;
 use crate::answers::{Served, settled, storage, too_large};
-use crate::cluster::ledger_kind;
+use crate::cluster::{check_name, check_slots, ledger_kind};
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
-use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX, SLOTS_MAX};
+use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -37,8 +37,12 @@ impl Organs {
         id: RequestId,
         role: Role,
         options: Options,
-        request: Request,
+        mut request: Request,
     ) {
+        // That is for nodes to say.
+        if let Request::NamespaceDelete { vetted, .. } = &mut request {
+            *vetted = false;
+        }
         let origin = Origin::Client(id);
         let passed = BTreeSet::new();
         self.take_request(turn, Asked { origin, role, options, request, hops: 0, tried: false, passed, why: None });
@@ -158,10 +162,12 @@ impl Organs {
         let served = match &asked.request {
             Request::Append { .. }
             | Request::NamespaceCreate { .. }
+            | Request::NamespaceRename { .. }
+            | Request::NamespaceDelete { .. }
             | Request::NodeRemove { .. }
             | Request::NodeReplace { .. }
             | Request::NodeReadmit { .. }
-            | Request::RegionRecover { .. } => self.serve_at_leader(turn, number, asked),
+            | Request::RegionRecover { .. } => self.serve_in_log(turn, number, asked),
             _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
         };
         match served {
@@ -190,6 +196,15 @@ impl Organs {
         }
     }
 
+    /// Serves what a region's log decides: in that region, once what comes before it is done.
+    fn serve_in_log(&mut self, turn: &mut Turn<'_>, number: u64, mut asked: Box<Asked>) -> Served {
+        match self.before_the_leader(turn, &mut asked) {
+            Ok(Some(served)) => served,
+            Ok(None) => self.serve_at_leader(turn, number, asked),
+            Err(error) => storage(&error).into(),
+        }
+    }
+
     /// Queues what the region's log decides, or hands it on to who leads.
     fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Served {
         if !self.cluster.serving() {
@@ -211,7 +226,13 @@ impl Organs {
             let region = region.clone();
             return self.recover(turn, &region, asked);
         }
-        let record = matches!(asked.request, Request::Append { .. } | Request::NamespaceCreate { .. });
+        let record = matches!(
+            asked.request,
+            Request::Append { .. }
+                | Request::NamespaceCreate { .. }
+                | Request::NamespaceRename { .. }
+                | Request::NamespaceDelete { .. }
+        );
         match self.ledger.withheld(&self.cluster).filter(|_| record) {
             None => {}
             // That takes an instant.
@@ -265,12 +286,19 @@ impl Organs {
             Request::Append { .. } => return self.draft_append(request),
             Request::NamespaceCreate { name, kind, slots } => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
-                check_namespace(name, slots)?;
-                if let Some(known) = self.cluster.namespaces().values().find(|known| known.name == *name) {
-                    let what = format!("a namespace named {name} exists: {}", known.id);
-                    return Err(RequestError::Ambiguous { what });
-                }
+                check_name(name).and_then(|()| check_slots(slots))?;
+                self.cluster.name_free(name, None)?;
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
+            }
+            Request::NamespaceRename { namespace, name } => {
+                check_name(name)?;
+                let namespace = self.cluster.altered_here(namespace)?;
+                self.cluster.name_free(name, Some(&namespace))?;
+                Command::RenameNamespace { stamp, namespace, name: name.clone() }
+            }
+            Request::NamespaceDelete { namespace, force, .. } => {
+                let namespace = self.cluster.altered_here(namespace)?;
+                return Ok(DraftCommand::Deletion { namespace, force: *force });
             }
             Request::NodeRemove { node, force } => {
                 let command = Command::Retire { stamp, node: self.cluster.known_node(*node)? };
@@ -429,18 +457,4 @@ fn key_of(request: &Request) -> Option<&str> {
         | Request::ObjectEdit { key, .. } => Some(key),
         _ => None,
     }
-}
-
-fn check_namespace(name: &str, slots: u32) -> Result<(), RequestError> {
-    let fits = (1..=63).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte));
-    if !fits {
-        let what = format!("`{name}` is no namespace name: use 1 to 63 of a-z, 0-9, -, _ and .");
-        return Err(RequestError::Invalid { what });
-    }
-    if !slots.is_power_of_two() || slots > SLOTS_MAX {
-        let what = format!("{slots} slots: use a power of two up to {SLOTS_MAX}");
-        return Err(RequestError::Invalid { what });
-    }
-    Ok(())
 }

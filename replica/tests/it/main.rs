@@ -8,6 +8,7 @@ mod durable;
 mod forks;
 mod joining;
 mod mirrors;
+mod namespaces;
 mod nodes_listed;
 mod nothing;
 mod objects_listed;

@@ -1,0 +1,111 @@
+//! How a namespace is renamed or deleted.
+//!
+//! Only the ledger of the region that made a namespace alters it: so its alterations have one order, and all nodes come to
+//! the same. A request is handed on to that region from wherever it was asked.
+//!
+//! ```text
+//! asked ──► its region ──► a mirror there: no ledger holds ──► the leader: nothing is held here, ──► the log
+//!             │            a record of it?                     nor under way in the log?
+//!             │                 └──────────── something is: refused, unless forced ──┘
+//!             └── not reached: refused
+//! ```
+//!
+//! A deletion hides. Records stay in their ledgers, where they can be read and proved by their places, and objects go on being
+//! replicated, so that nodes which hear of it at different times still come to hold the same; but nothing finds either under
+//! the namespace any more. What is written elsewhere before the word is there is hidden with the rest. A deleted
+//! namespace stays in the registry, so that its id means nothing else, ever.
+
+use trine_crdt::{NamespaceId, NodeId};
+use trine_protocol::{Request, RequestError};
+
+use super::Organs;
+use crate::answers::Served;
+use crate::cluster::unreached;
+use crate::effect::Persistence::Derived;
+use crate::joining::Joining;
+use crate::objects::Objects;
+use crate::rows;
+use crate::store::StoreError;
+use crate::turn::Turn;
+use crate::waiting::Asked;
+
+impl Organs {
+    /// Where a request goes that alters a namespace, before its region's leader takes it. None: there.
+    pub(super) fn before_the_leader(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: &mut Asked,
+    ) -> Result<Option<Served>, StoreError> {
+        let (Request::NamespaceRename { namespace, .. } | Request::NamespaceDelete { namespace, .. }) = &asked.request
+        else {
+            return Ok(None);
+        };
+        let id = match self.cluster.altered(namespace) {
+            Ok(Some(id)) => id,
+            Ok(None) => return Ok(None),
+            Err(error) => return Ok(Some(error.into())),
+        };
+        if !self.cluster.is_own(&id.region) {
+            let there = self.cluster.peers().values().filter(|peer| peer.region == id.region);
+            let there: Vec<NodeId> = there.map(|peer| peer.node).collect();
+            let served = if there.is_empty() { unreached(&id).into() } else { self.hand_on_to_one_of(&there, asked) };
+            return Ok(Some(served));
+        }
+        // Who follows no other region's ledger knows of no record there.
+        if !matches!(asked.request, Request::NamespaceDelete { force: false, vetted: false, .. }) {
+            return Ok(None);
+        }
+        let mirrors = self.cluster.mirror_nodes();
+        if !self.cluster.mirrors_here() && !mirrors.is_empty() {
+            let reached = mirrors.iter().any(|mirror| self.cluster.linked(*mirror));
+            return Ok(Some(if reached { self.hand_on_to_one_of(mirrors, asked) } else { self.unseen(&id) }));
+        }
+        if let Err(error) = empty(turn, &self.objects, &self.joining, &id)? {
+            return Ok(Some(error.into()));
+        }
+        if let Request::NamespaceDelete { vetted, .. } = &mut asked.request {
+            *vetted = true;
+        }
+        Ok(None)
+    }
+
+    /// Nobody who is reached knows whether other regions have written records into a namespace.
+    fn unseen(&self, id: &NamespaceId) -> Served {
+        let what = format!(
+            "no node of {} that mirrors the other regions' ledgers is reached, so nobody can tell whether namespace {id} holds \
+             records there; with --force (over HTTP ?force=true) it is deleted all the same",
+            self.cluster.config().region
+        );
+        RequestError::Unavailable { what }.into()
+    }
+}
+
+/// Whether nothing of a namespace is held here. An object in which nothing is left is nothing.
+pub(super) fn empty(
+    turn: &mut Turn<'_>,
+    objects: &Objects,
+    joining: &Joining,
+    id: &NamespaceId,
+) -> Result<Result<(), RequestError>, StoreError> {
+    let from = rows::versions_from(id, b"");
+    let records = turn.scan(Derived, (&from, &rows::after_prefix(&from)), 1, false)?;
+    let (count, _) = objects.digest(id);
+    let (holds, then) = match (count, records.is_empty()) {
+        (0, true) => {
+            return Ok(match joining.waits() {
+                Some(what) => Err(RequestError::Unavailable { what }),
+                None => Ok(()),
+            });
+        }
+        (0, false) => (
+            "records, which nobody can alter".to_owned(),
+            "they stay in their ledgers and are found there by their places alone",
+        ),
+        (1, _) => ("1 object".to_owned(), "nobody can read it any more"),
+        (count, _) => (format!("{count} objects"), "nobody can read them any more"),
+    };
+    let what = format!(
+        "namespace {id} holds {holds}; with --force (over HTTP ?force=true) it is deleted all the same, and {then}"
+    );
+    Ok(Err(RequestError::NotEmpty { what }))
+}
