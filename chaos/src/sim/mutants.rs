@@ -73,7 +73,7 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::MarkEarly => Some(("trine-replica", "clock")),
         // Without the judgement, what places voters still lets nobody go who is missed, so that no history shows it.
         Mutant::RemovalUnjudged => Some(("trine-replica", "standing")),
-        Mutant::MirrorAnyDrift => Some(("trine-replica", "mirrors")),
+        Mutant::MirrorAnyDrift => Some(("trine-replica", "clock")),
         Mutant::SenselessIntervals | Mutant::MessageHalts => Some(("trine-replica", "deltas")),
         _ => None,
     }

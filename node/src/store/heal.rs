@@ -62,7 +62,10 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
         std::fs::rename(&path, &aside).map_err(io_error)?;
     }
     if part == Part::Derived {
-        std::fs::remove_dir_all(&aside).map_err(io_error)?;
+        // A process that was killed in the middle of this may have removed it already.
+        if aside.exists() {
+            std::fs::remove_dir_all(&aside).map_err(io_error)?;
+        }
         return Table::open(data_dir, part.name(), storage);
     }
     let (first_rows, held) = kept(&aside, storage);

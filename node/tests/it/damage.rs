@@ -101,6 +101,37 @@ fn a_damaged_database_is_replaced_and_what_only_peers_know_is_asked_of_them() {
     assert_eq!(damage.words(), [""; 0]);
 }
 
+/// As a process leaves it that is killed while it heals: put aside, removed, or another begun.
+#[test]
+fn healing_that_was_cut_short_is_done_again() {
+    for (part, removed, begun) in [
+        (Part::Synced, false, false),
+        (Part::Synced, false, true),
+        (Part::Derived, false, false),
+        (Part::Derived, true, false),
+        (Part::Derived, true, true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        filled(directory.path());
+        files(directory.path(), part.name(), "/v").iter().for_each(|list| flip(list));
+        let damage = Damage::open(directory.path(), false);
+        damage.found(part, "it was met");
+        let beside = |ending: &str| directory.path().join(format!("{}{ending}", part.name()));
+        std::fs::rename(beside(""), beside(".damaged")).unwrap();
+        if removed {
+            std::fs::remove_dir_all(beside(".damaged")).unwrap();
+        }
+        if begun {
+            std::fs::create_dir_all(beside(".new").join("keyspaces")).unwrap();
+        }
+        let (damage, opened) = open(directory.path(), false);
+        assert_eq!(opened.err(), None, "{part:?}, removed: {removed}, begun: {begun}");
+        damage.healed();
+        assert_eq!(damage.words(), [""; 0]);
+        open(directory.path(), false).1.unwrap();
+    }
+}
+
 #[test]
 fn objects_that_nobody_else_has_are_not_thrown_away() {
     let directory = tempfile::tempdir().unwrap();

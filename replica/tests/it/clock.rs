@@ -7,7 +7,7 @@ use trine_protocol::object::{Edit, View};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Options, Request};
 use trine_protocol::{Consistency, Durability, Reply, RequestError};
-use trine_replica::{Batch, Persistence, Store, rows};
+use trine_replica::{Batch, Input, Persistence, Store, rows};
 
 use crate::world::{MS, World, append, appended, durable, increment, region};
 
@@ -190,6 +190,31 @@ fn all_appended_ahead(regions: &[usize], ahead_ns: u64) -> World {
     all.for_each(|place| world.nodes[place].wall_ahead_ns = 0);
     world.settle();
     world
+}
+
+#[test]
+fn a_tail_that_is_stamped_ahead_is_held_from_a_wrong_clock_and_mirrored_from_a_right_one() {
+    let mut world = World::new(&[1, 1, 1]);
+    (0..3).for_each(|place| world.nodes[place].wall_ahead_ns = 8 * HOUR_NS);
+    (0..3).for_each(|place| world.restart(place, None));
+    world.lead(0);
+    world.settle();
+    // Cut off, the first region goes on by its wall; the others' are set right.
+    for other in [1, 2] {
+        let (first, other_id) = (world.nodes[0].id, world.nodes[other].id);
+        world.input(0, Input::PeerDown(other_id));
+        world.input(other, Input::PeerDown(first));
+        world.nodes[other].wall_ahead_ns = 0;
+    }
+    let wild = world.ask(0, Options::default(), append("key", "from the future", None));
+    world.run();
+    assert_eq!(appended(world.answered(0, wild)), (0, false));
+    world.connect(0);
+    world.settle();
+    assert_eq!([1, 2].map(|place| records(&world, place, 0)), [0, 0], "held");
+    world.nodes[0].wall_ahead_ns = 0;
+    world.settle();
+    assert_eq!([1, 2].map(|place| records(&world, place, 0)), [1, 1]);
 }
 
 #[test]
