@@ -174,6 +174,9 @@ impl From<ClientError> for Failure {
                 .hint("start a cluster here with `trine up`, or name a node with --endpoint HOST:PORT"),
             ClientError::UnknownRegion { region, known } => meant(Self::usage(what), region.as_str(), &known),
             ClientError::RegionNeeded { .. } => Self::usage(what).hint("say --region"),
+            ClientError::RegionUnreachable { .. } => Self::new(Exit::Unhealthy, what)
+                .hint("`trine status` shows which nodes serve; without --region the nearest one takes the write"),
+            ClientError::TooShort { .. } => Self::new(Exit::TimedOut, what).hint("--timeout tries longer"),
             ClientError::TimedOut { .. } => {
                 Self::new(Exit::TimedOut, what).hint("`trine status` shows which nodes serve; --timeout tries longer")
             }
