@@ -8,7 +8,7 @@ use trine_crdt::RegionId;
 use trine_protocol::RequestError;
 
 use crate::config::{ConfigError, nearest};
-use crate::daemon::Left;
+use crate::daemon::{Left, Unfit};
 use crate::say::Unheard;
 
 /// How a command ended, for programs.
@@ -19,13 +19,13 @@ pub enum Exit {
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Typed wrongly.
+    /// Typed wrongly, or configured with what cannot be.
     Usage = 2,
     /// Not found.
     NotFound = 3,
     /// The cluster cannot serve it, or a bound on lag is broken.
     Unhealthy = 4,
-    /// Refused by policy or permission.
+    /// Refused by policy or permission; of a node, that it was removed or replaced and has left.
     Refused = 5,
     /// A precondition did not hold.
     Conflict = 6,
@@ -97,7 +97,7 @@ impl From<anyhow::Error> for Failure {
             Some(Unheard::Gone) => Exit::Unread,
             // Only what was done is told this way.
             Some(Unheard::Failed(_)) => Exit::DoneUntold,
-            None if error.is::<ConfigError>() => Exit::Usage,
+            None if error.is::<ConfigError>() || error.is::<Unfit>() => Exit::Usage,
             None if error.is::<Left>() => Exit::Refused,
             None => Exit::Failed,
         };
