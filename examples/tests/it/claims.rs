@@ -111,6 +111,7 @@ fn a_failure_that_may_have_written_is_unknown() {
     assert!(undecided(&ClientError::Lost));
     assert!(undecided(&ClientError::Request(RequestError::Unknown)));
     assert!(!undecided(&ClientError::Request(RequestError::DiskFull)));
+    assert!(!undecided(&ClientError::TooShort { deadline }));
     assert!(!undecided(&ClientError::Unreachable { what: "nobody answers".to_owned() }));
 }
 
