@@ -27,6 +27,8 @@ pub struct Builder {
     pub(crate) genesis: Option<Genesis>,
     pub(crate) region: Option<RegionId>,
     pub(crate) region_only: bool,
+    /// Whether writes go to the region and no other.
+    pub(crate) region_writes: bool,
     /// What was named as a region and is none's name; told when the client is built.
     pub(crate) region_wrong: Option<String>,
     pub(crate) consistency: Consistency,
@@ -48,6 +50,7 @@ impl Default for Builder {
             genesis: None,
             region: None,
             region_only: false,
+            region_writes: false,
             region_wrong: None,
             consistency: Consistency::default(),
             durability: Durability::default(),
@@ -123,6 +126,13 @@ impl Builder {
     #[must_use]
     pub fn region_only<R: TryInto<RegionId> + ToString>(self, region: R) -> Self {
         Self { region_only: true, ..self.region(region) }
+    }
+
+    /// Sends writes to the region that was named and to no other: while none of its nodes can be reached they fail, and reads go
+    /// on elsewhere.
+    #[must_use]
+    pub fn writes_stay(self) -> Self {
+        Self { region_writes: true, ..self }
     }
 
     /// Uses the first seed's node only, and never fails over: for asking one node about itself.

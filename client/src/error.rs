@@ -16,12 +16,12 @@ pub enum BuildError {
     #[error("{0} is missing")]
     Missing(&'static str),
     /// A file could not be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     File {
         /// Which.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A certificate, key or genesis could not be understood, or does not belong to the others.
     #[error("{what}")]
@@ -73,10 +73,26 @@ pub enum ClientError {
         known: Vec<RegionId>,
     },
     /// No answer within the deadline. A write may have been done or may yet be.
-    #[error("no answer within {deadline:?}; a write may have been done or may yet be")]
+    #[error("no answer within {deadline:?}{}", may_be_done(.writes))]
     TimedOut {
         /// The call's deadline.
         deadline: Duration,
+        /// Whether it was a write.
+        writes: bool,
+    },
+    /// No node was reached within the deadline, and none said why; nothing was done.
+    #[error("no node was reached within {deadline:?}; nothing was done")]
+    TooShort {
+        /// The call's deadline.
+        deadline: Duration,
+    },
+    /// A write was to go to one region and no other, and none of that region's nodes could be reached; nothing was done.
+    #[error("no node of {region} could be reached, and nothing was written elsewhere: {what}")]
+    RegionUnreachable {
+        /// The region that was named.
+        region: RegionId,
+        /// What was tried last.
+        what: String,
     },
     /// The connection broke after the request was sent and it is not safe to send it again.
     #[error("the connection broke; the request may have been done or may yet be")]
@@ -101,15 +117,29 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// The same, of a request that writes or of one that does not: of a read nothing can have been done.
+    pub(crate) fn of(self, writes: bool) -> Self {
+        match self {
+            Self::Lost if !writes => {
+                Self::Unreachable { what: "the connection broke before the answer came".to_owned() }
+            }
+            error => error,
+        }
+    }
+
     /// Whether nothing was done, so that the same request may be sent again.
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
             Self::Request(error) => error.retryable(),
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::TooShort { .. } | Self::RegionUnreachable { .. } => true,
             _ => false,
         }
     }
+}
+
+fn may_be_done(writes: &bool) -> &'static str {
+    if *writes { "; it may have been done or may yet be" } else { "" }
 }
 
 fn no_region(region: &str, known: &[RegionId]) -> String {

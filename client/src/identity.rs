@@ -55,12 +55,12 @@ fn cluster_of(certificate: &[u8]) -> Option<String> {
 pub(crate) fn from_directory(builder: Builder, directory: &Path) -> Result<Builder, BuildError> {
     let read = |name: &str| {
         let path = directory.join(name);
-        std::fs::read(&path).map_err(|source| BuildError::File { path: path.display().to_string(), source })
+        std::fs::read(&path).map_err(|error| BuildError::File { path: path.display().to_string(), error })
     };
     let builder = from_pem(builder, &read("ca.crt")?, &read("tls.crt")?, &read("tls.key")?)?;
     match read(GENESIS_FILE) {
         Ok(document) => builder.genesis_document(&document),
-        Err(BuildError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(builder),
+        Err(BuildError::File { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(builder),
         Err(error) => Err(error),
     }
 }

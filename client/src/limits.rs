@@ -25,6 +25,15 @@ pub const NODES_KNOWN_MAX: usize = 256;
 pub const NODE_REST: Duration = Duration::from_secs(2);
 /// How often, while appends go on, a client asks who leads its region.
 pub const LEADER_INTERVAL: Duration = Duration::from_secs(1);
+/// A node is given so much less time than the call has, so that its refusal is heard before the call gives up: this share of
+/// what is left at most,
+pub const WAY_SHARE: u32 = 4;
+/// this much, and twice the round trip.
+pub const WAY_LEAST: Duration = Duration::from_millis(100);
+/// A call that is refused with no more time left than this, or this share of its own, ends with that reason.
+pub const LAST_TRY: Duration = Duration::from_secs(1);
+/// See [`LAST_TRY`].
+pub const LAST_TRY_SHARE: u32 = 3;
 /// How often a connection is asked whether it lives.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long that answer may take.

@@ -218,26 +218,26 @@ pub enum Request {
         /// Only this region's.
         region: Option<RegionId>,
     },
-    /// Takes a node off its region's roster.
+    /// Takes a node off its region's roster. That region does so, whoever is asked.
     NodeRemove {
         /// The node.
         node: NodeId,
         /// Also when those that would be left could not go on with the nodes that answer now: it leaves once they can.
         force: bool,
     },
-    /// Lets a new node take a lost one's place under its name.
+    /// Lets a new node take a lost one's place under its name, as `NodeRemove`.
     NodeReplace {
         /// The lost node.
         node: NodeId,
         /// Also when it answers, and as with `NodeRemove`.
         force: bool,
     },
-    /// Opens the name of a node that was removed for a new node.
+    /// Opens the name of a node that was removed for a new node, as `NodeRemove`.
     NodeReadmit {
         /// The name.
         name: String,
     },
-    /// Brings back the records that a region's disks lost and other regions kept; asked in that region.
+    /// Brings back the records that a region's disks lost and other regions kept. That region does so, whoever is asked.
     RegionRecover {
         /// Which.
         region: RegionId,

@@ -23,7 +23,7 @@ use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::registry::Registry;
 
 pub(crate) use self::metadata::{Metadata, head_key, head_of, registry_bytes};
-pub(crate) use self::namespaces::{check_name, check_slots, ledger_kind, name_taken, unreached};
+pub(crate) use self::namespaces::{check_name, check_slots, ledger_kind, name_taken, unreached, unreached_there};
 use self::rosters::Rosters;
 use self::standing::Standing;
 use crate::config::Config;

@@ -12,6 +12,11 @@ pub const DELTA_ROWS_PER_READ: usize = 64;
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 /// The longest a request may ask to wait, in milliseconds.
 pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
+/// Who hands a request on gives the other node so much less time for it, so that a refusal of the last moment is heard in time: a
+/// share of what is left, and at most so many milliseconds.
+pub const FORWARD_WAY_SHARE: u64 = 8;
+/// See [`FORWARD_WAY_SHARE`].
+pub const FORWARD_WAY_MS_MAX: u64 = 500;
 /// How long a node waits for a name that another one has and answers under, in milliseconds, before it gives way.
 pub const NAME_HELD_MS_MAX: u64 = 10_000;
 /// Of so many nodes that are not linked any more it is remembered since when.

@@ -260,12 +260,15 @@ impl Waiting {
         self.waits.get(&number)
     }
 
-    /// Those that were handed on since the last call: to whom, under which number, and what.
-    pub fn take_unsent(&mut self) -> Vec<(NodeId, u64, &Asked)> {
+    /// Those that were handed on since the last call: to whom, under which number, until when, and what.
+    pub fn take_unsent(&mut self) -> Vec<(NodeId, u64, u64, &Asked)> {
         let unsent = std::mem::take(&mut self.unsent);
-        let sent = |number| match self.waits.get(&number)?.cause {
-            Cause::Elsewhere { to, ref asked } => Some((to, number, &**asked)),
-            _ => None,
+        let sent = |number| {
+            let wait = self.waits.get(&number)?;
+            match wait.cause {
+                Cause::Elsewhere { to, ref asked } => Some((to, number, wait.deadline_ns, &**asked)),
+                _ => None,
+            }
         };
         unsent.into_iter().filter_map(sent).collect()
     }

@@ -5,7 +5,10 @@
 #[non_exhaustive]
 pub enum Refusal {
     /// The other side hung up, or sent something else, where its certificate was due.
-    #[error("showed no certificate")]
+    #[error(
+        "the other side hung up where its certificate was due: perhaps it refused the one shown to it, as it does with one that \
+         has expired or is of another cluster"
+    )]
     NoCertificate,
     /// The certificate is longer than any of ours.
     #[error("a certificate of {bytes} bytes")]
@@ -40,6 +43,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of the stable words.
+    pub const REASONS: &[&str] =
+        &["no_certificate", "too_large", "certificate", "expired", "cluster", "key", "role", "conversation"];
+
     /// The stable word for metrics and logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -49,7 +49,8 @@ impl Client {
                 return Err(ClientError::UnknownRegion { region: region.clone(), known });
             }
         }
-        if !counts_in_one_ledger(request) {
+        let stays = settings.region_writes && settings.region.is_some() && request.writes();
+        if !stays && !counts_in_one_ledger(request) {
             return Ok(None);
         }
         if let Some(region) = &settings.region {

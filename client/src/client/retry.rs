@@ -17,7 +17,7 @@ use super::Client;
 use crate::CallOptions;
 use crate::connection::{Connection, Failure};
 use crate::error::ClientError;
-use crate::limits::{RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX};
+use crate::limits::{LAST_TRY, LAST_TRY_SHARE, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, WAY_LEAST, WAY_SHARE};
 
 /// What to do after a failed attempt.
 enum After {
@@ -35,48 +35,61 @@ impl Client {
         let ends = Instant::now() + deadline;
         let session = call.session.as_ref().unwrap_or(&settings.session);
         let mut retries = call.retries.unwrap_or(settings.retries);
+        let writes = request.writes();
         let bound = match timeout_at(ends, self.bound_to(call, &request)).await {
             Ok(bound) => bound?,
-            Err(_) => return Err(ClientError::Unreachable { what: "no node in time".to_owned() }),
+            Err(_) => return Err(ClientError::TooShort { deadline }),
         };
         // What is never sent again needs no name; the ledger would remember it for nothing.
         let harmless = retries > 0 && make_harmless(&mut request);
         let mut pause = RETRY_PAUSE_FIRST;
         // The region where an attempt's fate is unknown.
         let mut fate: Option<RegionId> = None;
-        let mut sent = false;
+        // Why the attempts so far came to nothing, in the words of the last one.
+        let mut last: Option<ClientError> = None;
         loop {
             let options = Options {
                 consistency: call.consistency.unwrap_or(settings.consistency),
                 durability: call.durability.unwrap_or(settings.durability),
                 session: session.token(),
-                timeout: Some(ends.saturating_duration_since(Instant::now())),
                 ..Options::default()
             };
-            let attempt = self.attempt(options, &request, (fate.as_ref(), bound.as_ref()), &mut sent);
+            let mut sent = false;
+            let attempt = self.attempt((options, ends), &request, (fate.as_ref(), bound.as_ref()), &mut sent);
             let (error, region, after) = match timeout_at(ends, attempt).await {
-                Err(_) if !sent => return Err(ClientError::Unreachable { what: "no node in time".to_owned() }),
-                Err(_) => return Err(ClientError::TimedOut { deadline }),
+                // Of a write that is under way nobody knows what becomes; of anything else the last refusal says why.
+                Err(_) if writes && (sent || fate.is_some()) => return Err(ClientError::TimedOut { deadline, writes }),
+                Err(_) => {
+                    let none = if sent {
+                        ClientError::TimedOut { deadline, writes }
+                    } else {
+                        ClientError::TooShort { deadline }
+                    };
+                    return Err(last.unwrap_or(none));
+                }
                 Ok(Ok(answer)) => {
                     session.see(&answer.session);
                     return Ok(answer);
                 }
-                Ok(Err(failed)) => failed,
+                Ok(Err((error, region, after))) => (error.of(writes), region, after),
             };
             let wait = match after {
                 After::Again(least) => least.max(pause),
                 After::Repeat if harmless => {
-                    if request.writes() {
+                    if writes {
                         fate = region;
                     }
                     pause
                 }
                 After::Stop | After::Repeat => return Err(error),
             };
-            if retries == 0 || Instant::now() + wait >= ends {
+            // Another try that the deadline cut short would leave its fate unknown, and the reason untold.
+            let wait_for_another = wait.max(LAST_TRY.min(deadline / LAST_TRY_SHARE));
+            if retries == 0 || Instant::now() + wait_for_another >= ends {
                 // With an earlier attempt's fate unknown, nobody may conclude that nothing was done.
                 return Err(if fate.is_some() && error.retryable() { ClientError::Lost } else { error });
             }
+            last = Some(error);
             retries -= 1;
             sleep(wait).await;
             pause = (pause * 2).min(RETRY_PAUSE_MAX);
@@ -85,7 +98,7 @@ impl Client {
 
     async fn attempt(
         &self,
-        options: Options,
+        (options, ends): (Options, Instant),
         request: &Request,
         (fate, bound): (Option<&RegionId>, Option<&RegionId>),
         sent: &mut bool,
@@ -97,10 +110,11 @@ impl Client {
             // With a fate unknown, "unreachable" would claim that nothing was done.
             Err(_) if fate.is_some() => return Err((ClientError::Lost, fate.cloned(), After::Repeat)),
             Err(error @ ClientError::Refused(_)) => return Err((error, None, After::Stop)),
-            Err(error) => return Err((error, None, After::Again(Duration::ZERO))),
+            Err(error) => return Err((self.kept_in(bound, error), None, After::Again(Duration::ZERO))),
         };
         let connection = if matches!(request, Request::Append { .. }) { self.leader(connection) } else { connection };
         *sent = true;
+        let options = Options { timeout: Some(time_for_node(ends, connection.round_trip)), ..options };
         let region = Some(connection.endpoint.region.clone());
         match connection.call(options, request.clone()).await {
             Ok(answer) => Ok(answer),
@@ -130,6 +144,16 @@ impl Client {
 }
 
 impl Client {
+    /// That no node of the only region that was to be asked can be reached.
+    fn kept_in(&self, bound: Option<&RegionId>, error: ClientError) -> ClientError {
+        match (bound, error) {
+            (Some(region), ClientError::Unreachable { what }) => {
+                ClientError::RegionUnreachable { region: region.clone(), what }
+            }
+            (_, error) => error,
+        }
+    }
+
     /// The leader of the region of a node in use, or that node as long as it is not known. Asks, now and then, who it is.
     fn leader(&self, current: Arc<Connection>) -> Arc<Connection> {
         let pool = &self.inner.pool;
@@ -143,6 +167,12 @@ impl Client {
         }
         pool.leader.of(&current).unwrap_or(current)
     }
+}
+
+/// How long a node may take, which is less than the call may: what it says at its deadline is on its way by the call's.
+fn time_for_node(ends: Instant, round_trip: Duration) -> Duration {
+    let left = ends.saturating_duration_since(Instant::now());
+    left - (WAY_LEAST + 2 * round_trip).min(left / WAY_SHARE)
 }
 
 /// Gives an append an idempotency key unless it has one; says whether the request may be done twice.

@@ -78,7 +78,7 @@ impl Client {
     }
 
     /// Brings back the records that a region's disks lost and other regions kept: how many records its ledger has then,
-    /// and how many were put back. Ask a node of that region.
+    /// and how many were put back since that region's leader started.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -65,6 +65,7 @@ pub fn undecided(error: &ClientError) -> bool {
     match error {
         ClientError::Request(RequestError::Unknown) => true,
         ClientError::Request(_) | ClientError::Unreachable { .. } | ClientError::Refused(_) => false,
+        ClientError::TooShort { .. } | ClientError::RegionUnreachable { .. } => false,
         _ => true,
     }
 }

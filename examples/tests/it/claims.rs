@@ -107,10 +107,11 @@ fn the_latest_release_may_be_one_whose_fate_is_unknown() {
 #[test]
 fn a_failure_that_may_have_written_is_unknown() {
     let deadline = std::time::Duration::from_secs(1);
-    assert!(undecided(&ClientError::TimedOut { deadline }));
+    assert!(undecided(&ClientError::TimedOut { deadline, writes: true }));
     assert!(undecided(&ClientError::Lost));
     assert!(undecided(&ClientError::Request(RequestError::Unknown)));
     assert!(!undecided(&ClientError::Request(RequestError::DiskFull)));
+    assert!(!undecided(&ClientError::TooShort { deadline }));
     assert!(!undecided(&ClientError::Unreachable { what: "nobody answers".to_owned() }));
 }
 

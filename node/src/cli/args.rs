@@ -45,7 +45,8 @@ pub struct Globals {
     /// The directory with ca.crt, tls.crt and tls.key to show who is asking
     #[arg(long, global = true, env = "TRINE_IDENTITY", value_name = "DIR")]
     pub identity: Option<PathBuf>,
-    /// Ask nodes of this region while one of them serves
+    /// Ask nodes of this region. What is written is written there or not at all; a read goes to another region, and says so, while
+    /// no node of this one can be reached
     #[arg(long, global = true, env = "TRINE_REGION", value_name = "REGION")]
     pub region: Option<RegionId>,
     /// A file with what the session has seen; read before and written after, so that later commands never read behind it

@@ -6,16 +6,26 @@ use clap::{Args, Subcommand};
 
 use super::exit::Failure;
 use super::output::{Output, table};
-use crate::config::{Layers, Loaded, ports_in_use};
+use crate::config::{CheckError, Layers, Loaded, ports_in_use};
 use crate::daemon;
 
 /// A node's configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Whether a node would start with it
-    Validate(FilesArgs),
+    Validate(ValidateArgs),
     /// Every value and where it came from
     Show(FilesArgs),
+}
+
+/// `trine config validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    files: FilesArgs,
+    /// The node is another machine's: leave out whether its addresses can be listened at here
+    #[arg(long)]
+    elsewhere: bool,
 }
 
 /// The layers.
@@ -37,9 +47,18 @@ pub fn run(command: &ConfigCommand) -> Result<Output, Failure> {
     let loaded = |args: &FilesArgs| args.layers.load(&args.files).map_err(|error| Failure::usage(error.to_string()));
     match command {
         ConfigCommand::Validate(args) => {
-            let Loaded { config, .. } = loaded(args)?;
+            let Loaded { config, .. } = loaded(&args.files)?;
             daemon::check(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
-            let in_use = ports_in_use(&config).map_err(|error| Failure::usage(error.to_string()))?;
+            let in_use = if args.elsewhere { Ok(Vec::new()) } else { ports_in_use(&config) };
+            let in_use = in_use.map_err(|error| {
+                let failure = Failure::usage(error.to_string());
+                let elsewhere = matches!(error, CheckError::Address { .. });
+                if elsewhere {
+                    failure.hint("with --elsewhere another machine's file is checked as far as it can be here")
+                } else {
+                    failure
+                }
+            })?;
             let (name, region) = (&config.node.name, &config.node.region);
             let json = serde_json::json!({ "valid": true, "node": name, "region": region, "in_use": in_use });
             let output = Output::new(&json, format!("valid: {name} in {region}")).ids([name]);

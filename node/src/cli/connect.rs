@@ -8,7 +8,7 @@ use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
-use trine_client::{Builder, CallOptions, Client};
+use trine_client::{Builder, CallOptions, Client, RegionId};
 use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::{Consistency, Durability, Request};
 
@@ -26,6 +26,7 @@ pub struct Connection {
     client: Client,
     session_file: Option<SessionFile>,
     afterwards: Afterwards,
+    region: Option<RegionId>,
 }
 
 impl Connection {
@@ -48,7 +49,7 @@ impl Connection {
         builder = match &globals.region {
             // One node of another region is not what was asked for.
             Some(region) if pinned => builder.region_only(region.clone()),
-            Some(region) => builder.region(region.clone()),
+            Some(region) => builder.region(region.clone()).writes_stay(),
             None => builder,
         };
         let mut session_file = None;
@@ -57,7 +58,8 @@ impl Connection {
             builder = builder.session(session);
             session_file = Some(file);
         }
-        Ok(Self { client: builder.build()?, session_file, afterwards: globals.afterwards.clone() })
+        let region = globals.region.clone();
+        Ok(Self { client: builder.build()?, session_file, afterwards: globals.afterwards.clone(), region })
     }
 
     /// The client.
@@ -106,7 +108,20 @@ impl Connection {
         if let Some(file) = &self.session_file {
             self.afterwards.keep(file.save(&self.client.session()));
         }
+        self.tell_elsewhere();
         Ok(reply)
+    }
+
+    /// Says that another region than the one named has answered. Of what is written none does.
+    fn tell_elsewhere(&self) {
+        if let (Some(region), Some(asked)) = (&self.region, self.client.endpoint())
+            && asked.region != *region
+        {
+            say::people(format_args!(
+                "no node of {region} was reached: {} of {} has answered",
+                asked.name, asked.region
+            ));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use trine_crdt::RegionId;
 use trine_protocol::RequestError;
 
 use crate::config::{ConfigError, nearest};
-use crate::daemon::Left;
+use crate::daemon::{Left, Unfit};
 use crate::say::Unheard;
 
 /// How a command ended, for programs.
@@ -19,13 +19,13 @@ pub enum Exit {
     Done = 0,
     /// Failed.
     Failed = 1,
-    /// Typed wrongly.
+    /// Typed wrongly, or configured with what cannot be.
     Usage = 2,
     /// Not found.
     NotFound = 3,
     /// The cluster cannot serve it, or a bound on lag is broken.
     Unhealthy = 4,
-    /// Refused by policy or permission.
+    /// Refused by policy or permission; of a node, that it was removed or replaced and has left.
     Refused = 5,
     /// A precondition did not hold.
     Conflict = 6,
@@ -97,7 +97,7 @@ impl From<anyhow::Error> for Failure {
             Some(Unheard::Gone) => Exit::Unread,
             // Only what was done is told this way.
             Some(Unheard::Failed(_)) => Exit::DoneUntold,
-            None if error.is::<ConfigError>() => Exit::Usage,
+            None if error.is::<ConfigError>() || error.is::<Unfit>() => Exit::Usage,
             None if error.is::<Left>() => Exit::Refused,
             None => Exit::Failed,
         };
@@ -174,6 +174,9 @@ impl From<ClientError> for Failure {
                 .hint("start a cluster here with `trine up`, or name a node with --endpoint HOST:PORT"),
             ClientError::UnknownRegion { region, known } => meant(Self::usage(what), region.as_str(), &known),
             ClientError::RegionNeeded { .. } => Self::usage(what).hint("say --region"),
+            ClientError::RegionUnreachable { .. } => Self::new(Exit::Unhealthy, what)
+                .hint("`trine status` shows which nodes serve; without --region the nearest one takes the write"),
+            ClientError::TooShort { .. } => Self::new(Exit::TimedOut, what).hint("--timeout tries longer"),
             ClientError::TimedOut { .. } => {
                 Self::new(Exit::TimedOut, what).hint("`trine status` shows which nodes serve; --timeout tries longer")
             }

@@ -3,7 +3,8 @@
 //! The options of every command would fill a screen below each of them. They are shown once, below the commands and by
 //! `trine options`; elsewhere a line says so.
 
-use clap::{Args as _, Command, CommandFactory as _};
+use clap::builder::Resettable;
+use clap::{Arg, Args as _, Command, CommandFactory as _};
 
 use super::args::{Cli, Globals};
 use super::output::Output;
@@ -17,12 +18,19 @@ written; 124 no answer in time, so it may have been done; 141 the reader of stan
 /// The command line with its help tidied.
 #[must_use]
 pub fn command() -> Command {
-    let command = Cli::command().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+    let command =
+        Cli::command().mut_args(unset_if_empty).mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
     command.mut_subcommands(tidy).after_help(format!("{}\n\n{EXITS}", text()))
 }
 
 fn tidy(command: Command) -> Command {
-    command.mut_subcommands(tidy).after_help(ELSEWHERE)
+    command.mut_args(unset_if_empty).mut_subcommands(tidy).after_help(ELSEWHERE)
+}
+
+/// A variable that is set to nothing says nothing, as everywhere in a shell.
+fn unset_if_empty(arg: Arg) -> Arg {
+    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if empty { arg.env(Resettable::Reset) } else { arg }
 }
 
 /// `trine options`.

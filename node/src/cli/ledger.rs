@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
 use trine_ledger::Checkpoint;
 use trine_ledger::tree::verify_consistency;
-use trine_protocol::Request;
 use trine_protocol::reply::{Page, RecordView, Reply};
 use trine_protocol::request::Precondition;
+use trine_protocol::{Durability, Request};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
 use super::connect::{Connection, identity};
@@ -71,8 +71,12 @@ pub struct AppendArgs {
     /// Append only when the key's latest version in the ledger of --region is the record of this index
     #[arg(long, value_name = "INDEX")]
     if_match: Option<u64>,
-    #[command(flatten)]
-    write: WriteArgs,
+    /// What it must survive: region (a minority of the region's nodes); there is no less, and no more yet
+    #[arg(long, value_name = "LEVEL")]
+    durability: Option<Durability>,
+    /// Say what would be done and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// `trine ledger get`.
@@ -187,6 +191,12 @@ pub async fn run(globals: &Globals, command: &LedgerCommand) -> Result<Output, F
 }
 
 async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure> {
+    if args.durability == Some(Durability::Local) {
+        return Err(Failure::usage(
+            "a record survives a minority of its region, never less: durability local is for objects",
+        ));
+    }
+    let write = WriteArgs { durability: args.durability, dry_run: args.dry_run };
     let value = args.value.read()?;
     let text = std::str::from_utf8(&value).is_ok();
     let content_type = args
@@ -194,7 +204,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         .clone()
         .unwrap_or_else(|| if text { "text/plain; charset=utf-8" } else { "application/octet-stream" }.to_owned());
     let connection = Connection::open(globals)?;
-    if args.write.dry_run {
+    if write.dry_run {
         let what = format!("would append {} bytes of {content_type} under {}", value.len(), args.key.key);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "bytes": value.len() }), what));
     }
@@ -208,7 +218,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         if_match: args.if_match.map(Precondition::Index).or(args.if_absent.then_some(Precondition::Absent)),
         with_proof: false,
     };
-    let Reply::Appended(view) = connection.write(&args.write, request).await? else {
+    let Reply::Appended(view) = connection.write(&write, request).await? else {
         return Err(Failure::unexpected());
     };
     let appended = Appended::from(&view);

@@ -21,7 +21,7 @@ pub enum NamespaceCommand {
     Create(CreateArgs),
     /// All namespaces
     List(ListArgs),
-    /// The namespaces of a name or id
+    /// The namespaces that a name stands for, or the one of an id
     Show(ShowArgs),
     /// Give a namespace another name; its id stays, and what it holds with it
     Rename(RenameArgs),

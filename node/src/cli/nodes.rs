@@ -3,14 +3,14 @@
 use clap::{Args, Subcommand};
 use trine_crdt::NodeId;
 use trine_protocol::Request;
-use trine_protocol::reply::{NodeView, Reply};
+use trine_protocol::reply::{NodeView, RaftRole, Reply};
 
 use super::args::Globals;
 use super::connect::Connection;
 use super::exit::{Exit, Failure};
 use super::input::confirm;
 use super::output::{Output, pairs, table};
-use crate::model::{Node, Nodes, health_name};
+use crate::model::{Node, Nodes, health_name, raft_name};
 
 /// What to do about a node that is on no roster.
 const NOT_ON_A_ROSTER: &str = "`trine nodes list` shows names and ids; the name of a node that was removed is opened by \
@@ -19,7 +19,7 @@ const NOT_ON_A_ROSTER: &str = "`trine nodes list` shows names and ids; the name 
 /// The nodes of all regions.
 #[derive(Debug, Subcommand)]
 pub enum NodesCommand {
-    /// All nodes
+    /// All nodes; what one is in its Raft group is known in its own region only, and `-` elsewhere
     List,
     /// One node
     Show(NodeArgs),
@@ -109,23 +109,29 @@ async fn change(
         return Ok(Output::new(&json, format!("would change the roster by {name} ({id}; {state})")));
     }
     confirm(globals, &format!("{question} {name} ({id}; {state})?"))?;
-    if let Err(failure) = connection.plain(request(id)).await {
-        // One that waits to be registered is listed and on no roster.
-        let off = failure.exit == Exit::NotFound;
-        return Err(if off { failure.hint(NOT_ON_A_ROSTER) } else { failure });
-    }
+    connection.plain(request(id)).await.map_err(refused)?;
     Ok(Output::new(&json, format!("done: {name} ({id})")).ids([id.to_string()]).changed())
 }
 
 async fn readmit(globals: &Globals, connection: &Connection, name: &str) -> Result<Output, Failure> {
     confirm(globals, &format!("A new node may register under it. Readmit {name}?"))?;
-    connection.plain(Request::NodeReadmit { name: name.to_owned() }).await?;
+    connection.plain(Request::NodeReadmit { name: name.to_owned() }).await.map_err(refused)?;
     let json = serde_json::json!({ "name": name });
     let people = format!(
         "done: start a node of the name {name} with an empty data directory, unless it waits already; `trine nodes list` \
          shows it when it has joined"
     );
     Ok(Output::new(&json, people).ids([name]))
+}
+
+/// A change of a roster that was refused. What speaks against one is no key that could be read again.
+fn refused(failure: Failure) -> Failure {
+    match failure.exit {
+        // One that waits to be registered is listed and on no roster.
+        Exit::NotFound => failure.hint(NOT_ON_A_ROSTER),
+        Exit::Conflict => Failure { hint: None, ..failure },
+        _ => failure,
+    }
 }
 
 /// What is known of a node, for whoever decides about it.
@@ -169,7 +175,8 @@ fn listed(nodes: &[Node]) -> Output {
             node.id.clone(),
             node.region.clone(),
             node.health.clone(),
-            node.raft.clone(),
+            // What it is in its group its own region knows.
+            if node.raft == raft_name(RaftRole::Unknown) { "-".to_owned() } else { node.raft.clone() },
             node.http.clone().unwrap_or_default(),
         ]
     });

@@ -40,12 +40,14 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
     };
     let regions: Vec<Region> = views.iter().map(Region::from).collect();
     let rows = regions.iter().map(|region| {
+        // A ledger that is said to have records, none of which is here, is no empty one.
+        let here = region.ledger_size > 0 || region.checkpoint_size == 0;
         vec![
             region.id.clone(),
             region.health.clone(),
             format!("{}/{}", region.reachable, region.nodes),
-            region.ledger_size.to_string(),
-            short(&region.ledger_root),
+            if here { region.ledger_size.to_string() } else { "-".to_owned() },
+            if here { short(&region.ledger_root) } else { "not mirrored here".to_owned() },
             region.checkpoint_size.to_string(),
             match &region.fork {
                 Some(fork) if fork.quarantined => "found, quarantined".to_owned(),
@@ -65,13 +67,13 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
     Ok(Output::new(&Regions { regions }, people).ids(ids))
 }
 
-/// Asked of a node of that region: its leader proposes what it lacks.
+/// Asked of a node of that region, where there is one: its leader proposes what it lacks.
 async fn recover(globals: &Globals, region: &RegionId) -> Result<Output, Failure> {
     let globals = Globals { region: Some(region.clone()), ..globals.clone() };
     let request = Request::RegionRecover { region: region.clone() };
     let Reply::Recovered { size, restored } = Connection::open(&globals)?.plain(request).await? else {
         return Err(Failure::unexpected());
     };
-    let people = format!("{region} has {size} records; {restored} were put back");
+    let people = format!("{region} has {size} records; {restored} were put back since its leader started");
     Ok(Output::new(&Recovered { region: region.to_string(), size, restored }, people).ids([region.as_str()]))
 }

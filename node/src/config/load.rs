@@ -14,7 +14,7 @@ const DEFAULTS: &str = r#"
 [node]
 data_dir = "data"
 [cluster]
-genesis_file = "genesis"
+genesis_file = "genesis.json"
 seeds = []
 forks_released = []
 unasked = "wait"
@@ -22,8 +22,8 @@ mdns = false
 gossip = true
 [tls]
 ca_file = "ca.crt"
-certificate_file = "node.crt"
-key_file = "node.key"
+certificate_file = "tls.crt"
+key_file = "tls.key"
 log_key_file = "log.key"
 [listen]
 http = "127.0.0.1:7420"

@@ -2,8 +2,9 @@
 //!
 //! A figure without a line here is one that nobody can read; a test compares this list with the sources.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use trine_client::admission::Refusal;
 
 /// Seconds at which histograms are cut: from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 16] =
@@ -87,6 +88,38 @@ pub(super) fn builder() -> Result<PrometheusBuilder, BuildError> {
         builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &COUNTS)?;
     }
     Ok(builder)
+}
+
+/// The counters whose labels are known beforehand: each with its label and the label's values.
+fn labelled() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    vec![
+        ("trine_admission_refused_total", "reason", Refusal::REASONS.to_vec()),
+        ("trine_link_dropped_total", "class", vec!["control", "data", "bulk"]),
+        ("trine_writes_refused_total", "reason", vec!["overloaded"]),
+    ]
+}
+
+/// The counters without labels.
+const PLAIN: &[&str] = &[
+    "trine_client_requests_total",
+    "trine_connections_failed_total",
+    "trine_https_handshakes_failed_total",
+    "trine_link_received_bytes_total",
+    "trine_log_lines_dropped_total",
+    "trine_rumors_dropped_total",
+];
+
+/// Counters begin at zero: a rate of what has happened once and was never there before is none, and an alarm on it is silent.
+pub(super) fn begin() {
+    PLAIN.iter().for_each(|&name| counter!(name).absolute(0));
+    for (name, label, values) in labelled() {
+        values.into_iter().for_each(|value| counter!(name, label => value).absolute(0));
+    }
+}
+
+/// As [`begin`], for the calls to the other founders of the region.
+pub(super) fn begin_peers<'a>(peers: impl Iterator<Item = &'a str>) {
+    peers.for_each(|peer| counter!("trine_raft_peer_failures_total", "peer" => peer.to_owned()).absolute(0));
 }
 
 /// Tells the recorder what each figure means.

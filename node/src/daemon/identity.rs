@@ -1,5 +1,8 @@
 //! Who this node is, as its files prove it.
 
+use std::fs::File;
+use std::path::PathBuf;
+
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use trine_ledger::certificate::CertificateRole;
@@ -28,6 +31,7 @@ impl Identity {
     /// What is missing or does not belong together, worded for the operator.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let tls = &config.tls;
+        unread(config)?;
         let bundle = Bundle::read(&tls.ca_file, &tls.certificate_file, &tls.key_file)?;
         let trust = Trust::new(&bundle.ca).with_context(|| tls.ca_file.display().to_string())?;
         let claims = trust.claims(&bundle.certificate).with_context(|| tls.certificate_file.display().to_string())?;
@@ -78,4 +82,19 @@ impl Identity {
     pub(super) fn certificate(&self) -> Bytes {
         Bytes::copy_from_slice(&self.bundle.certificate)
     }
+}
+
+/// Refuses files that cannot be read, all of them at once, each with the key that names it.
+fn unread(config: &Config) -> anyhow::Result<()> {
+    let files = [
+        ("cluster.genesis_file", &config.cluster.genesis_file),
+        ("tls.ca_file", &config.tls.ca_file),
+        ("tls.certificate_file", &config.tls.certificate_file),
+        ("tls.key_file", &config.tls.key_file),
+        ("tls.log_key_file", &config.tls.log_key_file),
+    ];
+    let error = |(key, path): (&str, &PathBuf)| Some(format!("{key}: {}: {}", path.display(), File::open(path).err()?));
+    let errors: Vec<String> = files.into_iter().filter_map(error).collect();
+    ensure!(errors.is_empty(), "{}", errors.join("; "));
+    Ok(())
 }

@@ -26,4 +26,4 @@ mod world;
 
 pub use check::check;
 pub(crate) use signals::SUPERVISED;
-pub use start::{Left, run};
+pub use start::{Left, Unfit, run};

@@ -37,12 +37,23 @@ use crate::store::{Committers, Damage, DataDir, Databases, Entries};
 #[error("{0}")]
 pub struct Left(String);
 
+/// What the node was configured with cannot be: `trine config validate` says the same.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(String);
+
+impl Unfit {
+    fn of(error: anyhow::Error) -> anyhow::Error {
+        Self(format!("{error:#}")).into()
+    }
+}
+
 /// Runs one node until it is told to stop or may not go on.
 ///
 /// # Errors
 /// Why it did not start, or why it could not go on.
 pub fn run(config: &Config) -> anyhow::Result<()> {
-    telemetry::log(&config.log)?;
+    telemetry::log(&config.log).map_err(Unfit::of)?;
     #[cfg(feature = "mutants")]
     mutants::choose()?;
     // A second node in one process finds it installed.
@@ -83,7 +94,7 @@ impl Drop for Io {
 }
 
 async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyhow::Result<()> {
-    let identity = checked(config)?;
+    let identity = checked(config).map_err(Unfit::of)?;
     check_ports(config)?;
     let descriptors = Descriptors::raise()?;
     tracing::info!(
@@ -102,6 +113,8 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let databases_ms = opening.elapsed().as_millis();
     let room = DiskRoom::new(directory.path(), config.limits.disk_reserve).context("the disk cannot be measured")?;
     let figures = telemetry::figures()?;
+    let founders = identity.region(config)?.nodes.iter().map(|node| node.name.as_str());
+    super::figures::begin_peers(founders.filter(|name| *name != identity.name));
     damage.publish();
     let clock = Clock::default();
     let (driver, inbox) = channel();
@@ -151,7 +164,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let stop = Stop::default();
     let core = Driver::start(replica, outbox, Box::new(store), world, inbox, (stop.clone(), clock, readiness.clone()))?;
     let (told, log, runtime) = (driver.clone(), group.clone(), tokio::runtime::Handle::current());
-    let watcher = DiskWatcher::start(&room, move |writable| {
+    let tell_room = move |writable| {
         // A driver that is gone needs no room.
         let _ = told.deliver_blocking(Input::Disk { writable });
         if !writable && !mutants::is(Mutant::FullLeaderStays) {
@@ -159,7 +172,9 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
             let log = log.clone();
             runtime.spawn(async move { log.step_down().await });
         }
-    })?;
+    };
+    let ends = Arc::clone(end);
+    let watcher = DiskWatcher::start(&room, tell_room, move |reason| ends.fail(reason))?;
     tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
     tokio::spawn(pump::held(group.held(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));

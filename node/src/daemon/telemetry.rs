@@ -3,14 +3,14 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::FilterExt as _;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::figures::{builder, describe};
+use super::figures::{begin, builder, describe};
 use super::lines::{Lines, Sink};
 use super::log_file::LogFile;
 use super::quiet::Quiet;
@@ -87,7 +87,8 @@ pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
             bail!("log.filter `{text}`: `{word}` is no level; did you mean `{level}`?");
         }
     }
-    EnvFilter::try_new(text).with_context(|| format!("log.filter `{text}`"))
+    // Its words hold those of what caused it.
+    EnvFilter::try_new(text).map_err(|error| anyhow!("log.filter `{text}`: {error}"))
 }
 
 /// The recorder of this process's figures.
@@ -97,5 +98,6 @@ pub(super) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
 pub(super) fn figures() -> anyhow::Result<PrometheusHandle> {
     let recorder = builder()?.install_recorder()?;
     describe();
+    begin();
     Ok(recorder)
 }

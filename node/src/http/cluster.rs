@@ -41,9 +41,9 @@ pub async fn regions(ask: Ask) -> Result<Response, Problem> {
     Ok((headers, Json(Regions { regions })).into_response())
 }
 
-/// Bring back the records that this node's region lost and other regions kept
+/// Bring back the records that a region lost and other regions kept
 #[utoipa::path(post, path = "/api/v1/regions/{region}/recover", tag = "cluster", params(
-    ("region" = String, Path, description = "The region: the answering node's own"),
+    ("region" = String, Path, description = "The region; asked of another region's node, it is handed on"),
 ), responses(
     (status = 200, description = "All is here", body = Recovered),
     (status = "default", description = "Not done, or not yet", body = Problem, content_type = "application/problem+json"),

@@ -85,12 +85,12 @@ pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] HttpsError),
     /// The port is taken or forbidden.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {error}")]
     Bind {
         /// Where.
         address: SocketAddr,
         /// Why not.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -141,7 +141,7 @@ impl HttpServer {
             return Err(ServeError::Exposed(address));
         }
         let secured = config.tls.as_ref().map(|tls| Secured::new(tls, &config.names())).transpose()?;
-        let listener = crate::seats::listen(address).map_err(|source| ServeError::Bind { address, source })?;
+        let listener = crate::seats::listen(address).map_err(|error| ServeError::Bind { address, error })?;
         let router = router(Api::new(&config, backend));
         let connections_max = config.connections_max.min(CONNECTIONS_MAX);
         Ok(Self { listener, secured, router, metrics: config.metrics, connections_max })

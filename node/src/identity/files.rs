@@ -15,12 +15,12 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityFileError {
     /// The system refused.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {error}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// There is a file already; identities are never overwritten.
     #[error("{path} exists already; identities are not overwritten: choose another directory or move it away", path = path.display())]
@@ -62,11 +62,11 @@ pub enum IdentityFileError {
 
 /// Turns an error of the system into one that names the file.
 pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> IdentityFileError + '_ {
-    move |source| {
-        if source.kind() == io::ErrorKind::AlreadyExists {
+    move |error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
             IdentityFileError::Exists { path: path.into() }
         } else {
-            IdentityFileError::Io { path: path.into(), source }
+            IdentityFileError::Io { path: path.into(), error }
         }
     }
 }

@@ -12,7 +12,7 @@ pub mod value;
 
 pub use cluster::{
     Manifest, Namespace, Namespaces, Node, NodeClock, Nodes, Problem, Recovered, Recovery, Region, Regions, Status,
-    health_name,
+    health_name, raft_name,
 };
 pub use edit::{EditError, ObjectEdit};
 pub use object::{Object, ObjectValue, Objects};

@@ -62,7 +62,7 @@ pub enum StartError {
     #[error("the kept Raft membership: {0}")]
     Membership(String),
     /// Certificates or key are unusable.
-    #[error("the Raft certificates are unusable: {0}")]
+    #[error("the Raft certificates are unusable")]
     Tls(#[from] TlsError),
     /// The address is taken or not ours.
     #[error("cannot listen for Raft connections: {0}")]

@@ -87,13 +87,18 @@ pub struct DiskWatcher {
 }
 
 impl DiskWatcher {
-    /// Starts; `tell` is called with the first measure and with each change.
+    /// Starts; `tell` is called with the first measure and with each change, `gone` when the directory is there no more.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(room: &DiskRoom, tell: impl Fn(bool) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        room: &DiskRoom,
+        tell: impl Fn(bool) + Send + 'static,
+        gone: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let watched = room.clone();
-        let thread = std::thread::Builder::new().name("trine-disk".to_owned()).spawn(move || watch(&watched, tell))?;
+        let thread =
+            std::thread::Builder::new().name("trine-disk".to_owned()).spawn(move || watch(&watched, tell, gone))?;
         Ok(Self { room: room.clone(), thread: Some(thread) })
     }
 }
@@ -108,12 +113,18 @@ impl Drop for DiskWatcher {
     }
 }
 
-fn watch(room: &DiskRoom, tell: impl Fn(bool)) {
+fn watch(room: &DiskRoom, tell: impl Fn(bool), gone: impl Fn(String)) {
     tell(room.writable());
     let again = room.reserve_bytes.saturating_add(room.reserve_bytes / 4);
     let mut state = room.lock();
     while !state.stopping {
         let free = free_bytes(&room.path);
+        if let Err(error) = &free
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            gone(format!("the data directory {} is gone", room.path.display()));
+            return;
+        }
         let writable = match &free {
             Ok(free) => *free >= if state.writable { room.reserve_bytes } else { again },
             Err(_) => false,

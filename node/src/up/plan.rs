@@ -1,6 +1,7 @@
 //! Which nodes a cluster has, and where each listens.
 //!
-//! Nodes are numbered through all regions; node `k` takes three ports from `first + 3 k` on: HTTP, libp2p, Raft.
+//! Nodes are numbered through all regions, on each machine by themselves: the `k`th there takes three ports from `first + 3 k` on,
+//! HTTP, libp2p, Raft. So a node that has a machine to itself has the first three, which are the defaults.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -63,6 +64,7 @@ pub fn plan(regions: u16, nodes: u16, first_port: u16, hosts: &[String]) -> Resu
     let mut hosts = parse_hosts(hosts)?;
     let mut used = Vec::new();
     let mut planned = Vec::with_capacity(count);
+    let mut there: BTreeMap<IpAddr, u16> = BTreeMap::new();
     for region in 0..regions {
         let region = region_name(region);
         for node in 0..nodes {
@@ -73,7 +75,11 @@ pub fn plan(regions: u16, nodes: u16, first_port: u16, hosts: &[String]) -> Resu
                 Some(host)
             });
             let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            let port = first_port + PORTS_PER_NODE * u16::try_from(planned.len()).expect("ports were counted");
+            // All of loopback is one machine.
+            let machine = if host.is_loopback() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { host };
+            let before: &mut u16 = there.entry(machine).or_default();
+            let port = first_port + PORTS_PER_NODE * *before;
+            *before += 1;
             planned.push(PlannedNode {
                 name,
                 region: region.clone(),

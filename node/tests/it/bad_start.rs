@@ -76,7 +76,7 @@ fn files_that_do_not_belong_together_are_named() {
     let at = |name: &str| wrong.join(name).display().to_string();
     let refused = |environment: &[(&str, &str)], words: &[&str]| {
         let (code, text) = node(&region, environment);
-        assert_eq!(code, Some(1), "{text}");
+        assert_eq!(code, Some(2), "{text}");
         words.iter().for_each(|word| assert!(text.contains(word), "{word}: {text}"));
     };
     // The authority of another cluster, with a certificate of this one.
@@ -132,8 +132,8 @@ fn what_a_start_refuses_validation_refuses_in_the_same_words() {
         ("TRINE_LOG__FILE", &in_nothing, "log.file: cannot write"),
         ("TRINE_LOG__FILTER", "inof", "did you mean `info`?"),
         ("TRINE_LOG__FILTER", "trine_node=loud", "log.filter"),
-        ("TRINE_CLUSTER__GENESIS_FILE", &genesis, "No such file"),
-        ("TRINE_TLS__KEY_FILE", &genesis, "No such file"),
+        ("TRINE_CLUSTER__GENESIS_FILE", &genesis, "cluster.genesis_file: "),
+        ("TRINE_TLS__KEY_FILE", &genesis, "tls.key_file: "),
         ("TRINE_TLS__LOG_KEY_FILE", &log_key, "is not the log key of region"),
         ("TRINE_NODE__NAME", "us-east-1-b", "names `us-east-1-a`"),
         ("TRINE_NODE__REGION", "eu-west-1", "names another region"),
@@ -145,12 +145,54 @@ fn what_a_start_refuses_validation_refuses_in_the_same_words() {
         assert_eq!(code, Some(2), "{name}={value}: {text}");
         assert!(text.contains(words), "{name}={value}: {text}");
         let (code, start) = node(&region, &[(name, value)]);
-        assert_eq!((code, reason(&start)), (Some(1), reason(&text)), "{name}={value}");
+        assert_eq!((code, reason(&start)), (Some(2), reason(&text)), "{name}={value}");
+        let cause = text.rsplit(": ").next().unwrap_or_default().lines().next().unwrap_or_default();
+        assert_eq!(text.matches(cause).count(), 1, "a reason is told once: {text}");
     }
     let (code, text) = validated(&region, &[]);
     assert_eq!(code, Some(0), "{text}");
     assert!(!region.data(0).exists(), "nothing was made");
     assert!(!directory.path().join("genesis").exists() && file.is_file());
+}
+
+#[test]
+fn a_joining_nodes_files_are_found_under_the_names_that_they_are_made_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let region = Region::prepared(&directory.path().join("cluster"), &[]);
+    let home = directory.path().join("us-east-1-z");
+    std::fs::create_dir(&home).unwrap();
+    let config = home.join("node.toml");
+    let text = "[node]\nname = \"us-east-1-z\"\nregion = \"us-east-1\"\n[advertise]\nlibp2p = [\"10.88.0.2:7421\"]\nraft = \"10.88.0.2:7422\"\n";
+    std::fs::write(&config, format!("{text}[listen]\nlibp2p = \"10.88.0.2:7421\"\nraft = \"10.88.0.2:7422\"\n"))
+        .unwrap();
+    let trine = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_trine")).args(words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (config, home) = (config.to_str().unwrap(), home.to_str().unwrap());
+    let (code, text) = trine(&["config", "validate", config]);
+    assert_eq!(code, Some(2), "{text}");
+    for (key, file) in [
+        ("cluster.genesis_file", "genesis.json"),
+        ("tls.ca_file", "ca.crt"),
+        ("tls.certificate_file", "tls.crt"),
+        ("tls.key_file", "tls.key"),
+        ("tls.log_key_file", "log.key"),
+    ] {
+        assert!(text.contains(&format!("{key}: {home}/{file}: No such file")), "{key}: {text}");
+    }
+    let ca = region.directory.join("ca");
+    let made =
+        trine(&["--region", "us-east-1", "tls", "node", "us-east-1-z", "--ca", ca.to_str().unwrap(), "--out", home]);
+    assert_eq!(made.0, Some(0), "{made:?}");
+    for file in ["log.key", "genesis.json"] {
+        std::fs::copy(region.node_path(0, file), Path::new(home).join(file)).unwrap();
+    }
+    // Its addresses are another machine's.
+    let (code, text) = trine(&["config", "validate", config]);
+    assert!(code == Some(2) && text.contains("--elsewhere"), "{text}");
+    let (code, text) = trine(&["config", "validate", "--elsewhere", config]);
+    assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
@@ -182,7 +224,7 @@ fn a_data_directory_in_use_or_of_somebody_else_is_left_alone() {
     command.arg("node").arg("--config").arg(&region.node(1).config).env("TRINE_NODE__DATA_DIR", &data);
     region.stop(0);
     let (code, text) = told(&region, &command.output().unwrap());
-    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("belongs to node `us-east-1-a`, not `us-east-1-b`"), "{text}");
     for at in [0, 1] {
         region.start(at);

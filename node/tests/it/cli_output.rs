@@ -81,11 +81,35 @@ fn failures_say_what_happened_and_what_to_do() {
               hint: start a cluster here with `trine up`, or name a node with --endpoint HOST:PORT"#]],
     );
     check(
-        ClientError::TimedOut { deadline: std::time::Duration::from_secs(10) },
+        ClientError::TimedOut { deadline: std::time::Duration::from_secs(10), writes: true },
         Exit::TimedOut,
         expect![[r#"
-            error: no answer within 10s; a write may have been done or may yet be
+            error: no answer within 10s; it may have been done or may yet be
               hint: `trine status` shows which nodes serve; --timeout tries longer"#]],
+    );
+    check(
+        ClientError::TimedOut { deadline: std::time::Duration::from_secs(10), writes: false },
+        Exit::TimedOut,
+        expect![[r#"
+            error: no answer within 10s
+              hint: `trine status` shows which nodes serve; --timeout tries longer"#]],
+    );
+    check(
+        ClientError::TooShort { deadline: std::time::Duration::from_millis(1) },
+        Exit::TimedOut,
+        expect![[r#"
+            error: no node was reached within 1ms; nothing was done
+              hint: --timeout tries longer"#]],
+    );
+    check(
+        ClientError::RegionUnreachable {
+            region: "eu-west-1".parse().expect("a name"),
+            what: what("127.0.0.1:1: refused"),
+        },
+        Exit::Unhealthy,
+        expect![[r#"
+            error: no node of eu-west-1 could be reached, and nothing was written elsewhere: 127.0.0.1:1: refused
+              hint: `trine status` shows which nodes serve; without --region the nearest one takes the write"#]],
     );
 }
 
@@ -240,4 +264,22 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_asked() {
     ] {
         assert_eq!(parse(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
     }
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_says_nothing() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_trine"));
+    for name in ["TRINE_CLUSTER", "TRINE_ENDPOINT", "TRINE_IDENTITY", "TRINE_REGION", "TRINE_SESSION"] {
+        command.env(name, "");
+    }
+    let output = command.arg("version").output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_append_offers_no_less_than_a_region() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_trine"));
+    let output = command.args(["ledger", "append", "k", "v", "--durability", "local"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("durability local is for objects"), "{output:?}");
 }

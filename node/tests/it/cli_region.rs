@@ -81,3 +81,24 @@ fn a_bench_writes_into_namespaces_of_its_own() {
     let (loaded, _) = done(&["object", "list", "-q", "-n", "bench-objects", "--prefix", "load/"]);
     assert_eq!(loaded.lines().count(), 20);
 }
+
+#[test]
+fn a_write_goes_to_the_region_that_was_named_or_nowhere_and_a_read_says_where_it_went() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut cluster = Region::prepared_as(&directory.path().join("cluster"), (2, 1), &[]).all_ready();
+    cluster.is_well("both");
+    let east = ["--region", "us-east-1"];
+    assert_eq!(said(&cluster.trine(&[&east[..], &["ledger", "append", "here", "v"]].concat())).0, Some(0));
+    cluster.stop(1);
+    let west = ["--region", "eu-west-1", "--timeout", "4s"];
+    for words in [&["ledger", "append", "there", "v"][..], &["object", "incr", "counter", "--durability", "local"]] {
+        let (code, text) = said(&cluster.trine(&[&west[..], words].concat()));
+        assert_eq!(code, Some(4), "{words:?}: {text}");
+        assert!(text.contains("no node of eu-west-1 could be reached"), "{words:?}: {text}");
+    }
+    let read = |region: &[&str], key: &str| said(&cluster.trine(&[region, &["ledger", "get", key]].concat()));
+    let (code, text) = read(&west, "here");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("no node of eu-west-1 was reached: us-east-1-a of us-east-1 has answered"), "{text}");
+    assert_eq!(read(&east, "there").0, Some(3), "nothing was written elsewhere");
+}

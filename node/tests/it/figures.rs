@@ -45,6 +45,16 @@ fn figures_of_a_node_have_help_and_bounds_that_fit() {
     let families: Vec<&str> =
         figures.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert!(families.len() > 10, "{figures}");
+    // An alarm on a counter's rate needs it before anything has happened.
+    for begins in [
+        "trine_admission_refused_total{reason=\"cluster\"}",
+        "trine_link_dropped_total{class=\"data\"}",
+        "trine_raft_peer_failures_total{peer=\"us-east-1-b\"}",
+        "trine_writes_refused_total{reason=\"overloaded\"}",
+        "trine_log_lines_dropped_total",
+    ] {
+        assert!(figures.lines().any(|line| line.starts_with(&format!("{begins} "))), "{begins}: {figures}");
+    }
     for family in families {
         assert!(figures.lines().any(|line| line.starts_with(&format!("# HELP {family} "))), "{family}");
     }

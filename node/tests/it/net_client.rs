@@ -239,6 +239,7 @@ fn regions(names: &[&str]) -> Reply {
 async fn two_regions(
     world: &World,
     prefer: Option<&str>,
+    writes_stay: bool,
 ) -> (Client, [Arc<AtomicUsize>; 2], [tokio::task::JoinHandle<()>; 2]) {
     let (one, two) = (world.node(1, "left-a", &[]).await, world.node(2, "right-a", &[]).await);
     let taken: [Arc<AtomicUsize>; 2] = Default::default();
@@ -252,6 +253,9 @@ async fn two_regions(
         .deadline(Duration::from_secs(5));
     if let Some(region) = prefer {
         builder = builder.region(region);
+    }
+    if writes_stay {
+        builder = builder.writes_stay();
     }
     let script = |counted: Arc<AtomicUsize>, region: &'static str| -> Arc<Script> {
         Arc::new(move |request| match request {
@@ -279,7 +283,7 @@ fn bound_appends() -> [(CallOptions, AppendRequest); 3] {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_that_counts_in_one_ledger_needs_its_region_and_stays_there() {
     let world = World::new();
-    let (client, taken, _nodes) = two_regions(&world, None).await;
+    let (client, taken, _nodes) = two_regions(&world, None, false).await;
     for (call, append) in bound_appends() {
         let outcome = client.append_with(&call, append).await;
         assert!(matches!(&outcome, Err(ClientError::RegionNeeded { known }) if known.len() == 2), "{outcome:?}");
@@ -287,7 +291,7 @@ async fn an_append_that_counts_in_one_ledger_needs_its_region_and_stays_there() 
     assert_eq!(taken.each_ref().map(|taken| taken.load(Ordering::Relaxed)), [0, 0]);
     client.append("default", "k", "v").await.expect("an append that is bound to no region");
 
-    let (client, taken, nodes) = two_regions(&world, Some("right")).await;
+    let (client, taken, nodes) = two_regions(&world, Some("right"), false).await;
     for (call, append) in bound_appends() {
         assert_eq!(client.append_with(&call, append).await.expect("appended").region.as_str(), "right");
     }
@@ -304,9 +308,50 @@ async fn an_append_that_counts_in_one_ledger_needs_its_region_and_stays_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_region_was_named_goes_there_or_nowhere() {
+    let world = World::new();
+    let (client, taken, nodes) = two_regions(&world, Some("right"), true).await;
+    let append = |client: Client| async move { client.append("default", "k", "v").await };
+    assert_eq!(append(client.clone()).await.expect("appended").region.as_str(), "right");
+    let [_left, right] = nodes;
+    right.abort();
+    let _ = right.await;
+    // The first may have been on its way.
+    let _ = append(client.clone()).await;
+    let outcome = append(client.clone()).await;
+    assert!(
+        matches!(&outcome, Err(ClientError::RegionUnreachable { region, .. }) if region.as_str() == "right"),
+        "{outcome:?}"
+    );
+    assert_eq!(taken[0].load(Ordering::Relaxed), 0, "the other region is not asked instead");
+    assert_eq!(client.regions().await.expect("a read goes elsewhere").len(), 2);
+    assert_eq!(client.endpoint().expect("a node").region.as_str(), "left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_refusal_says_why_a_call_came_to_nothing() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let _node = answer(node, Arc::new(|_| Some(Err(RequestError::Unavailable { what: "no leader".to_owned() }))));
+    let call = CallOptions::new().deadline(Duration::from_millis(900));
+    let outcome = client.append_with(&call, AppendRequest::new("default", "k", "v")).await;
+    assert!(
+        matches!(&outcome, Err(ClientError::Request(RequestError::Unavailable { what })) if what == "no leader"),
+        "{outcome:?}"
+    );
+    // No time at all is no time, and not a cluster that is away.
+    let outcome = client.request(&CallOptions::new().deadline(Duration::ZERO), Request::Status).await;
+    assert!(
+        matches!(outcome, Err(ClientError::TooShort { .. } | ClientError::TimedOut { writes: false, .. })),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_is_not_there_is_an_error_and_not_another_region() {
     let world = World::new();
-    let (client, taken, _nodes) = two_regions(&world, Some("rihgt")).await;
+    let (client, taken, _nodes) = two_regions(&world, Some("rihgt"), false).await;
     let outcome = client.append("default", "k", "v").await;
     assert!(matches!(&outcome, Err(ClientError::UnknownRegion { known, .. }) if known.len() == 2), "{outcome:?}");
     assert_eq!(taken.each_ref().map(|taken| taken.load(Ordering::Relaxed)), [0, 0]);

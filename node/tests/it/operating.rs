@@ -14,7 +14,9 @@ use nix::unistd::Pid;
 
 const GUIDE: &str = include_str!("../../../docs/operating.md");
 /// Ports that the guide's cluster takes.
-const PORTS: u16 = 9;
+const PORTS: u16 = 12;
+/// The first of the ports that the guide names.
+const PORT_NAMED: u16 = 7420;
 /// How long a condition is awaited.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -78,7 +80,11 @@ fn the_guides_commands_do_what_it_says() {
     let first = free_ports();
     let mut background = Background(Vec::new());
     for (kind, block) in blocks() {
-        let block = block.replace("trine up --prepare", &format!("trine up --prepare --port {first}"));
+        let mut block = block.replace("trine up --prepare", &format!("trine up --prepare --port {first}"));
+        for offset in 0..PORTS {
+            block =
+                block.replace(&format!("127.0.0.1:{}", PORT_NAMED + offset), &format!("127.0.0.1:{}", first + offset));
+        }
         match kind {
             Kind::Run => {
                 let output = shell(&block, directory.path()).output().unwrap();

@@ -33,7 +33,9 @@ fn a_node_whose_peers_are_dead_serves_reads_and_says_of_each_kind_of_write_that_
     region.kill(2);
     let refused = until(&region, 0, "/readyz?write", |answer| {
         let detail = answer.detail();
-        answer.status == 503 && detail.contains("edits: 0 other nodes") && detail.contains("appends: the region has no")
+        answer.status == 503
+            && detail.contains("edits: taken at durability local only: 0 other nodes")
+            && detail.contains("appends: the region has no")
     });
     assert_eq!(refused.code(), "not_ready");
     let reads = region.http(0, "GET", "/readyz", "");
@@ -43,6 +45,20 @@ fn a_node_whose_peers_are_dead_serves_reads_and_says_of_each_kind_of_write_that_
     assert!(told["leader"].is_null(), "a dead leader is named: {told}");
     assert_ne!(told["node"]["raft"], "leader", "{told}");
     assert!(told["edits"].is_string() && told["appends"].is_string() && told["ready"] == true, "{told}");
+
+    // Whoever waits for a leader in vain is told of it, and not that it may have been done.
+    for words in [&["ledger", "append", "key", "value"][..], &["object", "incr", "counter"]] {
+        let output = region.trine(&[&["--timeout", "3s"], words].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let of_append = words[0] == "ledger";
+        assert_eq!(output.status.code(), Some(if of_append { 4 } else { 124 }), "{words:?}: {text}");
+        assert_eq!(text.contains("the region has no leader that a majority knows"), of_append, "{words:?}: {text}");
+    }
+    let output = region.trine(&["object", "incr", "counter", "--durability", "local"]);
+    assert!(output.status.success(), "{output:?}");
+    let output = region.trine(&["status"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("takes no records") && !text.contains("may have been done"), "{text}");
 
     region.start(1);
     region.ready(1);

@@ -237,12 +237,27 @@ fn a_full_disk_refuses_writes_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let (told, telling) = sync_channel(16);
     let room = DiskRoom::new(directory.path(), u64::MAX).unwrap();
-    let watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
+    let watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default(), |_| {}).unwrap();
     assert!(!telling.recv_timeout(PATIENCE).unwrap());
     drop(watcher);
 
     let (told, telling) = sync_channel(16);
     let room = DiskRoom::new(directory.path(), 0).unwrap();
-    let _watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default()).unwrap();
+    let _watcher = DiskWatcher::start(&room, move |writable| told.send(writable).unwrap_or_default(), |_| {}).unwrap();
     assert!(telling.recv_timeout(PATIENCE).unwrap());
+}
+
+#[test]
+fn a_directory_that_is_gone_is_no_full_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let ((told, telling), (says, said)) = (sync_channel(16), sync_channel(16));
+    let room = DiskRoom::new(&data, 0).unwrap();
+    let full = move |writable| told.send(writable).unwrap_or_default();
+    let _watcher = DiskWatcher::start(&room, full, move |reason| says.send(reason).unwrap_or_default()).unwrap();
+    assert!(telling.recv_timeout(PATIENCE).unwrap());
+    std::fs::remove_dir(&data).unwrap();
+    assert!(said.recv_timeout(PATIENCE).unwrap().contains("is gone"));
+    assert!(telling.try_recv().is_err(), "it is not told as full");
 }

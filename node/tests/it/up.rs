@@ -35,6 +35,12 @@ fn hosts_are_of_regions_or_of_single_nodes() {
     let libp2p: Vec<String> = planned.iter().map(|node| node.libp2p.ip().to_string()).collect();
     assert_eq!(libp2p, ["10.0.1.1", "10.0.1.2", "127.0.0.1", "127.0.0.1"]);
     assert!(planned.iter().all(|node| node.http.ip().is_loopback()));
+    // Who has a machine to itself has the default ports; who shares one has ports of its own.
+    let ports: Vec<u16> = planned.iter().map(|node| node.http.port()).collect();
+    assert_eq!(ports, [7420, 7420, 7420, 7423]);
+    let loopbacks = ["us-east-1=127.0.0.1".to_owned(), "eu-west-1=127.0.0.2".to_owned()];
+    let ports: Vec<u16> = plan(2, 1, 7420, &loopbacks).unwrap().iter().map(|node| node.http.port()).collect();
+    assert_eq!(ports, [7420, 7423], "all of loopback is one machine");
     let wrong = |host: &str| plan(1, 1, 7420, &[host.to_owned()]).unwrap_err().to_string();
     expect!["--host eu-west-1: there is no such region or node"].assert_eq(&wrong("eu-west-1=10.0.0.1"));
     expect!["`10.0.0.1` is no host: use --host us-east-1=10.0.0.1, with a region's or a node's name"]

@@ -156,6 +156,11 @@ fn not_found(label: &str) -> RequestError {
 }
 
 pub(crate) fn unreached(id: &NamespaceId) -> RequestError {
-    let what = format!("{} alters namespace {id}, and this node reaches none of its nodes: ask one there", id.region);
+    unreached_there(&id.region, &format!("alters namespace {id}"))
+}
+
+/// That only another region can do it, and none of its nodes is reached.
+pub(crate) fn unreached_there(region: &RegionId, does: &str) -> RequestError {
+    let what = format!("{region} {does}, and this node reaches none of its nodes: ask one there");
     RequestError::Unavailable { what }
 }

@@ -9,7 +9,7 @@ use trine_crdt::{NodeId, PartitionId, RegionId};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Registry};
-use trine_protocol::RequestError;
+use trine_protocol::{Request, RequestError};
 
 use crate::cluster::Cluster;
 
@@ -75,6 +75,39 @@ impl Cluster {
         founders.filter(unheard).collect()
     }
 
+    /// The other region whose ledger keeps what a request is about: the node or name whose place on a roster it changes, or what
+    /// a region lost. None: this one, or nobody known here.
+    ///
+    /// # Errors
+    /// When there is no such region.
+    pub(crate) fn elsewhere(&self, request: &Request) -> Result<Option<RegionId>, RequestError> {
+        let others = self.config.genesis.regions.iter().map(|region| &region.id).filter(|id| !self.is_own(id));
+        let told = |such: &dyn Fn(&Registry) -> bool| {
+            let mut others = others.clone();
+            others.find(|id| self.told.get(*id).is_some_and(such)).cloned()
+        };
+        let has = |registry: &Registry, node: &NodeId| {
+            let closed = registry.closed_names.values().any(|closed| closed == node);
+            closed || registry.roster.contains_key(node) || registry.retired.contains(node)
+        };
+        Ok(match request {
+            Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } if !has(&self.own, node) => {
+                told(&|registry| has(registry, node))
+            }
+            Request::NodeReadmit { name } if !self.own.closed_names.contains_key(name) => {
+                // A name that a node has is refused by that one's region, in the right words.
+                let named = |registry: &Registry| registry.named(name).is_some();
+                let closed = told(&|registry| registry.closed_names.contains_key(name));
+                closed.or_else(|| if named(&self.own) { None } else { told(&named) })
+            }
+            Request::RegionRecover { region } if self.config.genesis.region(region).is_none() => {
+                return Err(RequestError::NotFound { what: format!("region {region}") });
+            }
+            Request::RegionRecover { region } if !self.is_own(region) => Some(region.clone()),
+            _ => None,
+        })
+    }
+
     /// A node of the own region, on its roster or removed under a name that is closed since.
     ///
     /// # Errors
@@ -89,7 +122,7 @@ impl Cluster {
             let what = format!("node {node} on the roster (it has left, and another one may have its name by now)");
             return Err(RequestError::NotFound { what });
         }
-        let what = format!("node {node} on the roster of {} (ask a node of its own region)", self.config.region);
+        let what = format!("node {node} on the roster of {}, or on any other that is known there", self.config.region);
         Err(RequestError::NotFound { what })
     }
 

@@ -15,12 +15,12 @@
 //! the namespace any more. What is written elsewhere before the word is there is hidden with the rest. A deleted
 //! namespace stays in the registry, so that its id means nothing else, ever.
 
-use trine_crdt::{NamespaceId, NodeId};
+use trine_crdt::{NamespaceId, NodeId, RegionId};
 use trine_protocol::{Request, RequestError};
 
 use super::Organs;
 use crate::answers::Served;
-use crate::cluster::unreached;
+use crate::cluster::{unreached, unreached_there};
 use crate::effect::Persistence::Derived;
 use crate::joining::Joining;
 use crate::objects::Objects;
@@ -30,7 +30,7 @@ use crate::turn::Turn;
 use crate::waiting::Asked;
 
 impl Organs {
-    /// Where a request goes that alters a namespace, before its region's leader takes it. None: there.
+    /// Where a request goes that one region's log decides, before that region's leader takes it. None: there.
     pub(super) fn before_the_leader(
         &mut self,
         turn: &mut Turn<'_>,
@@ -38,7 +38,7 @@ impl Organs {
     ) -> Result<Option<Served>, StoreError> {
         let (Request::NamespaceRename { namespace, .. } | Request::NamespaceDelete { namespace, .. }) = &asked.request
         else {
-            return Ok(None);
+            return Ok(self.of_another_region(asked));
         };
         let id = match self.cluster.altered(namespace) {
             Ok(Some(id)) => id,
@@ -46,10 +46,7 @@ impl Organs {
             Err(error) => return Ok(Some(error.into())),
         };
         if !self.cluster.is_own(&id.region) {
-            let there = self.cluster.peers().values().filter(|peer| peer.region == id.region);
-            let there: Vec<NodeId> = there.map(|peer| peer.node).collect();
-            let served = if there.is_empty() { unreached(&id).into() } else { self.hand_on_to_one_of(&there, asked) };
-            return Ok(Some(served));
+            return Ok(Some(self.hand_over(&id.region, asked).unwrap_or_else(|| unreached(&id).into())));
         }
         // Who follows no other region's ledger knows of no record there.
         if !matches!(asked.request, Request::NamespaceDelete { force: false, vetted: false, .. }) {
@@ -67,6 +64,23 @@ impl Organs {
             *vetted = true;
         }
         Ok(None)
+    }
+
+    /// Hands on what is about another region's roster or ledger. None: it is for this region.
+    fn of_another_region(&self, asked: &Asked) -> Option<Served> {
+        let region = match self.cluster.elsewhere(&asked.request) {
+            Ok(region) => region?,
+            Err(error) => return Some(error.into()),
+        };
+        let does = "alone changes its roster and brings back its records";
+        Some(self.hand_over(&region, asked).unwrap_or_else(|| unreached_there(&region, does).into()))
+    }
+
+    /// Hands a request on to a node of another region. None: none of them is reached.
+    fn hand_over(&self, region: &RegionId, asked: &Asked) -> Option<Served> {
+        let there = self.cluster.peers().values().filter(|peer| peer.region == *region);
+        let there: Vec<NodeId> = there.map(|peer| peer.node).collect();
+        (!there.is_empty()).then(|| self.hand_on_to_one_of(&there, asked))
     }
 
     /// Nobody who is reached knows whether other regions have written records into a namespace.

@@ -40,8 +40,7 @@ impl Organs {
         let (others, needed) = (self.cluster.region_peers().len(), self.cluster.majority_others());
         if others < needed {
             return Err(format!(
-                "{others} other nodes of the region are reached where a majority needs {needed} \
-                 (edits of level local are taken)"
+                "taken at durability local only: {others} other nodes of the region are reached where a majority needs {needed}"
             ));
         }
         Ok(())

@@ -20,7 +20,7 @@ use crate::cluster::{check_name, check_slots, ledger_kind};
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
-use crate::limits::{REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
+use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -79,10 +79,7 @@ impl Organs {
                 }
             }
         }
-        let timeout_ms = asked.options.timeout.map_or(REQUEST_TIMEOUT_MS, |timeout| {
-            u64::try_from(timeout.as_millis()).unwrap_or(REQUEST_TIMEOUT_MS_MAX).min(REQUEST_TIMEOUT_MS_MAX)
-        });
-        let deadline_ns = turn.now.monotonic_ns + timeout_ms * 1_000_000;
+        let deadline_ns = turn.now.monotonic_ns + timeout_ms(&asked.options) * 1_000_000;
         let number = self.waiting.number();
         self.serve_now(turn, number, deadline_ns, Box::new(asked));
     }
@@ -364,8 +361,10 @@ impl Organs {
 
     /// Sends what the turn's requests were handed on to.
     pub(super) fn flush_forwards(&mut self, turn: &mut Turn<'_>) {
-        for (to, number, asked) in self.waiting.take_unsent() {
-            let Asked { role, options, request, hops, .. } = asked.clone();
+        for (to, number, deadline_ns, asked) in self.waiting.take_unsent() {
+            let Asked { role, mut options, request, hops, .. } = asked.clone();
+            let left_ns = deadline_ns.saturating_sub(turn.now.monotonic_ns);
+            options.timeout = Some(Duration::from_nanos(left_ns - way_ns(left_ns)));
             turn.send(to, PeerMessage::Forward { number, role, options, request, hops: hops + 1 });
         }
     }
@@ -381,9 +380,14 @@ impl Organs {
         let Some(asked) = self.waiting.handed_to(number, from) else { return };
         let tried = asked.tried;
         // Nothing was done there: try again from here, until the deadline.
-        if let Err(RequestError::Unavailable { what }) = answer {
-            self.waiting.route_again(number, false, Some(what));
-            return;
+        if let Err(RequestError::Unavailable { what }) = &answer {
+            let left_ns =
+                self.waiting.get(number).map_or(0, |wait| wait.deadline_ns).saturating_sub(turn.now.monotonic_ns);
+            // No time for another try: better this reason than a fate that nobody knows.
+            if left_ns > way_ns(timeout_ms(&asked.options) * 1_000_000) {
+                self.waiting.route_again(number, false, Some(what.clone()));
+                return;
+            }
         }
         if let Some(wait) = self.waiting.take(number) {
             self.answer(turn, wait.origin, settled(tried, answer.map(|answer| *answer)));
@@ -438,6 +442,18 @@ impl Organs {
             Origin::Own => {}
         }
     }
+}
+
+/// How long a request may take.
+fn timeout_ms(options: &Options) -> u64 {
+    options.timeout.map_or(REQUEST_TIMEOUT_MS, |timeout| {
+        u64::try_from(timeout.as_millis()).unwrap_or(REQUEST_TIMEOUT_MS_MAX).min(REQUEST_TIMEOUT_MS_MAX)
+    })
+}
+
+/// How much of the time that is left a node keeps for the way, when it hands a request on.
+fn way_ns(left_ns: u64) -> u64 {
+    (left_ns / FORWARD_WAY_SHARE).min(FORWARD_WAY_MS_MAX * 1_000_000)
 }
 
 fn removes(request: &Request) -> bool {

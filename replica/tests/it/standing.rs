@@ -184,6 +184,60 @@ fn a_removed_name_is_opened_by_its_own_command() {
     assert_eq!(world.nodes[new].core.ready(), Ok(()));
 }
 
+/// Asks a node and waits until it has answered.
+fn asked(world: &mut World, place: usize, request: Request) -> Result<Reply, RequestError> {
+    let id = world.ask(place, Options::default(), request);
+    world.settle();
+    world.answered(place, id).clone().map(|answer| answer.reply)
+}
+
+#[test]
+fn any_node_of_the_cluster_takes_a_change_of_any_regions_roster() {
+    let mut world = World::new(&[3, 1]);
+    world.vote(0, &[0, 1, 2]);
+    world.settle();
+    let elsewhere = 3;
+    let node = world.nodes[2].id;
+    assert_eq!(asked(&mut world, elsewhere, Request::NodeRemove { node, force: false }), Ok(Reply::Done));
+    world.vote(0, &[0, 1]);
+    world.settle();
+    let new = world.add(0, "us-east-1-c");
+    world.connect(new);
+    world.tell_leader(new, 0);
+    world.settle();
+    let readmit = |name: &str| Request::NodeReadmit { name: name.to_owned() };
+    assert_eq!(asked(&mut world, elsewhere, readmit("us-east-1-c")), Ok(Reply::Done));
+    world.settle();
+    assert_eq!(world.nodes[new].core.ready(), Ok(()));
+    let taken = asked(&mut world, elsewhere, readmit("us-east-1-b"));
+    assert!(matches!(&taken, Err(RequestError::Conflict { what }) if what.contains("is not closed")), "{taken:?}");
+    let nobody = asked(&mut world, elsewhere, readmit("us-east-1-x"));
+    assert!(matches!(nobody, Err(RequestError::NotFound { .. })), "{nobody:?}");
+    let node = world.nodes[1].id;
+    let replaced = asked(&mut world, elsewhere, Request::NodeReplace { node, force: false });
+    assert!(matches!(&replaced, Err(RequestError::Conflict { what }) if what.contains("answers")), "{replaced:?}");
+    // What a region lost is brought back there, whoever is asked.
+    let recovered = asked(&mut world, elsewhere, Request::RegionRecover { region: crate::world::region(0) });
+    assert!(matches!(recovered, Ok(Reply::Recovered { restored: 0, .. })), "{recovered:?}");
+    // Who reaches none of that region's nodes says so.
+    for place in [0, 1, 2, new] {
+        let away = world.nodes[place].id;
+        world.input(elsewhere, Input::PeerDown(away));
+    }
+    let cut = asked(&mut world, elsewhere, readmit("us-east-1-b"));
+    assert!(matches!(&cut, Err(RequestError::Unavailable { what }) if what.contains("us-east-1")), "{cut:?}");
+}
+
+#[test]
+fn who_hands_a_request_on_hears_why_it_was_refused_at_the_last_moment() {
+    let mut world = World::new(&[2, 1]);
+    [0, 1].into_iter().for_each(|place| world.unseat(place));
+    let id = world.ask(2, Options::default(), Request::NodeReadmit { name: "us-east-1-b".into() });
+    world.pass(11_000);
+    let answer = world.answered(2, id).clone().map(|answer| answer.reply);
+    assert!(matches!(&answer, Err(RequestError::Unavailable { what }) if what.contains("no leader")), "{answer:?}");
+}
+
 #[test]
 fn a_newcomer_asks_its_neighbours_in_turn_some_of_whom_know_no_more_than_it_does() {
     let mut world = World::new(&[3]);

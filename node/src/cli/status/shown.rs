@@ -49,10 +49,21 @@ pub fn cluster(status: &ClusterStatus) -> Output {
 /// The sentence, and who says so where that is not plain from it.
 fn sentence(told: &Told) -> String {
     let itself = told.told_by.iter().all(|by| Some(by) == told.problem.node.as_ref());
-    if itself || told.told_by.len() == 1 && told.problem.what.contains(&told.told_by[0]) {
-        return told.problem.what.clone();
+    // Whoever the sentence names already needs no second mention.
+    let others: Vec<&str> =
+        told.told_by.iter().map(String::as_str).filter(|by| !names(&told.problem.what, by)).collect();
+    match (others.len(), told.told_by.len()) {
+        _ if itself => told.problem.what.clone(),
+        (0, _) => told.problem.what.clone(),
+        (some, all) if some < all => format!("{} (likewise {})", told.problem.what, others.join(", ")),
+        _ => format!("{} (so say {})", told.problem.what, others.join(", ")),
     }
-    format!("{} (so say {})", told.problem.what, told.told_by.join(", "))
+}
+
+/// Whether a sentence has a node's name as a word.
+fn names(sentence: &str, node: &str) -> bool {
+    let inside = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    sentence.split(|letter| !inside(letter)).any(|word| word == node)
 }
 
 fn state(known: &Status) -> String {
@@ -108,4 +119,23 @@ pub fn node(status: &Status) -> Output {
     lines.extend(status.problems.iter().map(|problem| ("wrong", problem.what.clone())));
     let exit = if status.problems.is_empty() { Exit::Done } else { Exit::Unhealthy };
     Output::new(status, pairs(&lines)).ids([&status.node.id]).exit(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Told, sentence};
+    use crate::model::Problem;
+
+    #[test]
+    fn whoever_a_sentence_names_is_not_named_again() {
+        let sentence = |told_by: &[&str]| {
+            let what = "east-c is not reached by east-a".to_owned();
+            let problem =
+                Problem { code: "unreachable".to_owned(), what, node: Some("east-c".to_owned()), region: None };
+            sentence(&Told { problem, told_by: told_by.iter().map(|by| (*by).to_owned()).collect() })
+        };
+        assert_eq!(sentence(&["east-a"]), "east-c is not reached by east-a");
+        assert_eq!(sentence(&["east-a", "east-b"]), "east-c is not reached by east-a (likewise east-b)");
+        assert_eq!(sentence(&["east", "west"]), "east-c is not reached by east-a (so say east, west)");
+    }
 }
