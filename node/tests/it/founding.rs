@@ -1,9 +1,11 @@
-//! Who founds a region's Raft group: emptied founders whose region went on with nodes that joined later.
+//! Who founds a region's Raft group, and who it is that answers under a name: emptied founders whose region went on with
+//! nodes that joined later, and a second process under a node's own key.
 
 use std::time::{Duration, Instant};
 
-use super::bad_region::{Region, try_http};
+use super::bad_region::{PATIENCE, Region, free_ports, try_http};
 use super::membership::{append, members, newcomer, until, wipe};
+use trine_node::up::cluster::ClusterNode;
 
 const FOUNDED: &str = "founding the region's Raft group";
 const WAITS: &str = "this node founds nothing, and waits until the region's leader adds it";
@@ -103,4 +105,54 @@ fn founders_that_are_all_empty_found_nothing_beside_one_who_joined_and_holds_the
     }
     record(&region, 0, 3);
     hold(&region, &[0, 1, joined], 4);
+}
+
+/// A copy of a node's files without its data, on other ports.
+fn copied(region: &mut Region, at: usize) -> usize {
+    let (old, ports) = (region.node(at).clone(), free_ports(3));
+    let name = format!("{}-copy", old.name);
+    let home = region.directory.join("nodes").join(&name);
+    std::fs::create_dir_all(&home).unwrap();
+    for file in std::fs::read_dir(&old.directory).unwrap().map(Result::unwrap) {
+        if file.path().is_file() {
+            std::fs::copy(file.path(), home.join(file.file_name())).unwrap();
+        }
+    }
+    let [http, libp2p, raft] = [0, 1, 2].map(|port| format!("127.0.0.1:{}", ports + port));
+    let config = home.join("node.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let moved = text.lines().map(|line| match line.split(" = ").next() {
+        Some("http") => format!("http = \"{http}\""),
+        Some("libp2p") => format!("libp2p = \"{libp2p}\""),
+        Some("raft") => format!("raft = \"{raft}\""),
+        _ => line.to_owned(),
+    });
+    std::fs::write(&config, moved.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    let libp2p = format!("/ip4/127.0.0.1/tcp/{}", ports + 1);
+    region.adopt(ClusterNode { name, directory: home, config, http, libp2p, raft, ..old })
+}
+
+#[test]
+fn a_second_process_under_a_nodes_key_ends_and_takes_nothing_from_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut region = Region::of(3, &directory.path().join("cluster"), &[]).all_ready();
+    until(&region, "writers everywhere", || (0..3).all(|at| region.http(at, "GET", "/readyz?write", "").status == 200));
+    let before: Vec<usize> = (0..3).map(|at| region.log(at).matches("takes no writes").count()).collect();
+    let copy = copied(&mut region, 1);
+    region.start(copy);
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while region.lives(copy) {
+        assert!(Instant::now() < deadline, "it goes on:\n{}", region.log(copy));
+        for at in 0..3 {
+            let answer = region.http(at, "GET", "/readyz?write", "");
+            assert_eq!(answer.status, 200, "node {at}: {answer:?}");
+        }
+    }
+    assert_eq!(region.ended(copy), Some(1), "{}", region.log(copy));
+    let said = region.log(copy);
+    assert!(said.contains("which answers and has been registered since"), "it says why:\n{said}");
+    for at in 0..3 {
+        append(&region, at, &format!("after-{at}"), "kept");
+        assert_eq!(region.log(at).matches("takes no writes").count(), before[at], "node {at}:\n{}", region.log(at));
+    }
 }
