@@ -52,6 +52,7 @@ pub(crate) struct Cluster {
     writable: bool,
     /// Why this node votes for nobody.
     held_back: Option<String>,
+    other_group: BTreeSet<String>,
     /// How often a neighbour was asked for what only a leader can do.
     asked_neighbours: usize,
 }
@@ -78,6 +79,7 @@ impl Cluster {
             registered: false,
             writable: true,
             held_back: None,
+            other_group: BTreeSet::new(),
             asked_neighbours: 0,
         }
     }
@@ -183,6 +185,16 @@ impl Cluster {
     /// Why this node votes for nobody.
     pub(crate) fn held_back(&self) -> Option<&String> {
         self.held_back.as_ref()
+    }
+
+    /// Nodes of this region that are of another Raft group.
+    pub(crate) fn other_group(&self) -> &BTreeSet<String> {
+        &self.other_group
+    }
+
+    /// The driver says which nodes of this region are of another Raft group.
+    pub(crate) fn set_other_group(&mut self, names: BTreeSet<String>) {
+        self.other_group = names;
     }
 
     /// The driver says why this node votes for nobody.

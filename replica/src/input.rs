@@ -78,6 +78,8 @@ pub enum Input {
     Damaged(Vec<String>),
     /// Why this node votes for nobody, in words; none: it votes.
     HeldBack(Option<String>),
+    /// The names of nodes of this region that are of another Raft group: two were founded.
+    OtherGroup(BTreeSet<String>),
     /// Whether the disk has room for writes.
     Disk {
         /// False: refuse writes.

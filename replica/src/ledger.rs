@@ -4,6 +4,7 @@
 //! It stamps as it proposes, so that stamps rise along the log. Every node applies what the log commits, with the
 //! pure applier of `trine_ledger`, and the leader answers whoever waits for a command, known by its stamp.
 
+mod founding;
 mod log_time;
 mod recovery;
 mod remembered;
@@ -28,6 +29,8 @@ use trine_ledger::state::LedgerState;
 use trine_ledger::tree::Hash;
 use trine_protocol::RequestError;
 
+use self::founding::Founding;
+pub use self::founding::Founds;
 use self::log_time::LogTime;
 pub(crate) use self::recovery::LostTail;
 use self::recovery::Recovery;
@@ -70,6 +73,8 @@ pub struct OwnLedger {
     sealing: u64,
     /// What is known of it elsewhere.
     asked: Signing,
+    /// What is known of who founds it, while this node holds nothing of it.
+    founding: Founding,
     recovery: Recovery,
     /// The region's key signed two histories of it.
     forked: bool,
@@ -174,6 +179,7 @@ impl OwnLedger {
             time: LogTime::new(stamped),
             sealing: 0,
             asked: Signing::default(),
+            founding: Founding::default(),
             recovery: Recovery::default(),
             forked: false,
             sizes: config.sizes,

@@ -86,7 +86,7 @@ pub use config::Config;
 pub use counters::Counters;
 pub use effect::{Batch, Effect, Outbox, Persistence};
 pub use input::Input;
-pub use ledger::Withheld;
+pub use ledger::{Founds, Withheld};
 pub use message::PeerMessage;
 pub use replica::Replica;
 pub use sizes::Sizes;

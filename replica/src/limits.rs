@@ -123,6 +123,9 @@ pub const DISTRUST_REST_MS_MAX: u64 = 30_000;
 pub const ASK_EXTENSION_INTERVAL_MS: u64 = 2000;
 /// How often the others are asked what they hold of this region's ledger, while this node may not sign, in milliseconds.
 pub const ASK_HEADS_INTERVAL_MS: u64 = 300;
+/// How long a founder with an empty disk waits for nodes of its region that link to it, where there is no other region to ask,
+/// in milliseconds.
+pub const FOUND_LISTEN_MS: u64 = 1000;
 /// After so many milliseconds of asking an answer from one other region suffices; before, all are to answer.
 pub const ASK_HEADS_PATIENCE_MS: u64 = 3000;
 

@@ -198,6 +198,8 @@ pub struct HeadTold {
     pub mirrors: bool,
     /// Whether the sender is of that region, and signs what its ledger says.
     pub asked: bool,
+    /// A node on that region's roster that did not found it, as far as the sender knows.
+    pub joined: Option<String>,
 }
 
 /// Deltas of one writer in one partition: everything after `after` up to `upto`, joined per object.

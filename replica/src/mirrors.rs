@@ -143,6 +143,7 @@ impl Mirrors {
             root: Bytes::copy_from_slice(&root),
             mirrors: beside.cluster.mirrors_here(),
             asked: own && beside.own.may_sign(),
+            joined: beside.cluster.joined_later(ledger),
         }
     }
 

@@ -29,7 +29,7 @@ use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Outbox, Roster};
 use crate::input::Input;
 use crate::joining::Joining;
-use crate::ledger::{OwnLedger, Withheld};
+use crate::ledger::{Founds, OwnLedger, Withheld};
 use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
 use crate::objects::Objects;
@@ -187,6 +187,12 @@ impl Replica {
         self.organs.cluster.own_writers()
     }
 
+    /// Whether this node may found its region's Raft group, should its log be empty.
+    #[must_use]
+    pub fn founds(&self) -> Founds {
+        self.organs.ledger.founds().clone()
+    }
+
     /// Why no record may be proposed here, and nothing be signed, now.
     #[must_use]
     pub fn withheld(&self) -> Option<Withheld> {
@@ -271,6 +277,7 @@ impl Organs {
             Input::Proposed { ticket, outcome } => self.proposed(turn, ticket, outcome),
             Input::ReadIndex { ticket, index } => self.barrier_reached(turn, ticket, index),
             Input::HeldBack(why) => self.cluster.set_held_back(why),
+            Input::OtherGroup(names) => self.cluster.set_other_group(names),
             Input::Damaged(words) => self.cluster.set_damage(words),
             Input::Disk { writable } => self.cluster.set_writable(writable),
         }

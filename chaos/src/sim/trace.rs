@@ -34,6 +34,7 @@ impl Trace {
             Input::Damaged(_) => 8,
             Input::Disk { .. } => 6,
             Input::HeldBack(_) => 9,
+            Input::OtherGroup(_) => 10,
         };
         self.fold(now_ns);
         self.fold((node as u64) << 32 ^ kind);

@@ -70,6 +70,7 @@ fn samples() -> Vec<Sample> {
         root: Bytes::copy_from_slice(&[7; 32]),
         mirrors: true,
         asked: true,
+        joined: Some("us-east-1-d".to_owned()),
     };
     let registration = Registration {
         node: PEER,

@@ -1,5 +1,7 @@
 //! What links and the log say, on its way to the driver.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use metrics::gauge;
@@ -74,6 +76,16 @@ pub(super) async fn held(mut watched: watch::Receiver<Option<Held>>, driver: Dri
         let why = watched.borrow_and_update().as_ref().map(Held::words);
         gauge!("trine_raft_held_back").set(if why.is_some() { 1.0 } else { 0.0 });
         if driver.deliver(Input::HeldBack(why), 0).await.is_err() || watched.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands over who is of another group of this region, whenever that changes.
+pub(super) async fn foreign(mut watched: watch::Receiver<BTreeSet<String>>, driver: DriverHandle) {
+    while watched.changed().await.is_ok() {
+        let names = watched.borrow_and_update().clone();
+        if driver.deliver(Input::OtherGroup(names), 0).await.is_err() {
             return;
         }
     }

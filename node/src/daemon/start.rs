@@ -130,12 +130,12 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let membership = store.get(Persistence::Derived, rows::MEMBERSHIP)?;
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
-    let own = group_config(config, &identity, &directory, (descriptors, &replica))?;
+    let readiness = Readiness::default();
+    let own = group_config(config, &identity, &directory, (descriptors, &replica, &readiness))?;
     let group = Group::start(own, Arc::new(uptake)).await;
     let group = group.map_err(|error| way_out(error, &directory))?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
     let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors))?).await?;
-    let readiness = Readiness::default();
     let stopping = Arc::new(Mutex::new(false));
     let backend = NodeBackend {
         driver: driver.clone(),
@@ -177,6 +177,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let watcher = DiskWatcher::start(&room, tell_room, move |reason| ends.fail(reason))?;
     tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
     tokio::spawn(pump::held(group.held(), driver.clone()));
+    tokio::spawn(pump::foreign(group.foreign(), driver.clone()));
     tokio::spawn(pump::network(events, driver.clone()));
     tokio::spawn(pump::figures(group.clone()));
     tokio::spawn(pump::healed(damage.clone(), readiness, driver.clone()));
@@ -311,7 +312,7 @@ fn group_config(
     config: &Config,
     identity: &Identity,
     directory: &DataDir,
-    (descriptors, replica): (Descriptors, &Replica),
+    (descriptors, replica, readiness): (Descriptors, &Replica, &Readiness),
 ) -> anyhow::Result<GroupConfig> {
     let region = identity.region(config)?;
     let founders = if identity.founds(region) {
@@ -331,6 +332,7 @@ fn group_config(
         writers: replica.own_writers().clone(),
         released: config.cluster.forks_released.contains(&config.node.region),
         founders,
+        founds: readiness.founds(),
         timing: Timing::default(),
         log: LogConfig {
             reserve_bytes: config.limits.disk_reserve / crate::store::limits::RESERVE_HOLD_SHARE,

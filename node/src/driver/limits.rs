@@ -26,3 +26,5 @@ const _: () = assert!((INPUTS_KIB_MAX as usize) * 1024 >= 2 * trine_protocol::li
 const _: () = assert!((REQUESTS_KIB_MAX as usize) * 1024 >= 2 * trine_protocol::limits::FRAME_BYTES_MAX);
 /// A core that said nothing for so long is stuck: it is called at least every second while it lives.
 pub const READINESS_SILENCE_MAX: Duration = Duration::from_secs(3);
+/// How long what was logged of readiness stands before something else is: what changes back and forth would fill the log.
+pub const READINESS_TOLD_INTERVAL: Duration = Duration::from_secs(1);

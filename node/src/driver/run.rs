@@ -43,7 +43,6 @@ pub struct Driver<C, W> {
     clock: Clock,
     outbox: Outbox,
     readiness: Readiness,
-    said: Option<Result<(), String>>,
     waiters: BTreeMap<RequestId, Waiter>,
     reported: [BatchId; 2],
     term: u64,
@@ -94,7 +93,6 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             clock,
             outbox: opening,
             readiness,
-            said: None,
             waiters: BTreeMap::new(),
             reported: [0; 2],
             term: 0,
@@ -119,17 +117,10 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         }
     }
 
-    /// Passes on whether the core serves, and logs when it says something else about that.
-    fn tell_readiness(&mut self) {
-        let ready = self.core.ready();
-        if self.said.as_ref() != Some(&ready) {
-            match &ready {
-                Ok(()) => tracing::info!("the node serves"),
-                Err(reason) => tracing::info!(reason, "the node does not serve"),
-            }
-            self.said = Some(ready.clone());
-        }
-        self.readiness.set(ready, self.core.writes());
+    /// Passes on whether the core serves.
+    fn tell_readiness(&self) {
+        self.readiness.set(self.core.ready(), self.core.writes());
+        self.readiness.set_founds(self.core.founds());
     }
 
     /// Waits until there is something to do; false: stop.
@@ -291,5 +282,6 @@ fn name(input: &Input) -> &'static str {
         Input::Disk { .. } => "disk",
         Input::Damaged(_) => "damaged",
         Input::HeldBack(_) => "held_back",
+        Input::OtherGroup(_) => "other_group",
     }
 }

@@ -4,7 +4,7 @@ use super::clock::Clocks;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
 use trine_replica::effect::{PeerAddress, Roster};
-use trine_replica::{Batch, Counters, Input, Outbox, PeerMessage, Replica, Store};
+use trine_replica::{Batch, Counters, Founds, Input, Outbox, PeerMessage, Replica, Store};
 
 /// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
 pub trait Core: Send {
@@ -26,6 +26,11 @@ pub trait Core: Send {
     /// Why not.
     fn writes(&self) -> Result<(), String> {
         self.ready()
+    }
+
+    /// Whether it may found its region's Raft group, should the log be empty.
+    fn founds(&self) -> Founds {
+        Founds::Yes
     }
 
     /// What it counts.
@@ -52,6 +57,10 @@ impl Core for Replica {
 
     fn writes(&self) -> Result<(), String> {
         Self::writes(self)
+    }
+
+    fn founds(&self) -> Founds {
+        Self::founds(self)
     }
 
     fn counters(&self) -> Counters {

@@ -29,6 +29,10 @@ pub const RUMOR_BYTES_MAX: usize = 64 * 1024;
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// After so long without a byte a link is closed.
 pub const SILENCE_MAX: Duration = Duration::from_millis(1500);
+/// A link on which a frame came so lately is not given up for one with another process of the same node.
+pub const ANSWER_MAX: Duration = Duration::from_millis(600);
+/// With how many disks under one key a link may stand: a node's, and a newcomer's that is to be told whose name it is.
+pub const LINKS_PER_KEY_MAX: usize = 2;
 /// How often a missing peer is dialled afresh.
 pub const DIAL_INTERVAL: Duration = Duration::from_millis(125);
 /// How long one dial may take, admission included.
@@ -66,6 +70,7 @@ pub const ADDRESSES_MAX: usize = 16;
 /// The most nodes whose ids are remembered for the authors of rumors.
 pub const NODES_REMEMBERED_MAX: usize = 1024;
 
+const _: () = assert!(ANSWER_MAX.as_millis() >= 2 * HEARTBEAT_INTERVAL.as_millis());
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_BYTES_MAX > 2 * trine_protocol::limits::FRAME_BYTES_MAX);

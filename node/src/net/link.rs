@@ -195,13 +195,17 @@ async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Sha
     loop {
         match next_frame(&mut reader, shared).await {
             Err(error) => return error,
-            Ok((LinkFrame::Beat(number), _)) => link.queue.echo(number),
+            Ok((LinkFrame::Beat(number), _)) => {
+                link.hears();
+                link.queue.echo(number);
+            }
             Ok((LinkFrame::Echo(number), _)) => {
                 if let Some(round_trip) = link.echoed(number) {
                     rtt.set(round_trip.as_secs_f64());
                 }
             }
             Ok((LinkFrame::Message(message), room)) => {
+                link.hears();
                 let event = NetEvent::Message { from: link.peer.node, message: *message, room };
                 if shared.events.send(event).await.is_err() {
                     return FrameError::Ended;

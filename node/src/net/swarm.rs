@@ -17,7 +17,6 @@ use trine_client::admission::Refusal;
 use trine_client::transport::{is_name, resolve};
 use trine_protocol::Role;
 use trine_replica::effect::PeerAddress;
-use trine_replica::input::Peer;
 
 use super::arrivals::{Arrivals, ClientsBounded};
 use super::client::{self, Door};
@@ -26,7 +25,7 @@ use super::dial::{Dialler, Target};
 use super::event::NetEvent;
 use super::frame::LinkHello;
 use super::gossip::{self, Authors};
-use super::limits::{DIAL_TICK, HELLO_TIMEOUT, OPENING_MAX, RECHECK_INTERVAL};
+use super::limits::{DIAL_TICK, HELLO_TIMEOUT, LINKS_PER_KEY_MAX, OPENING_MAX, RECHECK_INTERVAL};
 use super::link::{self, Candidate, Failure, Shared};
 use super::streams::{self, CLIENT, LINK, Opened};
 use super::table::{Link, Rank};
@@ -216,6 +215,10 @@ impl Engine {
                 }
             }
             Report::Ended(link) => {
+                // Another disk under this key is now the first.
+                if let Some(first) = self.shared.table.first_of(&link.peer_id) {
+                    self.reached(&first);
+                }
                 self.swarm.close_connection(link.connection);
             }
             Report::Drained(connection) => {
@@ -239,7 +242,18 @@ impl Engine {
         }
         let opener_is_smaller = candidate.ours == (own < candidate.peer);
         let rank = Rank { opened_by_smaller: opener_is_smaller, number: candidate.number };
-        let standing = self.shared.table.of_peer(&candidate.peer);
+        let standing = self.shared.table.of_node(node);
+        let taken = if standing.as_ref().is_some_and(|link| link.process != candidate.hello.process && link.answers()) {
+            Some("a hello of a node that answers from another process")
+        } else if standing.is_none() && self.shared.table.count_of(&candidate.peer) >= LINKS_PER_KEY_MAX {
+            Some("a hello under a key that other nodes answer under")
+        } else {
+            None
+        };
+        if let Some(what) = taken {
+            self.refuse(candidate.peer, candidate.connection, &Refusal::Conversation { what });
+            return;
+        }
         let same = |link: &Link| link.process == candidate.hello.process && link.peer.node == node;
         tracing::debug!(peer = %candidate.claims.name, ?rank, standing = ?standing.as_ref().map(|link| link.rank), "settling");
         if let Some(standing) = standing.clone().filter(|link| same(link) && link.rank > rank && !link.ended()) {
@@ -250,16 +264,14 @@ impl Engine {
             });
             return;
         }
-        let claims = &candidate.claims;
-        let reached = &candidate.hello.reached;
-        (self.told)(claims, &reached.raft);
-        self.dialler.told(candidate.peer, &reached.libp2p);
-        let peer = Peer { node, name: claims.name.as_str().into(), region: claims.region.clone() };
-        self.authors.remember(candidate.peer, node);
-        let process = candidate.hello.process;
-        let link = Arc::new(Link::new(candidate.peer, peer, candidate.connection, rank, process));
+        let link = Arc::new(Link::new(&candidate, rank));
         // The new link stands before the old one closes, so that whoever finds the old one closed finds the new one.
         self.shared.table.insert(&link);
+        if self.shared.table.first_of(&link.peer_id).is_some_and(|first| first.peer.node == node) {
+            self.reached(&link);
+        } else {
+            tracing::info!(peer = %link.peer.name, %node, "another node has this one's key: linked beside it");
+        }
         let before = standing.map(|standing| {
             let replaced = same(&standing) && standing.replace();
             if !replaced {
@@ -272,6 +284,13 @@ impl Engine {
             link::run(link.clone(), candidate, before, shared).await;
             let _ = report.send(Report::Ended(link)).await;
         });
+    }
+
+    /// Where a peer is reached, and who speaks under its key.
+    fn reached(&mut self, link: &Link) {
+        (self.told)(&link.claims, &link.reached.raft);
+        self.dialler.told(link.peer_id, &link.reached.libp2p);
+        self.authors.remember(link.peer_id, link.peer.node);
     }
 
     fn refuse(&mut self, peer: PeerId, connection: ConnectionId, refusal: &Refusal) {

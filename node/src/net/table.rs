@@ -2,7 +2,13 @@
 //!
 //! Two nodes that miss each other dial each other at the same time, so two links may arise. Both sides must keep the
 //! same one without asking: the link opened by the smaller peer id ranks higher, and of two opened by the same node
-//! the later one. A peer that was restarted (its hello names another process) always replaces what stood before.
+//! the later one. A peer that was restarted (its hello names another process) replaces what stood before, unless that was
+//! heard a moment ago: then it is a second process on a copy of one disk.
+//!
+//! A link is one with a *disk*, and a key may be that of two: a node that begins anew on an empty disk, or a second one that
+//! was started with a copy of its files. The newcomer's link stands beside the first one's, which it takes nothing from: it
+//! is the core that knows whose name it is, and must be able to tell it so. Of a key's links the first one's word counts
+//! where its node is reached.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,11 +19,14 @@ use std::time::{Duration, Instant};
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use tokio::sync::{Notify, watch};
+use trine_client::admission::Claims;
 use trine_crdt::NodeId;
 use trine_replica::input::Peer;
 
+use super::frame::Reached;
+use super::link::Candidate;
 use super::queue::Queue;
-use crate::net::limits::BEATS_MAX;
+use crate::net::limits::{ANSWER_MAX, BEATS_MAX};
 
 const LIVE: u8 = 0;
 const ENDED: u8 = 1;
@@ -43,6 +52,9 @@ pub(super) enum Phase {
 pub(super) struct Link {
     pub peer_id: PeerId,
     pub peer: Peer,
+    pub claims: Claims,
+    /// Where the peer is reached, as it said.
+    pub reached: Reached,
     pub connection: ConnectionId,
     pub rank: Rank,
     pub process: u64,
@@ -53,23 +65,40 @@ pub(super) struct Link {
     fate: AtomicU8,
     beats: Mutex<VecDeque<(u64, Instant)>>,
     round_trip: Mutex<Option<Duration>>,
+    heard: Mutex<Instant>,
 }
 
 impl Link {
-    pub fn new(peer_id: PeerId, peer: Peer, connection: ConnectionId, rank: Rank, process: u64) -> Self {
+    /// What the hellos of a candidate say.
+    pub fn new(candidate: &Candidate, rank: Rank) -> Self {
+        let Candidate { peer, connection, hello, claims, .. } = candidate;
+        let named = Peer { node: hello.node, name: claims.name.as_str().into(), region: claims.region.clone() };
         Self {
-            peer_id,
-            peer,
-            connection,
+            peer_id: *peer,
+            peer: named,
+            claims: claims.clone(),
+            reached: hello.reached.clone(),
+            connection: *connection,
             rank,
-            process,
+            process: hello.process,
             queue: Queue::default(),
             phase: watch::Sender::new(Phase::Starting),
             leave: Notify::new(),
             fate: AtomicU8::new(LIVE),
             beats: Mutex::default(),
             round_trip: Mutex::default(),
+            heard: Mutex::new(Instant::now()),
         }
+    }
+
+    /// A frame came.
+    pub fn hears(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether the peer spoke a moment ago.
+    pub fn answers(&self) -> bool {
+        !self.ended() && self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < ANSWER_MAX
     }
 
     /// Another link takes over; false when this one has ended already.
@@ -129,7 +158,8 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Links {
     by_node: BTreeMap<NodeId, Arc<Link>>,
-    by_peer: BTreeMap<PeerId, Arc<Link>>,
+    /// Of one key, the first one first.
+    by_peer: BTreeMap<PeerId, Vec<Arc<Link>>>,
 }
 
 impl Table {
@@ -137,8 +167,14 @@ impl Table {
         self.read(|links| links.by_node.get(&node).cloned())
     }
 
-    pub fn of_peer(&self, peer: &PeerId) -> Option<Arc<Link>> {
-        self.read(|links| links.by_peer.get(peer).cloned())
+    /// The link with the first of a key's disks.
+    pub fn first_of(&self, peer: &PeerId) -> Option<Arc<Link>> {
+        self.read(|links| links.by_peer.get(peer)?.first().cloned())
+    }
+
+    /// With how many of a key's disks a link stands.
+    pub fn count_of(&self, peer: &PeerId) -> usize {
+        self.read(|links| links.by_peer.get(peer).map_or(0, Vec::len))
     }
 
     pub fn is_linked(&self, peer: &PeerId) -> bool {
@@ -150,23 +186,28 @@ impl Table {
     }
 
     pub fn all(&self) -> Vec<Arc<Link>> {
-        self.read(|links| links.by_peer.values().cloned().collect())
+        self.read(|links| links.by_node.values().cloned().collect())
     }
 
-    /// Puts a link in the place of its peer's last one.
+    /// Puts a link in the place of its node's last one, or behind those of its key's other nodes.
     pub fn insert(&self, link: &Arc<Link>) {
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = links.by_peer.insert(link.peer_id, link.clone()) {
-            links.by_node.remove(&last.peer.node);
-        }
         links.by_node.insert(link.peer.node, link.clone());
+        let of_key = links.by_peer.entry(link.peer_id).or_default();
+        match of_key.iter_mut().find(|last| last.peer.node == link.peer.node) {
+            Some(last) => *last = link.clone(),
+            None => of_key.push(link.clone()),
+        }
     }
 
     /// Takes a link out, unless another has taken its place.
     pub fn remove(&self, link: &Arc<Link>) {
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
-        if links.by_peer.get(&link.peer_id).is_some_and(|standing| Arc::ptr_eq(standing, link)) {
-            links.by_peer.remove(&link.peer_id);
+        if let Some(of_key) = links.by_peer.get_mut(&link.peer_id) {
+            of_key.retain(|standing| !Arc::ptr_eq(standing, link));
+            if of_key.is_empty() {
+                links.by_peer.remove(&link.peer_id);
+            }
         }
         if links.by_node.get(&link.peer.node).is_some_and(|standing| Arc::ptr_eq(standing, link)) {
             links.by_node.remove(&link.peer.node);

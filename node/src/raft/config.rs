@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_replica::Founds;
 use trine_replica::effect::Roster;
 
 use crate::identity::Bundle;
@@ -42,6 +44,8 @@ pub struct GroupConfig {
     /// The nodes that found this group, when the genesis names this node among them; else empty, and the node waits
     /// to be added by the leader.
     pub founders: Vec<Founder>,
+    /// Whether a founder may found, as far as others tell of the region's group.
+    pub founds: watch::Receiver<Founds>,
     /// Heartbeats and elections.
     pub timing: Timing,
     /// The log's sizes.

@@ -2,9 +2,13 @@
 //!
 //! Only a founder whose log is empty takes part, only the one with the lowest name acts, and only after *all* founders
 //! answered over authenticated connections that they are empty too. If any holds anything, the group exists: then
-//! this node's disk was wiped, and the leader will add it under its new id.
+//! this node's disk was wiped, and the leader will add it under its new id. The same holds when all founders are empty and
+//! others hold the log, who joined later: the core asks about them ([`Founds`]), and it is asked first.
 
 use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+use trine_replica::Founds;
 
 use super::config::Founder;
 use super::limits::{FOUND_PATIENCE, FOUND_ROUND};
@@ -20,6 +24,8 @@ pub struct Founding {
     pub name: String,
     /// All founders.
     pub founders: Vec<Founder>,
+    /// Whether others tell of a group.
+    pub founds: watch::Receiver<Founds>,
     /// Reaches them.
     pub network: Network,
     /// To be initialised.
@@ -36,8 +42,18 @@ impl Founding {
             return;
         }
         let mut round = tokio::time::interval(FOUND_ROUND);
+        let mut said = None;
         while self.log.is_empty() {
             round.tick().await;
+            let founds = self.founds.borrow().clone();
+            if founds != Founds::Yes {
+                let refusal = founds.refusal();
+                if let Some(reason) = refusal.clone().filter(|_| refusal != said) {
+                    tracing::warn!(reason, "founds no Raft group");
+                    said = refusal;
+                }
+                continue;
+            }
             match self.ask_all().await {
                 Some(Answers::AllEmpty(members)) => {
                     tracing::info!(

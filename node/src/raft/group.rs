@@ -1,6 +1,6 @@
 //! One region's Raft group, as the driver sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,7 @@ use super::barrier::Barrier;
 use super::config::{GroupConfig, Timing};
 use super::ending;
 use super::follow::Follower;
+use super::foreign::Foreign;
 use super::found::Founding;
 use super::heard::Heard;
 use super::hold::{Asking, Held, Hold};
@@ -114,6 +115,7 @@ pub struct Group {
     leadership: watch::Receiver<Leadership>,
     voters: watch::Receiver<Voters>,
     hold: Hold,
+    foreign: Foreign,
     roster: Arc<watch::Sender<Roster>>,
     addresses: Addresses,
     proposer: Proposer,
@@ -144,7 +146,14 @@ impl Group {
         check_applied(&config, &log, applied.as_ref())?;
         let (addresses, reach) = (Addresses::default(), Reach::default());
         let tls = TlsConnector::from(client_tls);
-        let network = Network::new(Dialer { node, tls, trust: trust.clone(), addresses: addresses.clone(), reach });
+        let network = Network::new(Dialer {
+            node,
+            tls,
+            trust: trust.clone(),
+            addresses: addresses.clone(),
+            reach,
+            origin: log.origin(),
+        });
         let (roster, rosters) = watch::channel(config.roster.clone());
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
         let timing = raft_config(config.region.to_string(), config.timing)?;
@@ -158,7 +167,7 @@ impl Group {
 
         let mut tasks = JoinSet::new();
         let directory = config.directory.clone();
-        let heard = Heard::default();
+        let (heard, foreign) = (Heard::default(), Foreign::default());
         let service = Service {
             node,
             raft: raft.clone(),
@@ -167,6 +176,7 @@ impl Group {
             directory,
             roster: rosters.clone(),
             hold: hold.clone(),
+            foreign: foreign.clone(),
         };
         let (tls, connections_max) = (TlsAcceptor::from(server_tls), config.connections_max);
         tasks.spawn(Server { node, tls, trust, service, connections_max }.run(listener));
@@ -183,12 +193,12 @@ impl Group {
         let (roster_told, parting) = (rosters, BTreeMap::new());
         let follower = Follower { node, raft: raft.clone(), network: network.clone(), roster: roster_told, parting };
         tasks.spawn(follower.run());
-        let GroupConfig { name, founders, .. } = config;
-        tasks.spawn(Founding { node, name, founders, network, raft: raft.clone(), log: log.clone() }.run());
+        let GroupConfig { name, founders, founds, .. } = config;
+        tasks.spawn(Founding { node, name, founders, founds, network, raft: raft.clone(), log: log.clone() }.run());
 
         let tasks = Arc::new(Mutex::new(tasks));
         let roster = Arc::new(roster);
-        Ok(Self { node, raft, log, leadership, voters, hold, roster, addresses, proposer, barrier, tasks })
+        Ok(Self { node, raft, log, leadership, voters, hold, foreign, roster, addresses, proposer, barrier, tasks })
     }
 
     /// Puts an entry into the log. Entries enter in the order in which this function is *called* (not polled).
@@ -221,6 +231,12 @@ impl Group {
     #[must_use]
     pub fn held(&self) -> watch::Receiver<Option<Held>> {
         self.hold.watch()
+    }
+
+    /// The names of nodes that call and are of another group of this region.
+    #[must_use]
+    pub fn foreign(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.foreign.watch()
     }
 
     /// Tells who is on the roster and who was retired. While this node leads, membership is made to follow, in the background.

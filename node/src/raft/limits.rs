@@ -51,3 +51,5 @@ pub const LEADERSHIP_LOOK: Duration = Duration::from_millis(250);
 pub const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 /// The pause before it tries again.
 pub const OPEN_PAUSE: Duration = Duration::from_millis(10);
+/// The most names of nodes of another group that are remembered.
+pub const FOREIGN_MAX: usize = 64;

@@ -9,6 +9,7 @@ pub mod barrier;
 pub mod config;
 pub mod ending;
 pub mod follow;
+pub mod foreign;
 pub mod found;
 pub mod group;
 pub mod heard;

@@ -202,7 +202,7 @@ async fn raft(region: &Region) {
         assert_eq!(ended(&mut tls, &bytes).await, b"", "in place of the hello: {what}");
         for lane in [Lane::Control, Lane::Append, Lane::Prefix] {
             let mut tls = connect(region, &bundle).await;
-            tls.write_all(&frame(&Hello { version: 1, from: 77, to: Some(node.0), lane })).await.unwrap();
+            tls.write_all(&frame(&Hello { version: 1, from: 77, to: Some(node.0), lane, origin: None })).await.unwrap();
             let mut length = [0; 4];
             timeout(PATIENCE, tls.read_exact(&mut length)).await.expect("a welcome").expect("a welcome");
             let mut welcome = vec![0; u32::from_be_bytes(length) as usize];

@@ -21,6 +21,7 @@ mod data_dir;
 mod driver;
 mod fake_node;
 mod figures;
+mod founding;
 mod http_bodies;
 mod http_client;
 mod http_conditions;

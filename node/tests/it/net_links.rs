@@ -95,6 +95,35 @@ async fn a_seed_without_peer_id_is_enough_and_a_restarted_peer_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_under_a_key_is_linked_beside_the_first_and_no_third_is() {
+    let world = World::new();
+    let bundle = world.node_bundle("left-a");
+    let mut one = world.node_of(1, bundle.clone(), &[], None).await;
+    let mut two = world.node(2, "right-a", &[one.address()]).await;
+    one.up(two.id).await;
+    two.up(one.id).await;
+    let mut double = world.node_of(9, bundle.clone(), &[two.address()], None).await;
+    double.up(two.id).await;
+    match two.next().await {
+        NetEvent::PeerUp(peer) => assert_eq!(peer.node, double.id),
+        other => panic!("{other:?} of the first one"),
+    }
+    let mut third = world.node_of(10, bundle, &[two.address()], None).await;
+    third.down(two.id).await;
+    for (node, text) in [(&mut one, "to the first"), (&mut double, "to the second")] {
+        two.say(node.id, text);
+        assert_eq!(node.heard().await, (two.id, Bytes::from(text)));
+    }
+    third.handle.shutdown().await;
+    double.handle.shutdown().await;
+    match two.next().await {
+        NetEvent::PeerDown(node) => assert_eq!(node, double.id),
+        other => panic!("{other:?} of the first one"),
+    }
+    assert_eq!(two.handle.connected(), [one.id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rumor_reaches_the_nodes() {
     let world = World::new();
     let mut one = world.node(1, "left-a", &[]).await;

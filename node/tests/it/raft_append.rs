@@ -34,7 +34,12 @@ impl Follower {
 fn pair() -> (AppendConnection<DuplexStream>, Follower) {
     let (near, far) = tokio::io::duplex(BULK_FRAME_BYTES_MAX);
     let (reader, writer) = tokio::io::split(near);
-    let near = AppendConnection::new(Connection { reader: FrameReader::new(reader), writer, address: String::new() });
+    let near = AppendConnection::new(Connection {
+        reader: FrameReader::new(reader),
+        writer,
+        address: String::new(),
+        origin: None,
+    });
     let (reader, writer) = tokio::io::split(far);
     (near, Follower { reader: FrameReader::new(reader), writer })
 }

@@ -148,6 +148,7 @@ async fn strangers_do_not_get_in() {
             from: 77,
             to: Some(1),
             lane: trine_node::raft::net::wire::Lane::Control,
+            origin: None,
         });
         let length = u32::try_from(hello.len()).expect("short").to_be_bytes();
         if tls.write_all(&length).await.is_err() || tls.write_all(&hello).await.is_err() {

@@ -136,6 +136,7 @@ impl Region {
             writers: [writer(id)].into(),
             released: false,
             founders: self.founders.clone(),
+            founds: watch::channel(trine_replica::Founds::Yes).1,
             timing: Timing::default(),
             log: self.log,
             fatal,
@@ -245,6 +246,47 @@ async fn three_empty_nodes_found_a_group_and_agree() {
     let (leader, _) = region.leader().await;
     let index = region.nodes[&leader].group.read_index().await.expect("a majority answers");
     assert!(index >= positions.last().expect("entries").index);
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_group_of_the_region_overwrites_nothing_of_the_first() {
+    let mut region = Region::founded(&["a", "b", "c"]).await;
+    for number in 0..20 {
+        assert_eq!(region.append(&format!("entry {number}")).await, ProposeOutcome::Committed);
+    }
+    region.level().await;
+    let expected = region.nodes["b"].core.texts();
+    region.nodes.remove("a").expect("a node").group.halt().await;
+    // It comes back on another disk, believes that it founds its region alone, and takes the others for newcomers.
+    let all = region.founders.clone();
+    region.founders.retain(|founder| founder.name == "a");
+    region.start("a", NodeId(9), Arc::default()).await.expect("starts");
+    region.founders = all;
+    let second = region.nodes.remove("a").expect("a node");
+    let mut leads = second.group.leadership();
+    let term = timeout(PATIENCE, leads.wait_for(|now| now.serving)).await.expect("in time").expect("running").term;
+    for number in 0..3 {
+        let outcome = second.group.propose(term, format!("other {number}").into()).await;
+        assert_eq!(outcome, ProposeOutcome::Committed);
+    }
+    region.nodes.insert("a".to_owned(), second);
+    let roster = region.roster(&[]);
+    let second = region.nodes.remove("a").expect("a node");
+    second.group.reconcile(roster);
+    for name in ["b", "c"] {
+        let mut foreign = region.nodes[name].group.foreign();
+        let refused = timeout(PATIENCE, foreign.wait_for(|names| names.contains("a"))).await;
+        assert!(refused.is_ok_and(|refused| refused.is_ok()), "{name} is called by none");
+    }
+    assert_eq!(region.append("after").await, ProposeOutcome::Committed);
+    region.level().await;
+    let expected: Vec<String> = expected.into_iter().chain(["after".to_owned()]).collect();
+    for name in ["b", "c"] {
+        assert_eq!(region.nodes[name].core.texts(), expected, "{name}");
+    }
+    assert_eq!(second.core.texts(), ["other 0", "other 1", "other 2"]);
+    second.group.halt().await;
     region.stop().await;
 }
 

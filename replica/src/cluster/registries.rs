@@ -54,6 +54,15 @@ impl Cluster {
         self.told.get(region)
     }
 
+    /// A node on a region's roster that is none of its founders by name: the region was founded, and it joined later.
+    pub(crate) fn joined_later(&self, region: &RegionId) -> Option<String> {
+        let genesis = self.config.genesis.regions.iter().find(|known| known.id == *region)?;
+        let own = (*region == self.config.region).then_some(&self.own);
+        let nodes = own.into_iter().chain(self.told.get(region)).flat_map(|registry| registry.roster.values());
+        let founder = |name: &str| genesis.nodes.iter().any(|node| node.name == name);
+        nodes.map(|node| &node.name).find(|name| !founder(name)).cloned()
+    }
+
     /// A node of the own region, by id.
     #[must_use]
     pub(crate) fn rostered(&self, node: NodeId) -> Option<&NodeRecord> {

@@ -202,7 +202,7 @@ impl OwnLedger {
 
     /// Asks a peer that came up, while there is something to ask.
     pub(crate) fn ask_head(&self, turn: &mut Turn<'_>, cluster: &Cluster, node: NodeId) {
-        if self.withheld(cluster).is_some() {
+        if self.withheld(cluster).is_some() || self.holds_nothing() {
             turn.send(node, PeerMessage::HeadAsked);
         }
     }
@@ -215,11 +215,15 @@ impl OwnLedger {
         if self.asked.basis.is_none() {
             self.asked.basis = self.basis(cluster, now_ns.saturating_sub(began_ns));
         }
-        if self.withheld(cluster).is_none() || now_ns < self.asked.asked_ns + ASK_HEADS_INTERVAL_MS * 1_000_000 {
+        let asks = self.withheld(cluster).is_some() || self.holds_nothing();
+        if !asks || now_ns < self.asked.asked_ns + ASK_HEADS_INTERVAL_MS * 1_000_000 {
             return None;
         }
         self.asked.asked_ns = now_ns;
         cluster.peers().keys().for_each(|node| turn.send(*node, PeerMessage::HeadAsked));
+        if self.withheld(cluster).is_none() {
+            return None;
+        }
         let here = self.size();
         let proven = self.asked.extended.is_some_and(|(from, to)| from == here && to >= self.asked.signed);
         let longer = self.asked.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
@@ -283,6 +287,7 @@ impl OwnLedger {
     /// A peer is gone: what it held is known no more.
     pub(crate) fn peer_down(&mut self, node: NodeId) {
         self.asked.holders.remove(&node);
+        self.forget_told(node);
     }
 
     /// A peer tells what it holds of this ledger. What is held here and what it tells, where they contradict each other.

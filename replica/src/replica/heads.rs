@@ -14,6 +14,7 @@ use crate::turn::Turn;
 impl Organs {
     /// Asks what others hold of the own region's ledger, and signs or does not.
     pub(super) fn signing_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        self.ledger.founding_tick(turn, &self.cluster);
         if let Some(longer) = self.ledger.signing_tick(turn, &self.cluster) {
             let own = self.cluster.config().region.clone();
             let (mirrors, beside) = self.mirrors_and();
@@ -63,7 +64,7 @@ impl Organs {
         from: NodeId,
         told: HeadTold,
     ) -> Result<(), StoreError> {
-        let HeadTold { ledger, note, size, root, mirrors: mirrored, asked } = told;
+        let HeadTold { ledger, note, size, root, mirrors: mirrored, asked, joined } = told;
         let genesis = std::sync::Arc::clone(&self.cluster.config().genesis);
         let known = genesis.regions.iter().find(|region| region.id == ledger);
         let (Some(region), Ok(root)) = (known, Hash::try_from(root.as_ref())) else {
@@ -83,6 +84,10 @@ impl Organs {
             }
         }
         if self.cluster.is_own(&ledger) {
+            if self.ledger.holds_nothing() && self.cluster.linked(from) {
+                let named = joined.filter(|name| name.len() <= trine_ledger::limits::NAME_BYTES_MAX);
+                self.ledger.take_joined(&self.cluster, from, named);
+            }
             let told = (size, root, mirrored, asked);
             let told = self.ledger.take_told(turn, &self.cluster, &self.records, from, told)?;
             if let Some((held, theirs)) = told {

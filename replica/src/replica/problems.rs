@@ -69,6 +69,13 @@ impl Organs {
             );
             found.push(of_node("stamps_held", name, what));
         }
+        found.extend(self.cluster.other_group().iter().map(|other| {
+            let what = format!(
+                "{other} is of another Raft group of this region than {name}: which of the two was founded beside the \
+                 other is to be stopped and started with an empty directory"
+            );
+            of_node("other_group", other, what)
+        }));
         self.forks_found(&mut found);
         self.unreached(&mut found);
         found

@@ -23,9 +23,11 @@ impl Organs {
         clock.stamps(self.cluster.peers())?;
         if !self.cluster.registered() {
             let leader = if self.cluster.leadership().leader.is_none() { ": the region has no leader" } else { "" };
-            return Err(match self.cluster.not_admitted_for() {
-                Some(reason) => self.cluster.waits_for(reason),
-                None => format!("its incarnation is not yet registered in the region's ledger{leader}"),
+            let refusal = self.ledger.founds().refusal().filter(|_| self.ledger.holds_nothing());
+            return Err(match (self.cluster.not_admitted_for(), refusal) {
+                (Some(reason), _) => self.cluster.waits_for(reason),
+                (None, Some(refusal)) => refusal,
+                (None, None) => format!("its incarnation is not yet registered in the region's ledger{leader}"),
             });
         }
         self.joining.waits().map_or(Ok(()), Err)

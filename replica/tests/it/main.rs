@@ -6,6 +6,7 @@ mod deltas;
 mod disk;
 mod durable;
 mod forks;
+mod founding;
 mod joining;
 mod mirrors;
 mod namespaces;

@@ -128,6 +128,7 @@ fn a_leader_is_told_of_more_than_it_has_also_later() {
         root: bytes::Bytes::copy_from_slice(&trine_ledger::tree::empty_root()),
         mirrors: true,
         asked: false,
+        joined: None,
     });
     world.forge(2, 0, told);
     world.pass(500);

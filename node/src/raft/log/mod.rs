@@ -8,6 +8,7 @@ pub mod convert;
 pub mod disk;
 pub mod error;
 pub mod index;
+pub mod origin;
 pub mod queue;
 pub mod read;
 pub mod reader;
@@ -20,5 +21,6 @@ pub mod writer;
 
 pub use disk::{Disk, DiskFile, FileSystem};
 pub use error::LogError;
+pub use origin::Origin;
 pub use reader::LogReader;
 pub use store::LogStore;

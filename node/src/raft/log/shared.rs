@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::disk::Disk;
 use super::error::LogError;
 use super::index::{Extent, Index};
+use super::origin::Origin;
 use super::read;
 use super::recent::Recent;
 use crate::raft::types::{Entry, LogId, Vote};
@@ -23,6 +24,8 @@ pub struct Shared<D: Disk> {
     pub durable: watch::Sender<Option<LogId>>,
     /// Whether appends wait for room on the disk.
     pub full: watch::Sender<bool>,
+    /// Which founding the log goes back to; none while it holds nothing.
+    pub origin: watch::Sender<Option<Origin>>,
     inner: Mutex<Inner<D>>,
 }
 
@@ -57,6 +60,7 @@ impl<D: Disk> Shared<D> {
             directory,
             durable: watch::Sender::new(durable),
             full: watch::Sender::new(false),
+            origin: watch::Sender::new(None),
             inner: Mutex::new(inner),
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{Disk, FileSystem};
 use super::error::LogError;
+use super::origin::Origin;
 use super::queue::{Job, Queue};
 use super::reader::LogReader;
 use super::recent::Recent;
@@ -109,6 +110,8 @@ impl<D: Disk, C: Types> LogStore<D, C> {
             purged: state.purged,
         };
         let shared = Arc::new(Shared::new(directory.to_owned(), last, inner));
+        let first = shared.read(0, 1, 0)?;
+        shared.origin.send_replace(first.first().and_then(Origin::of));
         let queue = Arc::new(Queue::default());
         let next = found.last.map_or(0, |last| last.index + 1);
         let running = Running { queue: queue.clone(), thread: Mutex::new(None) };
@@ -134,6 +137,12 @@ impl<D: Disk, C: Types> LogStore<D, C> {
     #[must_use]
     pub fn full(&self) -> watch::Receiver<bool> {
         self.shared.full.subscribe()
+    }
+
+    /// Which founding the log goes back to, as it changes; none while the log holds nothing.
+    #[must_use]
+    pub fn origin(&self) -> watch::Receiver<Option<Origin>> {
+        self.shared.origin.subscribe()
     }
 
     /// The last entry, durable or not.
@@ -342,6 +351,9 @@ impl<D: Disk, C: Types> RaftLogStorage<C> for LogStore<D, C> {
         I::IntoIter: Send,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
+        if let Some(origin) = entries.first().and_then(Origin::of) {
+            self.shared.origin.send_replace(Some(origin));
+        }
         {
             let mut inner = self.shared.lock();
             for entry in &entries {

@@ -234,6 +234,9 @@ impl<D: Disk, C: Types> Writer<D, C> {
             inner.recent.truncate(from);
             inner.last = kept;
         }
+        if from == 0 {
+            self.shared.origin.send_replace(None);
+        }
         self.next = from;
         self.shared.durable.send_replace(kept);
         Ok(())

@@ -23,6 +23,7 @@ use super::dial::Connection;
 use super::frame;
 use super::limits::{APPEND_PATIENCE, APPEND_REQUESTS_MAX, CONTROL_FRAME_BYTES_MAX, IDLE_CLIENT};
 use super::wire::{AppendForm, Appended};
+use crate::raft::log::Origin;
 use crate::raft::types::TypeConfig;
 
 /// A connection between sessions.
@@ -64,12 +65,12 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
 {
-    let AppendConnection { connection: Connection { reader, writer, address }, session, .. } = connection;
+    let AppendConnection { connection: Connection { reader, writer, address, origin }, session, .. } = connection;
     let session = session + 1;
     let (sent, sending) = mpsc::channel(APPEND_REQUESTS_MAX);
     let pump = Pump(tokio::spawn(send_all(writer, session, input, sent)));
     let unanswered = VecDeque::new();
-    let state = Session { slot, reader, address, pump, sending, session, unanswered, all_sent: false };
+    let state = Session { slot, reader, address, origin, pump, sending, session, unanswered, all_sent: false };
     Box::pin(stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -90,6 +91,7 @@ struct Session<'s, C> {
     slot: &'s mut Option<AppendConnection<C>>,
     reader: frame::FrameReader<ReadHalf<C>>,
     address: String,
+    origin: Option<Origin>,
     pump: Pump<C>,
     sending: mpsc::Receiver<Instant>,
     session: u64,
@@ -147,7 +149,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
     async fn put_back(mut self) {
         // The pump has nothing left to send, so this is no wait.
         if let Ok(Ok(writer)) = (&mut self.pump.0).await {
-            let connection = Connection { reader: self.reader, writer, address: self.address };
+            let connection = Connection { reader: self.reader, writer, address: self.address, origin: self.origin };
             *self.slot = Some(AppendConnection { connection, session: self.session, since: Instant::now() });
         }
     }

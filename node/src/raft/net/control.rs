@@ -52,7 +52,7 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
         }
         match dialer.dial(to, &member, Lane::Control).await {
             Ok(connection) => {
-                let address = connection.address.clone();
+                let (address, origin) = (connection.address.clone(), connection.origin);
                 tokio::select! {
                     ended = converse(connection, first, &mut waiting, (&dialer.reach, &member)) => if let Err(error) = ended {
                         dialer.reach.failed(&member, &error);
@@ -60,6 +60,7 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
                     },
                     // Calls under way are lost with the place that they were made to; they are made anew.
                     () = dialer.addresses.moved(&member, &address) => {}
+                    () = dialer.regrouped(origin) => {}
                 }
             }
             Err(error) => {

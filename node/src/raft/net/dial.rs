@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use trine_client::names;
@@ -15,6 +16,7 @@ use super::limits::{CONTROL_FRAME_BYTES_MAX, DIAL_TIMEOUT};
 use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSION, Welcome};
 use crate::identity::tls::{Trust, server_name};
+use crate::raft::log::Origin;
 use crate::raft::types::Member;
 
 /// What every dial needs.
@@ -30,6 +32,8 @@ pub struct Dialer {
     pub addresses: Addresses,
     /// Who answers.
     pub reach: Reach,
+    /// The group that this node's log is of.
+    pub origin: watch::Receiver<Option<Origin>>,
 }
 
 /// A connection, greeted.
@@ -41,9 +45,19 @@ pub struct Connection<S = TlsStream<TcpStream>> {
     pub writer: WriteHalf<S>,
     /// Where it was dialled.
     pub address: String,
+    /// The group that its hello named.
+    pub origin: Option<Origin>,
 }
 
 impl Dialer {
+    /// Waits until this node's log is of another group than a connection's hello said: that one is of no more use.
+    pub async fn regrouped(&self, said: Option<Origin>) {
+        let mut origin = self.origin.clone();
+        if origin.wait_for(|now| *now != said).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Connects with `to` (or whoever it is) at one of a member's addresses, whose certificate must name that member.
     ///
     /// # Errors
@@ -78,10 +92,11 @@ impl Dialer {
         }
         let (reader, mut writer) = tokio::io::split(tls);
         let mut reader = FrameReader::new(reader);
-        frame::write(&mut writer, &Hello { version: VERSION, from: self.node, to, lane }).await?;
+        let origin = *self.origin.borrow();
+        frame::write(&mut writer, &Hello { version: VERSION, from: self.node, to, lane, origin }).await?;
         match reader.expect(CONTROL_FRAME_BYTES_MAX).await? {
             Welcome::Yes { node } if to.is_none_or(|to| to == node) => {
-                Ok(Connection { reader, writer, address: address.to_owned() })
+                Ok(Connection { reader, writer, address: address.to_owned(), origin })
             }
             Welcome::Yes { node } => Err(refused(format!("node {node:016x} answers"))),
             Welcome::No { reason } => Err(refused(reason)),

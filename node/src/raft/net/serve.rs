@@ -21,9 +21,10 @@ use super::limits::{
     PREFIX_PATIENCE, TERM_JUMP_MAX,
 };
 use super::wire::{AppendForm, Appended, Call, Numbered, PrefixStep, Reply};
+use crate::raft::foreign::Foreign;
 use crate::raft::heard::Heard;
 use crate::raft::hold::Hold;
-use crate::raft::log::LogStore;
+use crate::raft::log::{LogStore, Origin};
 use crate::raft::prefix::{Prefix, Spool};
 use crate::raft::types::{Entry, Raft, TypeConfig, Types};
 
@@ -44,6 +45,8 @@ pub struct Service {
     pub roster: watch::Receiver<Roster>,
     /// Whether this node votes.
     pub hold: Hold,
+    /// Names of nodes that called and are of another group.
+    pub foreign: Foreign,
 }
 
 /// Who calls.
@@ -55,15 +58,29 @@ pub struct Caller {
     pub name: String,
     /// Whether it meant this very node.
     pub meant: bool,
+    /// The group of its log, as its hello said.
+    pub origin: Option<Origin>,
 }
 
 impl Service {
-    /// Why a caller may not connect: it uses the id of a member with another name.
+    /// Why a caller may not connect: it is of another group, or uses the id of a member with another name.
     #[must_use]
-    pub fn refuses(&self, node: u64, name: &str) -> Option<String> {
+    pub fn refuses(&self, node: u64, name: &str, origin: Option<Origin>) -> Option<String> {
+        let refused = Origin::refuses(*self.log.origin().borrow(), origin);
+        self.foreign.called(name, refused.as_deref());
+        if refused.is_some() {
+            return refused;
+        }
         let metrics = self.raft.metrics().borrow_watched().membership_config.clone();
         let member = metrics.get_node(&node)?;
         (member.name != name).then(|| format!("node {node:016x} is {}, not {name}", member.name))
+    }
+
+    /// Why Raft takes nothing from a caller: its hello named no group, or another than that which this node has come into
+    /// since. It dials anew, and is judged by what it says then.
+    fn regrouped(&self, caller: &Caller) -> Option<String> {
+        let here = *self.log.origin().borrow();
+        (here.is_some() && here != caller.origin).then(|| "this connection was made before it had a group".to_owned())
     }
 
     /// Serves a control connection.
@@ -101,6 +118,11 @@ impl Service {
     async fn answer(&self, caller: &Caller, call: Call) -> Reply {
         if !caller.meant && call != Call::Empty {
             return Reply::Refused("say whom you mean".to_owned());
+        }
+        if !matches!(call, Call::Empty | Call::Known)
+            && let Some(reason) = self.regrouped(caller)
+        {
+            return Reply::Refused(reason);
         }
         let stopped = |error: &dyn std::fmt::Display| Reply::Refused(format!("stopping: {error}"));
         match call {
@@ -168,7 +190,7 @@ impl Service {
     ///
     /// # Errors
     /// Why it ended.
-    pub async fn append<R, W>(self, mut reader: FrameReader<R>, writer: W) -> io::Result<()>
+    pub async fn append<R, W>(self, caller: &Caller, mut reader: FrameReader<R>, writer: W) -> io::Result<()>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin + Send + 'static,
@@ -191,6 +213,9 @@ impl Service {
             let form: AppendForm = frame::decode(&bytes)?;
             let session = form.session;
             let request = form.into_request().map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
+            if let Some(reason) = self.regrouped(caller) {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+            }
             self.heard.note(&request.vote);
             if current.as_ref().is_none_or(|(running, _)| *running != session) {
                 let (requests, incoming) = mpsc::channel(1);
@@ -221,7 +246,7 @@ impl Service {
     ///
     /// # Errors
     /// Why it ended.
-    pub async fn prefix<R, W>(self, mut reader: FrameReader<R>, mut writer: W) -> io::Result<()>
+    pub async fn prefix<R, W>(self, caller: &Caller, mut reader: FrameReader<R>, mut writer: W) -> io::Result<()>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -253,6 +278,9 @@ impl Service {
                 PrefixStep::End => break,
                 PrefixStep::Begin { .. } => return Err(invalid()),
             }
+        }
+        if let Some(reason) = self.regrouped(caller) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
         let snapshot = OpenraftSnapshot { meta, snapshot: Prefix::received(spool.finish()?) };
         let response = self.raft.install_full_snapshot(vote, snapshot).await.map_err(io::Error::other)?;

@@ -91,7 +91,7 @@ impl Server {
             } else if hello.to.is_none() && hello.lane != Lane::Control {
                 Some("say whom you mean".to_owned())
             } else {
-                self.service.refuses(hello.from, &claims.name)
+                self.service.refuses(hello.from, &claims.name, hello.origin)
             };
             if let Some(reason) = refused {
                 frame::write(&mut writer, &Welcome::No { reason: reason.clone() }).await?;
@@ -103,11 +103,11 @@ impl Server {
         let (reader, writer, hello, name) = timeout(ACCEPT_TIMEOUT, greeting).await??;
         // A node of this region keeps its place.
         let _member = place.work();
-        let caller = Caller { node: hello.from, name, meant: hello.to.is_some() };
+        let caller = Caller { node: hello.from, name, meant: hello.to.is_some(), origin: hello.origin };
         match hello.lane {
             Lane::Control => self.service.control(caller, reader, writer).await,
-            Lane::Append => self.service.append(reader, writer).await,
-            Lane::Prefix => self.service.prefix(reader, writer).await,
+            Lane::Append => self.service.append(&caller, reader, writer).await,
+            Lane::Prefix => self.service.prefix(&caller, reader, writer).await,
         }
     }
 }

@@ -7,6 +7,7 @@ use openraft::raft::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::raft::log::Origin;
 use crate::raft::membership::MembershipForm;
 use crate::raft::types::{AppData, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
@@ -36,6 +37,8 @@ pub struct Hello {
     pub to: Option<u64>,
     /// What for.
     pub lane: Lane,
+    /// The group of who dials; none while its log is empty.
+    pub origin: Option<Origin>,
 }
 
 /// The answer to [`Hello`].
