@@ -221,9 +221,7 @@ impl OwnLedger {
         }
         self.asked.asked_ns = now_ns;
         cluster.peers().keys().for_each(|node| turn.send(*node, PeerMessage::HeadAsked));
-        if self.withheld(cluster).is_none() {
-            return None;
-        }
+        self.withheld(cluster)?;
         let here = self.size();
         let proven = self.asked.extended.is_some_and(|(from, to)| from == here && to >= self.asked.signed);
         let longer = self.asked.holders.iter().find(|(_, held)| **held > here).map(|(node, _)| *node);
