@@ -58,7 +58,7 @@ pub struct OwnLedger {
     registry_epoch: u64,
     origin: String,
     signing: Option<SigningKey>,
-    /// Whether this node may sign what the ledger says; see [`crate::signing`].
+    /// Whether this node may sign what the ledger says; see [`self::signing`].
     signs: bool,
     queue: VecDeque<Draft>,
     queued_bytes: usize,
@@ -289,9 +289,10 @@ impl OwnLedger {
         !self.queue.is_empty() && (under_way == 0 || worth && !alone && under_way < proposals_in_flight)
     }
 
-    /// Whether the next draft may stand in an entry behind others.
-    fn may_follow(&self) -> bool {
-        self.queue.front().is_some_and(|draft| !draft.comes_first())
+    /// Whether the next draft may enter an entry that is empty so far, or is not.
+    fn may_enter(&self, empty: bool) -> bool {
+        let alone = self.queue.front().is_none_or(Draft::comes_first);
+        !alone || empty && self.proposals.is_empty()
     }
 
     fn dequeue(&mut self) -> Option<Draft> {
@@ -353,7 +354,7 @@ impl OwnLedger {
         }
         let (mut drafted, mut commands, mut stamps, mut bytes) = (Drafted::default(), Vec::new(), Vec::new(), 0);
         let Sizes { entry_commands, entry_bytes, .. } = self.sizes;
-        while commands.len() < entry_commands && bytes < entry_bytes && (commands.is_empty() || self.may_follow()) {
+        while commands.len() < entry_commands && bytes < entry_bytes && self.may_enter(commands.is_empty()) {
             let Some(Draft { wait, command, with_proof, asked }) = self.dequeue() else { break };
             // Given up meanwhile: nothing was done, and nothing will be.
             if !waits(wait) {

@@ -76,8 +76,8 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     found
 }
 
-/// Whether all disks of a region went back, or were lost, after the first of these attempts began and before the last was
-/// over.
+/// Whether all disks of a region went back, or were lost, between two of these attempts: what the first wrote came after the
+/// image, and the last was not over when the disks had gone back. What another region answered is no attempt here.
 fn went_back(evidence: &Evidence, region: &str, attempts: &[&Call]) -> bool {
     let nodes: Vec<&String> =
         evidence.held.iter().filter(|held| held.region == region).map(|held| &held.node).collect();
@@ -86,10 +86,17 @@ fn went_back(evidence: &Evidence, region: &str, attempts: &[&Call]) -> bool {
             && !nodes.is_empty()
             && nodes.iter().all(|node| fault.targets.contains(node))
     };
-    evidence.faults.iter().filter(whole).filter_map(|fault| fault.until_ns).any(|back_ns| {
-        let before = attempts.iter().any(|call| call.invoked_ns < back_ns);
-        let after = attempts.iter().any(|call| call.returned_ns.is_none_or(|returned_ns| returned_ns > back_ns));
-        before && after
+    let elsewhere = |call: &&&Call| {
+        let record = call.ok().and_then(|seen| seen.record.as_ref());
+        record.is_some_and(|record| record.region != region)
+    };
+    evidence.faults.iter().filter(whole).any(|fault| {
+        let Some(back_ns) = fault.until_ns else { return false };
+        let image_ns = if fault.kind == "disk-lost" { 0 } else { fault.from_ns };
+        let over_by = |call: &Call, ns: u64| call.returned_ns.is_some_and(|returned_ns| returned_ns <= ns);
+        let mut here = attempts.iter().filter(|call| !elsewhere(call));
+        let before = here.clone().any(|call| call.invoked_ns < back_ns && !over_by(call, image_ns));
+        before && here.any(|call| !over_by(call, back_ns))
     })
 }
 
@@ -144,12 +151,15 @@ mod tests {
             story.ledger(&[(0, "k", "a"), (1, "k", "a")]);
             let targets = targets.iter().map(|target| (*target).to_owned()).collect();
             let (kind, detail) = (kind.to_owned(), String::new());
-            story.evidence.faults.push(Happened { kind, targets, from_ns: 0, until_ns: Some(back_ns), detail });
+            let from_ns = back_ns.min(230) - 30;
+            story.evidence.faults.push(Happened { kind, targets, from_ns, until_ns: Some(back_ns), detail });
             story
         };
         let both = ["us-east-1-a", "us-east-1-b"];
-        told("disk-restored", &both, 250).accepted(&CHECK);
+        told("disk-restored", &both, 190).accepted(&CHECK);
         told("disk-lost", &both, 250).accepted(&CHECK);
+        // The image has what was over when it was taken.
+        told("disk-restored", &both, 250).rejected(&CHECK, 2);
         told("disk-restored", &both[..1], 250).rejected(&CHECK, 2);
         told("kill", &both, 250).rejected(&CHECK, 2);
         told("disk-restored", &both, 50).rejected(&CHECK, 2);

@@ -251,6 +251,8 @@ impl World {
                     // Since the image was taken its region may have come to need this disk.
                     if !whole.contains(&self.nodes[node].region) && !self.can_spare(node) {
                         self.nodes[node].image = None;
+                        let name = self.name(node);
+                        self.happened[happened].targets.retain(|target| *target != name);
                         continue;
                     }
                     self.crash(node);

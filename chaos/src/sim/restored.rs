@@ -16,7 +16,7 @@ use trine_protocol::{Reply, RequestError, Role};
 use trine_replica::Input;
 
 use crate::check::SignedHead;
-use crate::plan::{Inject, Plan};
+use crate::plan::{Inject, Plan, Target};
 use crate::sim::event::Event;
 use crate::sim::sequencer::Sequencer;
 use crate::sim::voters::Group;
@@ -53,8 +53,17 @@ impl Restored {
     /// Under this plan.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
-        let restores = plan.faults.iter().any(|fault| matches!(fault.inject, Inject::DiskRestored { .. }));
-        Self { asks: restores && plan.topology.nodes == 1, ..Self::default() }
+        let regions = plan.topology.region_names();
+        let whole = |target: &Target| match target {
+            Target::All | Target::AnyRegion => true,
+            Target::Named(name) => regions.contains(name) || plan.topology.nodes == 1,
+            _ => plan.topology.nodes == 1,
+        };
+        let asks = plan.faults.iter().any(|fault| match &fault.inject {
+            Inject::DiskRestored { target } => whole(target),
+            _ => false,
+        });
+        Self { asks, ..Self::default() }
     }
 
     /// The heads that regions showed.
@@ -87,6 +96,7 @@ impl World {
 
     /// Images of these nodes' disks are taken: of a region that is among them whole, its log is on them.
     pub(super) fn note_past(&mut self, nodes: &[usize]) {
+        nodes.iter().for_each(|node| drop(self.restored.pasts.remove(&self.nodes[*node].region)));
         for region in self.whole_regions(nodes) {
             let membership = self.groups[region].membership.clone();
             let log = self.logs[region].borrow();

@@ -124,6 +124,11 @@ impl Damage {
         self.lock().values().filter_map(|known| known.pending.clone()).collect()
     }
 
+    /// Whether another database was begun already for what is pending.
+    pub(super) fn heals_already(&self, part: Part) -> bool {
+        self.lock().get(&part).is_some_and(|known| known.tries > 0)
+    }
+
     /// A database is made anew; false: it was so often enough.
     pub(super) fn tried(&self, part: Part) -> bool {
         let mut known = self.lock();

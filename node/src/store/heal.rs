@@ -49,24 +49,31 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
     if !damage.heals(part) {
         return Err(OpenError::Alone { path, what });
     }
+    let io_error = |error: std::io::Error| OpenError::Database { path: path.clone(), error: error.into() };
+    let aside = data_dir.join(format!("{}.damaged", part.name()));
+    // Of a damage that was healed; from here on what is put aside is of this one.
+    if !damage.heals_already(part) && aside.exists() {
+        std::fs::remove_dir_all(&aside).map_err(io_error)?;
+    }
     if !damage.tried(part) {
         return Err(OpenError::Again { path, what });
     }
     tracing::warn!(part = part.name(), what, "the database is made anew");
-    let io_error = |error: std::io::Error| OpenError::Database { path: path.clone(), error: error.into() };
-    let aside = data_dir.join(format!("{}.damaged", part.name()));
-    if path.exists() {
-        if aside.exists() {
-            std::fs::remove_dir_all(&aside).map_err(io_error)?;
-        }
-        std::fs::rename(&path, &aside).map_err(io_error)?;
-    }
     if part == Part::Derived {
         // A process that was killed in the middle of this may have removed it already.
-        if aside.exists() {
-            std::fs::remove_dir_all(&aside).map_err(io_error)?;
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(error)),
+            _ => {}
         }
         return Table::open(data_dir, part.name(), storage);
+    }
+    if path.exists() {
+        if aside.exists() {
+            // Healing was cut short: this one holds what peers gave since, and what was put aside what they may not have.
+            std::fs::remove_dir_all(&path).map_err(io_error)?;
+        } else {
+            std::fs::rename(&path, &aside).map_err(io_error)?;
+        }
     }
     let (first_rows, held) = kept(&aside, storage);
     let floor = Floor::new(data_dir);

@@ -133,6 +133,27 @@ fn healing_that_was_cut_short_is_done_again() {
 }
 
 #[test]
+fn what_was_put_aside_stays_when_a_node_starts_again_before_it_has_caught_up() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    files(directory.path(), "synced", "/v").iter().for_each(|list| flip(list));
+    let found = Damage::open(directory.path(), false);
+    found.found(Part::Synced, "it was met");
+    open(directory.path(), false).1.unwrap();
+    let kept = files(directory.path(), "synced.damaged", "/");
+    assert!(!kept.is_empty());
+    let (damage, opened) = open(directory.path(), false);
+    opened.unwrap();
+    assert_eq!(files(directory.path(), "synced.damaged", "/"), kept, "the only copy of what this node alone held");
+    damage.healed();
+    // Another damage puts aside what is there then.
+    let found = Damage::open(directory.path(), false);
+    found.found(Part::Synced, "it was met");
+    open(directory.path(), false).1.unwrap();
+    assert_ne!(files(directory.path(), "synced.damaged", "/"), kept);
+}
+
+#[test]
 fn objects_that_nobody_else_has_are_not_thrown_away() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path());

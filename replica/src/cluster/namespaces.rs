@@ -155,6 +155,7 @@ fn not_found(label: &str) -> RequestError {
     RequestError::NotFound { what: format!("namespace {label}") }
 }
 
+/// That a namespace's region, which alone alters it, is not reached.
 pub(crate) fn unreached(id: &NamespaceId) -> RequestError {
     unreached_there(&id.region, &format!("alters namespace {id}"))
 }
