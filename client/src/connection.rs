@@ -19,7 +19,7 @@ use crate::client::Endpoint;
 use crate::error::ClientError;
 use crate::framing;
 use crate::limits::{
-    ANSWER_STALL_MAX, BUFFER_BYTES, CONNECT_TIMEOUT, HELLO_BYTES_MAX, IN_FLIGHT_MAX, SILENT_MAX, UNIT_BYTES,
+    ANSWER_STALL_MAX, BUFFER_BYTES, CONNECT_TIMEOUT, IN_FLIGHT_MAX, NODE_HELLO_BYTES_MAX, SILENT_MAX, UNIT_BYTES,
     UNSENT_BYTES_MAX,
 };
 use crate::network::Network;
@@ -199,9 +199,9 @@ async fn exchange(
 ) -> Result<NodeHello, framing::FrameError> {
     let versions = (PROTOCOL_VERSION, PROTOCOL_VERSION);
     let hello = ClientHello { versions, certificate: network.gate.certificate().clone() };
-    let frame = framing::frame(&hello, HELLO_BYTES_MAX).unwrap_or_default();
+    let frame = framing::frame(&hello, NODE_HELLO_BYTES_MAX).unwrap_or_default();
     framing::write_frame(writer, &frame, CONNECT_TIMEOUT).await?;
-    framing::read_value(reader, HELLO_BYTES_MAX, CONNECT_TIMEOUT).await
+    framing::read_value(reader, NODE_HELLO_BYTES_MAX, CONNECT_TIMEOUT).await
 }
 
 async fn read(mut reader: BufReader<ReadHalf<Stream>>, waiting: &Mutex<Waiting>) -> framing::FrameError {

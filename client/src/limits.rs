@@ -1,8 +1,8 @@
 //! The client's bounds, in one place.
 
 use std::time::Duration;
-/// The longest certificate shown or accepted, in bytes.
-pub const CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
+
+pub use trine_ledger::limits::CERTIFICATE_BYTES_MAX;
 /// How long a call may take, unless told otherwise.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 /// How often a call may be sent again, unless told otherwise.
@@ -57,6 +57,8 @@ pub const BUFFER_BYTES: usize = 64 * 1024;
 /// The unit in which room for unsent bytes is handed out.
 pub const UNIT_BYTES: usize = 1024;
 /// The largest hello of a node, in bytes.
-pub const HELLO_BYTES_MAX: usize = 64 * 1024;
+pub const NODE_HELLO_BYTES_MAX: usize = 64 * 1024;
 /// How much memory is reserved before the first byte of a body is there.
 pub const BODY_BYTES_FIRST: usize = 64 * 1024;
+/// How long whoever listens may take to show what it speaks.
+pub const OTHER_PROTOCOL_TIMEOUT: Duration = Duration::from_millis(500);

@@ -4,15 +4,12 @@
 //! an error of HTTP, of which the dial's failure says nothing useful. So after a failure, and only then, the address is asked
 //! the way HTTP and TLS are asked.
 
-use std::time::Duration;
-
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How long whoever listens may take to show what it speaks.
-const ANSWER_MAX: Duration = Duration::from_millis(500);
+use crate::limits::OTHER_PROTOCOL_TIMEOUT;
 
 /// What else than libp2p is spoken at an address of an IP and a TCP port, as far as it shows.
 pub(crate) async fn spoken_at(address: &Multiaddr) -> Option<&'static str> {
@@ -26,7 +23,7 @@ pub(crate) async fn spoken_at(address: &Multiaddr) -> Option<&'static str> {
         }
     }
     let (ip, port) = (ip?, port?);
-    tokio::time::timeout(ANSWER_MAX, ask(ip, port)).await.ok()?
+    tokio::time::timeout(OTHER_PROTOCOL_TIMEOUT, ask(ip, port)).await.ok()?
 }
 
 async fn ask(ip: std::net::IpAddr, port: u16) -> Option<&'static str> {

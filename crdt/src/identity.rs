@@ -10,8 +10,7 @@ use std::sync::Arc;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest region name, in bytes.
-pub const REGION_NAME_BYTES_MAX: usize = 63;
+use crate::limits::REGION_NAME_BYTES_MAX;
 
 /// What is wrong with the text of an identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,8 @@ pub const WRITER_OVERHEAD_BYTES: usize = 48;
 /// How far ahead of use a clock's mark is persisted, in nanoseconds. After a restart a clock starts at its mark, so
 /// it may run ahead by as much: whoever refuses stamps from the future must allow more than this.
 pub const CLOCK_MARK_AHEAD_NS: u64 = 300_000_000;
+/// The longest region name, in bytes.
+pub const REGION_NAME_BYTES_MAX: usize = 63;
 
 const _: () = assert!(OBJECT_BYTES_MAX + ENTRY_OVERHEAD_BYTES < ENCODED_BYTES_MAX);
 const _: () = assert!(ELEMENT_BYTES_MAX * (MAP_DEPTH_MAX + 1) < OBJECT_BYTES_MAX);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trine_crdt::{Timestamp, codec};
 
-use crate::limits::{ENTRY_OVERHEAD_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{ENTRY_FRAME_BYTES, ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX};
 
 /// Which of two values of a key is the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -36,11 +36,11 @@ impl From<Version> for (u64, Timestamp) {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "(Bytes, Version, Bytes)", into = "(Bytes, Version, Bytes)")]
 pub struct Entry {
-    /// The key, at most [`KEY_BYTES_MAX`] bytes and not empty.
+    /// The key, at most [`ENTRY_KEY_BYTES_MAX`] bytes and not empty.
     pub key: Bytes,
     /// The version.
     pub version: Version,
-    /// The value, at most [`VALUE_BYTES_MAX`] bytes. What an empty one means is the key's owner's matter.
+    /// The value, at most [`ENTRY_VALUE_BYTES_MAX`] bytes. What an empty one means is the key's owner's matter.
     pub value: Bytes,
 }
 
@@ -48,13 +48,13 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// The key is empty or too long.
-    #[error("a key of {bytes} bytes; 1 to {KEY_BYTES_MAX} are allowed")]
+    #[error("a key of {bytes} bytes; 1 to {ENTRY_KEY_BYTES_MAX} are allowed")]
     Key {
         /// Its length.
         bytes: usize,
     },
     /// The value is too long.
-    #[error("a value of {bytes} bytes is over the {VALUE_BYTES_MAX} allowed")]
+    #[error("a value of {bytes} bytes is over the {ENTRY_VALUE_BYTES_MAX} allowed")]
     Value {
         /// Its length.
         bytes: usize,
@@ -67,10 +67,10 @@ impl Entry {
     /// # Errors
     /// [`EntryError`] names the one that is not.
     pub fn check(&self) -> Result<(), EntryError> {
-        if self.key.is_empty() || self.key.len() > KEY_BYTES_MAX {
+        if self.key.is_empty() || self.key.len() > ENTRY_KEY_BYTES_MAX {
             return Err(EntryError::Key { bytes: self.key.len() });
         }
-        if self.value.len() > VALUE_BYTES_MAX {
+        if self.value.len() > ENTRY_VALUE_BYTES_MAX {
             return Err(EntryError::Value { bytes: self.value.len() });
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Entry {
     /// What it costs to send or keep, in bytes.
     #[must_use]
     pub fn cost_bytes(&self) -> usize {
-        self.key.len() + self.value.len() + ENTRY_OVERHEAD_BYTES
+        self.key.len() + self.value.len() + ENTRY_FRAME_BYTES
     }
 
     /// The bytes of a stored row.

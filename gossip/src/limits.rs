@@ -1,11 +1,11 @@
 //! What this crate bounds, in one place.
 
 /// The longest key of a metadata entry, in bytes.
-pub const KEY_BYTES_MAX: usize = 512;
+pub const ENTRY_KEY_BYTES_MAX: usize = 512;
 /// The longest value of a metadata entry, in bytes.
-pub const VALUE_BYTES_MAX: usize = 32 * 1024;
+pub const ENTRY_VALUE_BYTES_MAX: usize = 32 * 1024;
 /// What an entry costs on the wire beyond its key and value, in bytes, at most.
-pub const ENTRY_OVERHEAD_BYTES: usize = 64;
+pub const ENTRY_FRAME_BYTES: usize = 64;
 
 /// How many buckets the digests of the metadata are kept in.
 pub const BUCKETS: usize = 64;
@@ -27,8 +27,8 @@ pub const LINK_DIRTY_MAX: usize = 16 * 1024;
 pub const LINK_BATCH_RANGES_MAX: usize = 1024;
 
 const _: () = assert!(BUCKETS.is_power_of_two() && BUCKETS <= 256, "a bucket's number is a byte");
-const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX + ENTRY_OVERHEAD_BYTES <= RUMOR_PAYLOAD_BYTES_MAX);
+const _: () = assert!(ENTRY_KEY_BYTES_MAX + ENTRY_VALUE_BYTES_MAX + ENTRY_FRAME_BYTES <= RUMOR_PAYLOAD_BYTES_MAX);
 const _: () = assert!(RUMOR_PAYLOAD_BYTES_MAX < RUMOR_BYTES_MAX);
-const _: () = assert!(KEY_BYTES_MAX + VALUE_BYTES_MAX + ENTRY_OVERHEAD_BYTES <= REPAIR_PAYLOAD_BYTES_MAX);
+const _: () = assert!(ENTRY_KEY_BYTES_MAX + ENTRY_VALUE_BYTES_MAX + ENTRY_FRAME_BYTES <= REPAIR_PAYLOAD_BYTES_MAX);
 const _: () = assert!(REPAIR_PAYLOAD_BYTES_MAX < REPAIR_MESSAGE_BYTES_MAX);
 const _: () = assert!(REPAIR_MESSAGE_BYTES_MAX <= REPAIR_ANSWER_BYTES_MAX);

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::entry::{Entry, EntryError, Version};
 use crate::lattice::Lattice;
-use crate::limits::{BUCKETS, ENTRY_OVERHEAD_BYTES};
+use crate::limits::{BUCKETS, ENTRY_FRAME_BYTES};
 
 /// How large the metadata may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Versioned {
             return Ok(false);
         }
         let held = self.entries.get(&entry.key);
-        let cost_before = held.map_or(0, |held| entry.key.len() + held.bytes.len() + ENTRY_OVERHEAD_BYTES);
+        let cost_before = held.map_or(0, |held| entry.key.len() + held.bytes.len() + ENTRY_FRAME_BYTES);
         let bytes = self.bytes - cost_before + entry.cost_bytes();
         if held.is_none() && self.entries.len() >= self.config.entries_max {
             return Err(PutError::TooManyEntries { max: self.config.entries_max });

@@ -8,14 +8,17 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
 /// The most versions that a header names as seen.
 pub const SEEN_MAX: usize = 64;
+/// The largest metadata of a record, names and values together, in bytes.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
 /// The largest encoded metadata of a record, in bytes.
-pub const METADATA_BYTES_MAX: usize = 16 * 1024 + 4 * METADATA_PAIRS_MAX + 4;
+pub const METADATA_ENCODED_BYTES_MAX: usize = METADATA_BYTES_MAX + 4 * METADATA_PAIRS_MAX + 4;
 /// The most metadata pairs of a record.
 pub const METADATA_PAIRS_MAX: usize = 256;
 /// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The largest encoded record, in bytes.
-pub const RECORD_BYTES_MAX: usize = HEADER_BYTES_MAX + KEY_BYTES_MAX + METADATA_BYTES_MAX + VALUE_BYTES_MAX + 256;
+pub const RECORD_BYTES_MAX: usize =
+    HEADER_BYTES_MAX + KEY_BYTES_MAX + METADATA_ENCODED_BYTES_MAX + VALUE_BYTES_MAX + 256;
 /// The most commands in one log entry.
 pub const ENTRY_COMMANDS_MAX: usize = 4096;
 /// The largest log entry, in bytes.
@@ -37,7 +40,7 @@ pub const NAMESPACES_MAX: usize = 4096;
 /// The largest registry in an entry, in bytes.
 pub const REGISTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most slots of a namespace.
-pub const SLOTS_MAX: u32 = 65_536;
+pub const SLOTS_MAX: u32 = 4096;
 /// How long an idempotency key is remembered, in seconds of hybrid time.
 pub const IDEMPOTENCY_WINDOW_S: u64 = 600;
 /// The most idempotency keys remembered at once: some 28,000 appends a second over the whole window. They are rows on

@@ -26,8 +26,8 @@ use trine_crdt::{NamespaceId, Timestamp};
 
 use crate::form::{FormError, Reader, bounded, put_count, put_long, put_short};
 use crate::limits::{
-    CONTENT_TYPE_BYTES_MAX, HEADER_BYTES_MAX, KEY_BYTES_MAX, METADATA_BYTES_MAX, METADATA_PAIRS_MAX, RECORD_BYTES_MAX,
-    SEEN_MAX, VALUE_BYTES_MAX,
+    CONTENT_TYPE_BYTES_MAX, HEADER_BYTES_MAX, KEY_BYTES_MAX, METADATA_ENCODED_BYTES_MAX, METADATA_PAIRS_MAX,
+    RECORD_BYTES_MAX, SEEN_MAX, VALUE_BYTES_MAX,
 };
 use crate::tree::{Hash, leaf_hash};
 
@@ -198,7 +198,7 @@ impl Body {
         bounded("key", self.key.len(), KEY_BYTES_MAX)?;
         bounded("metadata", self.metadata.len(), METADATA_PAIRS_MAX)?;
         let pairs = self.metadata.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
-        bounded("metadata", pairs + 4, METADATA_BYTES_MAX)?;
+        bounded("metadata", pairs + 4, METADATA_ENCODED_BYTES_MAX)?;
         bounded("value", self.value.len(), VALUE_BYTES_MAX)
     }
 
@@ -220,7 +220,7 @@ impl Body {
         reader.version("body", VERSION)?;
         let salts = [reader.array("salt")?, reader.array("salt")?, reader.array("salt")?];
         let key = reader.text("key", KEY_BYTES_MAX)?;
-        let metadata = metadata_from_bytes(&reader.long("metadata", METADATA_BYTES_MAX)?)?;
+        let metadata = metadata_from_bytes(&reader.long("metadata", METADATA_ENCODED_BYTES_MAX)?)?;
         let value = reader.long("value", VALUE_BYTES_MAX)?;
         let body = Self { salts, key, metadata, value };
         body.check()?;
@@ -332,8 +332,8 @@ fn metadata_from_bytes(bytes: &Bytes) -> Result<BTreeMap<String, String>, FormEr
     let mut reader = Reader::new(bytes);
     let mut metadata = BTreeMap::new();
     for _ in 0..reader.count("metadata", METADATA_PAIRS_MAX)? {
-        let name = reader.text("metadata", METADATA_BYTES_MAX)?;
-        let value = reader.text("metadata", METADATA_BYTES_MAX)?;
+        let name = reader.text("metadata", METADATA_ENCODED_BYTES_MAX)?;
+        let value = reader.text("metadata", METADATA_ENCODED_BYTES_MAX)?;
         if metadata.last_key_value().is_some_and(|(last, _)| *last >= name) {
             return Err(FormError::Malformed { field: "metadata" });
         }
@@ -349,7 +349,7 @@ pub(crate) fn put_namespace(out: &mut Vec<u8>, namespace: &NamespaceId) {
 }
 
 pub(crate) fn read_namespace(reader: &mut Reader) -> Result<NamespaceId, FormError> {
-    let region = reader.text("namespace", trine_crdt::identity::REGION_NAME_BYTES_MAX)?;
+    let region = reader.text("namespace", trine_crdt::limits::REGION_NAME_BYTES_MAX)?;
     let region = region.parse().map_err(|_| FormError::Malformed { field: "namespace" })?;
     Ok(NamespaceId { region, index: reader.u64("namespace")? })
 }

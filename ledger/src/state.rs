@@ -169,7 +169,7 @@ impl LedgerState {
     pub fn from_bytes(head: &Bytes, registry: &Bytes) -> Result<Self, FormError> {
         let mut reader = Reader::new(head);
         reader.version("ledger state", VERSION)?;
-        let region = reader.text("region", trine_crdt::identity::REGION_NAME_BYTES_MAX)?;
+        let region = reader.text("region", trine_crdt::limits::REGION_NAME_BYTES_MAX)?;
         let region = region.parse().map_err(|_| FormError::Malformed { field: "region" })?;
         let position = if reader.flag("position")? {
             let (term, leader) = (reader.u64("position")?, NodeId(reader.u64("position")?));

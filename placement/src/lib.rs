@@ -3,6 +3,7 @@
 //! Every node computes the same answer from the same view, so nothing has to be agreed upon, and a view that differs
 //! for a moment costs a detour and never data: repair does not care who was chosen.
 
+pub mod limits;
 pub mod rendezvous;
 pub mod route;
 pub mod voters;

@@ -21,9 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use trine_crdt::NodeId;
 use trine_crdt::mutants::{self, Mutant};
 
-/// How many voters a region has at most, unless configured otherwise.
-pub const VOTERS_MAX: usize = 5;
-
 /// Raft's membership.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Membership {

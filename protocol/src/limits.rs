@@ -1,19 +1,10 @@
-//! What a client may send, in one place.
+//! What a client may send, in one place. What a node's configuration may lower is the most that it may allow.
 
-/// The longest key, in bytes of UTF-8.
-pub const KEY_BYTES_MAX: usize = 1024;
-/// The largest value by default, in bytes; a node's configuration may lower it.
-pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The largest metadata of a record, in bytes.
-pub const METADATA_BYTES_MAX: usize = 16 * 1024;
-/// The longest content type, in bytes.
-pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
+pub use trine_crdt::limits::{ELEMENT_BYTES_MAX, MAP_DEPTH_MAX};
+pub use trine_ledger::limits::{CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX, METADATA_BYTES_MAX, VALUE_BYTES_MAX};
+
 /// The longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
-/// The largest element of a set, and the longest name in a map, in bytes.
-pub const ELEMENT_BYTES_MAX: usize = 64 * 1024;
-/// The deepest nesting of maps.
-pub const MAP_DEPTH_MAX: usize = 8;
 /// The most records in one page of a range or a history.
 pub const PAGE_RECORDS_MAX: u32 = 1000;
 /// The most objects in one page of a list.

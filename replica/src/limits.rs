@@ -22,7 +22,7 @@ pub const NAME_HELD_MS_MAX: u64 = 10_000;
 /// Of so many nodes that are not linked any more it is remembered since when.
 pub const SILENT_NODES_MAX: usize = 4096;
 /// The most commands in one log entry.
-pub const ENTRY_COMMANDS_MAX: usize = 512;
+pub const PROPOSED_COMMANDS_MAX: usize = 512;
 /// While an entry is under way, the next one waits for so many commands.
 pub const ENTRY_COMMANDS_MIN: usize = 32;
 /// An entry takes no further command beyond so many bytes; one large value may exceed it alone.
@@ -34,9 +34,9 @@ pub const INTERVALS_BYTES_TARGET: usize = 256 * 1024;
 /// The most intervals in one message.
 pub const INTERVALS_PER_MESSAGE_MAX: usize = 512;
 /// The largest encoded object.
-pub const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub const OBJECT_ENCODED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most objects in one page of a partition.
-pub const PAGE_OBJECTS_MAX: usize = 256;
+pub const PULLED_OBJECTS_MAX: usize = 256;
 /// A pull of a partition without a page for so long is begun again with another peer, in milliseconds.
 pub const PULL_TIMEOUT_MS: u64 = 5_000;
 /// The most bytes of whole objects in one page of a partition; one large object may exceed it alone.
@@ -78,10 +78,6 @@ pub const NAMESPACES_PER_ENTRY: usize = 64;
 pub const FOLLOW_WINDOW_BYTES: u64 = 1024 * 1024;
 /// How many verified checkpoints are remembered, at about 400 bytes each: the last few of some regions.
 pub const OPENED_NOTES_MAX: usize = 32;
-/// The most namespaces a cluster may have.
-pub const NAMESPACES_MAX: usize = 1024;
-/// The most partitions per objects namespace.
-pub const SLOTS_MAX: u32 = 4096;
 /// How many bytes of recently applied records are kept to feed followers without reading the disk.
 pub const RECENT_RECORDS_BYTES_MAX: usize = 1024 * 1024;
 /// The most keys whose latest versions are kept in memory, about 300 bytes each.
@@ -128,7 +124,9 @@ pub const ASK_HEADS_INTERVAL_MS: u64 = 300;
 pub const FOUND_LISTEN_MS: u64 = 1000;
 /// After so many milliseconds of asking an answer from one other region suffices; before, all are to answer.
 pub const ASK_HEADS_PATIENCE_MS: u64 = 3000;
+/// How many nodes may hand a request on, one after the other.
+pub const HOPS_MAX: u8 = 3;
 
 const _: () = assert!(CLOCK_DRIFT_MS_MAX * 1_000_000 >= 3 * trine_crdt::limits::CLOCK_MARK_AHEAD_NS);
-const _: () = assert!(OBJECT_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);
+const _: () = assert!(OBJECT_ENCODED_BYTES_MAX + 1024 * 1024 <= trine_crdt::codec::ENCODED_BYTES_MAX);
 const _: () = assert!(INTERVALS_BYTES_TARGET as u64 <= FOLLOW_WINDOW_BYTES);

@@ -20,7 +20,7 @@ pub struct Sizes {
     pub waiting_bytes: usize,
     /// See [`limits::UNPERSISTED_BYTES_MAX`].
     pub unpersisted_bytes: usize,
-    /// See [`limits::ENTRY_COMMANDS_MAX`].
+    /// See [`limits::PROPOSED_COMMANDS_MAX`].
     pub entry_commands: usize,
     /// See [`limits::ENTRY_COMMANDS_MIN`].
     pub entry_commands_min: usize,
@@ -34,7 +34,7 @@ pub struct Sizes {
     pub intervals_per_message: usize,
     /// See [`limits::DELTA_ROWS_PER_READ`].
     pub delta_rows_per_read: usize,
-    /// See [`limits::PAGE_OBJECTS_MAX`].
+    /// See [`limits::PULLED_OBJECTS_MAX`].
     pub page_objects: usize,
     /// See [`limits::PAGE_BYTES_TARGET`].
     pub page_bytes: usize,
@@ -92,14 +92,14 @@ impl Default for Sizes {
             requests_waiting: limits::REQUESTS_WAITING_MAX,
             waiting_bytes: limits::WAITING_BYTES_MAX,
             unpersisted_bytes: limits::UNPERSISTED_BYTES_MAX,
-            entry_commands: limits::ENTRY_COMMANDS_MAX,
+            entry_commands: limits::PROPOSED_COMMANDS_MAX,
             entry_commands_min: limits::ENTRY_COMMANDS_MIN,
             entry_bytes: limits::ENTRY_BYTES_TARGET,
             proposals_in_flight: limits::PROPOSALS_IN_FLIGHT_MAX,
             intervals_bytes: limits::INTERVALS_BYTES_TARGET,
             intervals_per_message: limits::INTERVALS_PER_MESSAGE_MAX,
             delta_rows_per_read: limits::DELTA_ROWS_PER_READ,
-            page_objects: limits::PAGE_OBJECTS_MAX,
+            page_objects: limits::PULLED_OBJECTS_MAX,
             page_bytes: limits::PAGE_BYTES_TARGET,
             pull_timeout_ms: limits::PULL_TIMEOUT_MS,
             trim_stride: limits::TRIM_STRIDE,

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use trine_crdt::NodeId;
-use trine_placement::voters::{self, Health, Membership, MembershipStep, VOTERS_MAX, voters_wanted};
+use trine_placement::limits::VOTERS_MAX;
+use trine_placement::voters::{self, Health, Membership, MembershipStep, voters_wanted};
 use trine_replica::Input;
 use trine_replica::input::{Payload, Voters};
 

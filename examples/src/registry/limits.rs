@@ -9,7 +9,7 @@ pub const STANZA_BYTES_MAX: usize = 1024 * 1024;
 /// Releases in flight in each region, unless told otherwise.
 pub const CONCURRENCY_DEFAULT: u16 = 64;
 /// How long a call may take, unless told otherwise.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How often a verification asks again for what was missing.
 pub const ASK_AGAIN_INTERVAL: Duration = Duration::from_millis(250);
 /// So many problems are shown in full; the rest is counted.

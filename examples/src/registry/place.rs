@@ -16,7 +16,7 @@ use serde::Deserialize;
 use trine_client::Client;
 use trine_crdt::RegionId;
 
-use super::limits::TIMEOUT_DEFAULT;
+use super::limits::CALL_TIMEOUT_DEFAULT;
 use super::trust::Trust;
 
 /// Which cluster and which regions of it.
@@ -208,6 +208,6 @@ fn current() -> Option<PathBuf> {
 
 impl Default for PlaceArgs {
     fn default() -> Self {
-        Self { cluster: None, regions: Vec::new(), identity: None, timeout: TIMEOUT_DEFAULT }
+        Self { cluster: None, regions: Vec::new(), identity: None, timeout: CALL_TIMEOUT_DEFAULT }
     }
 }

@@ -8,7 +8,7 @@ use trine_crdt::marks::{self, Mark};
 
 use crate::digest::Digest;
 use crate::entry::{Entry, Version};
-use crate::limits::ENTRY_OVERHEAD_BYTES;
+use crate::limits::ENTRY_FRAME_BYTES;
 use crate::repair::{Config, RepairMessage, scatter};
 use crate::versioned::Versioned;
 
@@ -104,16 +104,16 @@ fn entries(mut keys: Vec<Bytes>, state: &Versioned, turn: u64, config: &Config) 
 fn summarise(bucket: u8, state: &Versioned, config: &Config, chunks: &mut Vec<(usize, RepairMessage)>) {
     let mut after = Bytes::new();
     let mut versions: Vec<(Bytes, Version, u64)> = Vec::new();
-    let mut bytes = ENTRY_OVERHEAD_BYTES;
+    let mut bytes = ENTRY_FRAME_BYTES;
     for (key, value, digest) in state.bucket(bucket, &[]) {
-        let cost = key.len() + ENTRY_OVERHEAD_BYTES;
+        let cost = key.len() + ENTRY_FRAME_BYTES;
         if bytes + cost > config.payload_bytes_max && !versions.is_empty() {
             marks::reached(Mark::SummaryChunked);
             let upto = versions.last().map(|(key, ..)| key.clone()).expect("a full chunk has keys");
             let versions = std::mem::take(&mut versions);
             chunks.push((bytes, RepairMessage::Summary { bucket, after: after.clone(), upto: upto.clone(), versions }));
             after = upto;
-            bytes = ENTRY_OVERHEAD_BYTES;
+            bytes = ENTRY_FRAME_BYTES;
         }
         bytes += cost;
         versions.push((key.clone(), value.version, short(digest)));

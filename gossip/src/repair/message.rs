@@ -6,7 +6,7 @@ use trine_crdt::codec;
 
 use crate::digest::Digest;
 use crate::entry::{Entry, EntryError, Version};
-use crate::limits::{BUCKETS, KEY_BYTES_MAX, REPAIR_MESSAGE_BYTES_MAX};
+use crate::limits::{BUCKETS, ENTRY_KEY_BYTES_MAX, REPAIR_MESSAGE_BYTES_MAX};
 
 /// One message of repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl RepairMessage {
 
     fn check(&self) -> Result<(), MessageError> {
         let key = |key: &Bytes| match key.len() {
-            1..=KEY_BYTES_MAX => Ok(()),
+            1..=ENTRY_KEY_BYTES_MAX => Ok(()),
             bytes => Err(MessageError::Entry(EntryError::Key { bytes })),
         };
         let bucket = |bucket: u8| match usize::from(bucket) < BUCKETS {

@@ -1,7 +1,7 @@
 //! Rumors: at once, in batches, bounded.
 
 use bytes::Bytes;
-use trine_gossip::limits::{RUMOR_BYTES_MAX, VALUE_BYTES_MAX};
+use trine_gossip::limits::{ENTRY_VALUE_BYTES_MAX, RUMOR_BYTES_MAX};
 use trine_gossip::rumor::{Config, RumorError, decode};
 use trine_gossip::{Entry, Rumors};
 
@@ -41,7 +41,7 @@ fn only_the_latest_of_a_key_is_told() {
 #[test]
 fn large_entries_are_spread_and_what_has_no_room_is_dropped() {
     let mut rumors = Rumors::new(Config { waiting_bytes_max: 200 * 1024, ..Config::default() });
-    let kept = (0..20).filter(|number| rumors.push(entry(&format!("{number}"), 1, VALUE_BYTES_MAX))).count();
+    let kept = (0..20).filter(|number| rumors.push(entry(&format!("{number}"), 1, ENTRY_VALUE_BYTES_MAX))).count();
     assert_eq!((kept, rumors.dropped()), (6, 14));
     let mut told = 0;
     let mut now_ns = 0;

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod help;
 pub mod input;
 pub mod ledger;
+pub mod limits;
 pub mod manifest;
 pub mod namespace;
 pub mod nodes;

@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::table::visible;
 pub use super::table::{pairs, table};
 use super::yaml;
+use crate::cli::limits::SHOWN_CHARS_MAX;
 use crate::say::{self, Unheard};
 
 /// The result of a command.
@@ -119,7 +120,6 @@ impl Output {
 /// The beginning of a value, for a line of a table.
 #[must_use]
 pub fn shortened(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 60;
     let line: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() { format!("{line}…") } else { line }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+pub use crate::net::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
+
 /// The most connections served at once, where the system allows so many open files; when more come, silent ones go.
-pub const CONNECTIONS_MAX: usize = 1024;
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
 /// Places beyond those, for questions after the node's health when nobody at the others is silent.
 pub const CONNECTIONS_RESERVED: usize = 16;
 /// The bytes of request bodies held at once; what would go beyond is answered 429.
@@ -20,10 +22,6 @@ pub const CONNECTION_POOL_BYTES_MAX: usize = 48 * 1024 * 1024;
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// How long the same reason of a refused handshake from the same address is only counted, not logged again.
-pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);
-/// The most refusals remembered for that.
-pub const REFUSALS_REMEMBERED_MAX: usize = 256;
 /// How long the head of a request may take to arrive.
 pub const HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may take until it has asked for something, its handshake included.
@@ -43,7 +41,7 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest that a caller may ask the node to try.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 /// How long requests under way may take to finish once the node stops.
-pub const STOP_MAX: Duration = Duration::from_secs(5);
+pub const HTTP_STOP_MAX: Duration = Duration::from_secs(5);
 /// How long a caller should wait before it asks a node again that cannot serve now.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How many records are shown when the caller does not say.
@@ -57,6 +55,7 @@ pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 const JSON_VALUE_BYTES_MAX: usize = trine_protocol::limits::VALUE_BYTES_MAX.div_ceil(3) * 4 + SMALL_BODY_BYTES_MAX;
 
 const _: () = assert!(CONNECTION_POOL_BYTES_MAX > 2 * JSON_VALUE_BYTES_MAX);
-const _: () = assert!(BODIES_BYTES_MAX >= CONNECTIONS_MAX * CONNECTION_SHARE_BYTES + 4 * CONNECTION_POOL_BYTES_MAX);
+const _: () =
+    assert!(BODIES_BYTES_MAX >= HTTP_CONNECTIONS_MAX * CONNECTION_SHARE_BYTES + 4 * CONNECTION_POOL_BYTES_MAX);
 const _: () = assert!(CONNECTION_SHARE_BYTES.is_multiple_of(BODY_STEP_BYTES));
 const _: () = assert!(BODY_STEP_BYTES.is_multiple_of(BODY_PERMIT_BYTES));

@@ -7,7 +7,7 @@
 //! are served as before. A body that stops coming is given up, and so is its room.
 //!
 //! ```text
-//! all bodies ≤ BODIES_BYTES_MAX = CONNECTIONS_MAX × CONNECTION_SHARE_BYTES + the pool
+//! all bodies ≤ BODIES_BYTES_MAX = HTTP_CONNECTIONS_MAX × CONNECTION_SHARE_BYTES + the pool
 //! ```
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use trine_protocol::RequestError;
 
 use super::limits::{
     BODIES_BYTES_MAX, BODY_MAX, BODY_PERMIT_BYTES, BODY_STALL_MAX, BODY_STEP_BYTES, CONNECTION_POOL_BYTES_MAX,
-    CONNECTION_SHARE_BYTES, CONNECTIONS_MAX,
+    CONNECTION_SHARE_BYTES, HTTP_CONNECTIONS_MAX,
 };
 use super::problem::Problem;
 use crate::seats::Place;
@@ -34,7 +34,7 @@ pub struct BodyPool(Arc<Semaphore>);
 
 impl Default for BodyPool {
     fn default() -> Self {
-        Self(permits(BODIES_BYTES_MAX - CONNECTIONS_MAX * CONNECTION_SHARE_BYTES))
+        Self(permits(BODIES_BYTES_MAX - HTTP_CONNECTIONS_MAX * CONNECTION_SHARE_BYTES))
     }
 }
 

@@ -21,7 +21,7 @@ use trine_protocol::limits::VALUE_BYTES_MAX;
 use super::connection::{Connection, silent};
 use super::guard::Caller;
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, CONNECTIONS_RESERVED, HANDSHAKE_MAX, HEAD_MAX, METRICS_UPKEEP, STOP_MAX,
+    ACCEPT_PAUSE, CONNECTIONS_RESERVED, HANDSHAKE_MAX, HEAD_MAX, HTTP_CONNECTIONS_MAX, HTTP_STOP_MAX, METRICS_UPKEEP,
 };
 use super::room::BodyPool;
 use super::routes::router;
@@ -61,7 +61,7 @@ impl HttpConfig {
             value_bytes_max: VALUE_BYTES_MAX,
             genesis: None,
             metrics: None,
-            connections_max: CONNECTIONS_MAX,
+            connections_max: HTTP_CONNECTIONS_MAX,
         }
     }
 }
@@ -143,7 +143,7 @@ impl HttpServer {
         let secured = config.tls.as_ref().map(|tls| Secured::new(tls, &config.names())).transpose()?;
         let listener = crate::seats::listen(address).map_err(|error| ServeError::Bind { address, error })?;
         let router = router(Api::new(&config, backend));
-        let connections_max = config.connections_max.min(CONNECTIONS_MAX);
+        let connections_max = config.connections_max.min(HTTP_CONNECTIONS_MAX);
         Ok(Self { listener, secured, router, metrics: config.metrics, connections_max })
     }
 
@@ -200,7 +200,7 @@ impl HttpServer {
         drop(self.listener);
         let _ = stopping.send(true);
         let all = async { while connections.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(STOP_MAX, all).await;
+        let _ = tokio::time::timeout(HTTP_STOP_MAX, all).await;
     }
 }
 

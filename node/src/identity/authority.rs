@@ -16,6 +16,7 @@ use trine_protocol::Role;
 use super::bundle::{Bundle, CA_FILE};
 use super::files::{self, IdentityFileError};
 use super::key::{Key, pem};
+use crate::identity::limits::COMMON_NAME_BYTES_MAX;
 
 /// The authority's key, in its own directory only.
 pub const CA_KEY_FILE: &str = "ca.key";
@@ -27,8 +28,6 @@ pub(super) const ISSUED_DAYS: i64 = 365;
 const BACKDATE_HOURS: i64 = 1;
 /// What the authority's common name starts with; the cluster's id follows.
 const COMMON_NAME: &str = "trine cluster ";
-/// The longest name of a node or client, in bytes.
-const NAME_BYTES_MAX: usize = 63;
 
 /// Why a certificate was not issued.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +148,7 @@ impl Ca {
     }
 
     fn issue(&self, role: &str, region: &str, name: &str) -> Result<Bundle, IssueError> {
-        let fits = (1..=NAME_BYTES_MAX).contains(&name.len())
+        let fits = (1..=COMMON_NAME_BYTES_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
         if !fits {
             return Err(IssueError::Name(name.to_owned()));

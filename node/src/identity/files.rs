@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-/// The largest file of a key, certificate or genesis that is read, in bytes.
-const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+use crate::identity::limits::IDENTITY_FILE_BYTES_MAX;
 
 /// Why a file of an identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -130,8 +129,8 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, IdentityFileError> {
 
 fn read_open(path: &Path, file: &File) -> Result<Vec<u8>, IdentityFileError> {
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
+    file.take(IDENTITY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
+    if bytes.len() as u64 > IDENTITY_FILE_BYTES_MAX {
         return Err(IdentityFileError::Malformed { path: path.into(), what: "at most 16 MiB" });
     }
     Ok(bytes)

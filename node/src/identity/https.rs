@@ -25,6 +25,7 @@ use rustls_pki_types::CertificateDer;
 use super::authority::{CA_DAYS, Ca, ISSUED_DAYS, IssueError, validity};
 use super::files::{self, IdentityFileError};
 use super::key::pem;
+use crate::identity::limits::HOST_BYTES_MAX;
 
 /// The authority's certificate, in every identity's directory.
 pub const HTTPS_CA_FILE: &str = "https-ca.crt";
@@ -34,8 +35,6 @@ pub const HTTPS_CA_KEY_FILE: &str = "https-ca.key";
 pub const HTTPS_CERTIFICATE_FILE: &str = "https.crt";
 /// A node's key.
 pub const HTTPS_KEY_FILE: &str = "https.key";
-/// The longest name of a host, in bytes.
-const HOST_BYTES_MAX: usize = 253;
 
 /// The authority for HTTPS.
 pub struct HttpsCa {

@@ -20,6 +20,7 @@ pub mod bundle;
 pub mod files;
 pub mod https;
 pub mod key;
+pub mod limits;
 pub mod tls;
 
 pub use authority::Ca;

@@ -15,7 +15,7 @@ use libp2p::identity::Keypair;
 use trine_client::admission::Gate;
 use trine_crdt::NodeId;
 
-use super::limits::{ENVELOPE_BYTES, NODES_REMEMBERED_MAX, RUMOR_BYTES_MAX};
+use super::limits::{ENVELOPE_BYTES, GOSSIP_MESSAGE_BYTES_MAX, NODES_REMEMBERED_MAX};
 use super::nodes_only::NodesOnly;
 
 /// Gossipsub with one topic, among nodes.
@@ -31,7 +31,7 @@ pub(super) fn behaviour(keypair: &Keypair, cluster: &str, gate: Arc<Gate>) -> Re
     let config = ConfigBuilder::default()
         .validation_mode(ValidationMode::Strict)
         .validate_messages()
-        .max_transmit_size(RUMOR_BYTES_MAX + ENVELOPE_BYTES)
+        .max_transmit_size(GOSSIP_MESSAGE_BYTES_MAX + ENVELOPE_BYTES)
         .message_id_fn(message_id)
         .build()
         .map_err(|error| error.to_string())?;
@@ -73,7 +73,7 @@ impl Authors {
 
     /// The node behind a rumor, and whether the rumor is to be passed on.
     pub fn judge(&self, message: &gossipsub::Message) -> (Option<NodeId>, MessageAcceptance) {
-        if message.data.len() > RUMOR_BYTES_MAX {
+        if message.data.len() > GOSSIP_MESSAGE_BYTES_MAX {
             return (None, MessageAcceptance::Reject);
         }
         match message.source.and_then(|author| self.nodes.get(&author)) {

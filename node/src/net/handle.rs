@@ -27,9 +27,9 @@ use super::event::NetEvent;
 use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrameRef, LinkHello};
 use super::gossip::{self, Authors};
 use super::limits::{
-    ADMISSION_TIMEOUT, CLIENTS_FOURTHS, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, DIAL_TIMEOUT, EVENTS_MAX,
-    HELLO_TIMEOUT, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, LISTEN_TIMEOUT, REFUSAL_QUIET,
-    REFUSALS_REMEMBERED_MAX, REPORTS_MAX, ROOM_UNIT_BYTES, RUMOR_BYTES_MAX,
+    ADMISSION_TIMEOUT, CLIENTS_FOURTHS, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, EVENTS_MAX, GOSSIP_MESSAGE_BYTES_MAX,
+    HELLO_TIMEOUT, LINK_DIAL_TIMEOUT, LINK_FRAME_BYTES_MAX, LINK_RECEIVED_BYTES_MAX, LISTEN_TIMEOUT, REFUSAL_QUIET,
+    REFUSALS_REMEMBERED_MAX, REPORTS_MAX, ROOM_UNIT_BYTES,
 };
 use super::link::Shared;
 use super::queue::Class;
@@ -132,7 +132,7 @@ impl NetHandle {
 
     /// Publishes to all nodes by gossip; nothing happens when gossip is off. May be lost.
     pub fn publish(&self, bytes: Bytes) {
-        if bytes.len() > RUMOR_BYTES_MAX || self.commands.try_send(Command::Publish(bytes)).is_err() {
+        if bytes.len() > GOSSIP_MESSAGE_BYTES_MAX || self.commands.try_send(Command::Publish(bytes)).is_err() {
             counter!("trine_rumors_dropped_total").increment(1);
         }
     }
@@ -184,7 +184,7 @@ fn make_swarm(
     let failed = |what: String| StartError::Transport { what };
     let peer = config.keypair.public().to_peer_id();
     let usher: Arc<dyn Usher> = Arc::new(arrivals.clone());
-    let transport = transport(&config.keypair, gate.clone(), DIAL_TIMEOUT, ADMISSION_TIMEOUT, Some(usher))
+    let transport = transport(&config.keypair, gate.clone(), LINK_DIAL_TIMEOUT, ADMISSION_TIMEOUT, Some(usher))
         .map_err(|error| failed(error.to_string()))?;
     let limits =
         connection_limits::ConnectionLimits::default().with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));

@@ -1,6 +1,9 @@
 //! The network's bounds, in one place.
 
 use std::time::Duration;
+
+pub use trine_ledger::limits::ADDRESSES_MAX;
+
 /// The largest frame on a link, in bytes.
 pub const LINK_FRAME_BYTES_MAX: usize = trine_crdt::codec::ENCODED_BYTES_MAX;
 /// The largest hello on a link or client stream, in bytes.
@@ -24,7 +27,7 @@ pub const ROOM_UNIT_BYTES: usize = 1024;
 /// The most events that wait for the driver.
 pub const EVENTS_MAX: usize = 1024;
 /// The largest rumor, in bytes.
-pub const RUMOR_BYTES_MAX: usize = 64 * 1024;
+pub const GOSSIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// How often a link says that it lives.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// After so long without a byte a link is closed.
@@ -36,7 +39,7 @@ pub const LINKS_PER_KEY_MAX: usize = 2;
 /// How often a missing peer is dialled afresh.
 pub const DIAL_INTERVAL: Duration = Duration::from_millis(125);
 /// How long one dial may take, admission included.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
+pub const LINK_DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many dials to one peer may be under way.
 pub const DIALS_PER_PEER_MAX: usize = 16;
 /// How long an incoming connection may take until its certificate is verified.
@@ -65,8 +68,6 @@ pub const CONNECTIONS_PER_PEER_MAX: u32 = 48;
 pub const STREAMS_PER_CONNECTION_MAX: usize = 64;
 /// The most seeds and discovered addresses that are dialled.
 pub const SEEDS_MAX: usize = 256;
-/// The most addresses of one kind that a node may have.
-pub const ADDRESSES_MAX: usize = 16;
 /// The most nodes whose ids are remembered for the authors of rumors.
 pub const NODES_REMEMBERED_MAX: usize = 1024;
 

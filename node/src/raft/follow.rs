@@ -13,7 +13,8 @@ use openraft::{ChangeMembers, Instant as _, RaftMetrics};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use trine_crdt::NodeId;
-use trine_placement::voters::{self, Health, MembershipStep, VOTERS_MAX};
+use trine_placement::limits::VOTERS_MAX;
+use trine_placement::voters::{self, Health, MembershipStep};
 use trine_replica::effect::{Roster, RosterNode};
 
 use super::group::hand_over;

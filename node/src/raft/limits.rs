@@ -53,3 +53,5 @@ pub const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 pub const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// The most names of nodes of another group that are remembered.
 pub const FOREIGN_MAX: usize = 64;
+/// The most bytes of the log that one read of its file fetches.
+pub const EXTENT_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -16,9 +16,8 @@ use metrics::counter;
 use tokio::sync::Notify;
 
 use super::textfile::{self, Contents};
+use crate::store::limits::REBUILDS_MAX;
 
-/// A database that was made anew so often without being whole once in between lies on a disk that fails.
-const TRIES_MAX: u64 = 3;
 const FILE: &str = "damage";
 
 /// What can be damaged.
@@ -136,7 +135,7 @@ impl Damage {
         entry.tries += 1;
         // From here on what is met is in the new one.
         entry.now = false;
-        let again = entry.tries <= TRIES_MAX;
+        let again = entry.tries <= REBUILDS_MAX;
         self.write(&known);
         again
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+use crate::store::limits::TEXT_FILE_BYTES_MAX;
 
 /// What is in such a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 pub fn read(path: &Path) -> io::Result<Contents> {
     let mut text = String::new();
     match File::open(path) {
-        Ok(file) => match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
+        Ok(file) => match file.take(TEXT_FILE_BYTES_MAX).read_to_string(&mut text) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Contents::Damaged),
             Err(error) => return Err(error),

@@ -17,7 +17,7 @@ pub const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// After so long it is said which nodes are not ready, and why.
 pub const READY_SLOW: Duration = Duration::from_secs(20);
 /// How long nodes may take to stop; then they are killed.
-pub const STOP_MAX: Duration = Duration::from_secs(6);
+pub const NODES_STOP_MAX: Duration = Duration::from_secs(6);
 /// The longest answer to `/readyz` that is read, in bytes.
 pub const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// So much of the end of a log is shown when a node ends by itself, in lines.

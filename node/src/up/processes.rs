@@ -14,7 +14,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinSet;
 
 use super::cluster::ClusterNode;
-use super::limits::{LOG_LINES_SHOWN, STOP_MAX};
+use super::limits::{LOG_LINES_SHOWN, NODES_STOP_MAX};
 use crate::cli::exit::Exit;
 use crate::daemon::SUPERVISED;
 
@@ -106,7 +106,7 @@ pub(super) async fn stop_all(processes: Vec<Process>) -> Vec<String> {
     for mut process in processes {
         ends.spawn(async move {
             process.signal(Signal::SIGTERM);
-            if tokio::time::timeout(STOP_MAX, process.child.wait()).await.is_ok() {
+            if tokio::time::timeout(NODES_STOP_MAX, process.child.wait()).await.is_ok() {
                 return None;
             }
             process.signal(Signal::SIGCONT);

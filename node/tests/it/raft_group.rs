@@ -140,7 +140,7 @@ impl Region {
             timing: Timing::default(),
             log: self.log,
             fatal,
-            connections_max: trine_node::raft::net::limits::CONNECTIONS_MAX,
+            connections_max: trine_node::raft::net::limits::RAFT_CONNECTIONS_MAX,
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::NodeId;
 use trine_placement::MembershipStep::{AddLearner, Demote, Promote, Remove};
-use trine_placement::voters::{VOTERS_MAX, majority, plan, settled, voters_wanted};
+use trine_placement::limits::VOTERS_MAX;
+use trine_placement::voters::{majority, plan, settled, voters_wanted};
 use trine_placement::{Health, Membership, MembershipStep};
 
 fn set(nodes: &[u64]) -> BTreeSet<NodeId> {

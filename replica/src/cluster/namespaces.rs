@@ -13,7 +13,7 @@ use trine_protocol::RequestError;
 use trine_protocol::request::NamespaceKind;
 
 use crate::cluster::Cluster;
-use crate::limits::SLOTS_MAX;
+use trine_ledger::limits::SLOTS_MAX;
 
 impl Cluster {
     /// All namespaces known, of all regions, by id.

@@ -19,7 +19,8 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::entry::Command;
-use trine_placement::voters::{self, Membership, VOTERS_MAX};
+use trine_placement::limits::VOTERS_MAX;
+use trine_placement::voters::{self, Membership};
 use trine_protocol::RequestError;
 
 use crate::cluster::Cluster;

@@ -14,7 +14,7 @@ use super::get::view_of;
 use super::partitions::{Partitions, Stored, digest_of};
 use crate::answers::too_large;
 use crate::cluster::Cluster;
-use crate::limits::OBJECT_BYTES_MAX;
+use crate::limits::OBJECT_ENCODED_BYTES_MAX;
 use crate::store::StoreError;
 use crate::turn::{Clock, Turn};
 
@@ -81,8 +81,8 @@ impl Objects {
             return Ok(Ok(Edited::Done(nothing_done(stored.bytes.as_ref(), stamp)?)));
         }
         let bytes = bytes::Bytes::from(stored.object.to_bytes());
-        if bytes.len() > OBJECT_BYTES_MAX {
-            return Ok(Err(too_large("the object", bytes.len(), OBJECT_BYTES_MAX)));
+        if bytes.len() > OBJECT_ENCODED_BYTES_MAX {
+            return Ok(Err(too_large("the object", bytes.len(), OBJECT_ENCODED_BYTES_MAX)));
         }
         let view = view_of(&stored.object, &bytes);
         self.held.write(turn, &partition, key.as_bytes(), stored.bytes.as_ref(), bytes);

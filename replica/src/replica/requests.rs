@@ -20,14 +20,12 @@ use crate::cluster::{check_name, check_slots, ledger_kind};
 use crate::effect::Effect;
 use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
+use crate::limits::HOPS_MAX;
 use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
-
-/// How many nodes may hand a request on, one after the other.
-const HOPS_MAX: u8 = 3;
 
 impl Organs {
     /// A client of this node asks.

@@ -16,12 +16,9 @@ use super::super::args::Globals;
 use super::super::connect::{Connection, builder, cluster};
 use super::super::exit::{Exit, Failure};
 use super::judge::{behind, objects_agree};
+use crate::cli::limits::{STATUS_ROUNDS_MAX, STATUS_TIMEOUT_MAX};
 use crate::model::Status;
 
-/// How long each node may take to say how it is.
-const NODE_TIMEOUT_MAX: Duration = Duration::from_secs(3);
-/// How often nodes are asked again while some are behind, and how long it is waited between.
-const ROUNDS_MAX: usize = 6;
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What was asked, and what came back.
@@ -72,7 +69,7 @@ pub async fn all(globals: &Globals, nodes: &[NodeView]) -> Survey {
         *most = head.size.max(*most);
     }
     let mut moving = false;
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..STATUS_ROUNDS_MAX {
         if behind(&heard, &first).is_empty() && objects_agree(&heard) {
             break;
         }
@@ -99,7 +96,7 @@ async fn direct(globals: &Globals, node: &NodeView, probe: bool) -> Heard {
     let asked = async {
         let address = node.addresses.first().ok_or_else(|| Failure::new(Exit::Unhealthy, "it has no address"))?;
         let mut globals = globals.clone();
-        globals.timeout = globals.timeout.min(NODE_TIMEOUT_MAX);
+        globals.timeout = globals.timeout.min(STATUS_TIMEOUT_MAX);
         let client = builder(&globals, cluster(&globals)?.as_ref())?.pinned().retries(0).seed(address)?.build()?;
         let status = client.status().await?;
         let appends = if probe { Some(reaches_log(&client, &node.region).await) } else { None };

@@ -13,6 +13,7 @@ use super::index::{Extent, Index};
 use super::origin::Origin;
 use super::read;
 use super::recent::Recent;
+use crate::raft::limits::EXTENT_BYTES_MAX;
 use crate::raft::types::{Entry, LogId, Vote};
 
 /// Shared by all handles on one log.
@@ -124,7 +125,6 @@ impl<D: Disk> Inner<D> {
             }
             return Piece::Memory(found);
         }
-        const EXTENT_BYTES_MAX: usize = 4 * 1024 * 1024;
         match self.index.extent(from, to, bytes_max.min(EXTENT_BYTES_MAX)) {
             Some(extent) => Piece::File(extent),
             None => Piece::End,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use trine_replica::effect::RosterNode;
 
-use super::limits::ADDRESSES_MAX;
+use super::limits::MOVED_MEMBERS_MAX;
 use crate::raft::types::Member;
 
 /// Addresses by member's name; clones share them.
@@ -38,7 +38,7 @@ impl Addresses {
     /// A node says of itself where it is reached, `host:port`.
     pub fn told(&self, name: &str, address: &str) {
         self.0.send_if_modified(|known| {
-            if address.is_empty() || (!known.contains_key(name) && known.len() >= ADDRESSES_MAX) {
+            if address.is_empty() || (!known.contains_key(name) && known.len() >= MOVED_MEMBERS_MAX) {
                 return false;
             }
             let known = known.entry(name.to_owned()).or_default();
@@ -67,7 +67,7 @@ impl Addresses {
         self.0.send_if_modified(|known| {
             let mut news = false;
             for node in roster {
-                if !known.contains_key(&node.name) && known.len() >= ADDRESSES_MAX {
+                if !known.contains_key(&node.name) && known.len() >= MOVED_MEMBERS_MAX {
                     continue;
                 }
                 let known = known.entry(node.name.clone()).or_default();

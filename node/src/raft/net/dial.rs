@@ -12,7 +12,7 @@ use trine_client::names;
 
 use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
-use super::limits::{CONTROL_FRAME_BYTES_MAX, DIAL_TIMEOUT};
+use super::limits::{CONTROL_FRAME_BYTES_MAX, RAFT_DIAL_TIMEOUT};
 use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSION, Welcome};
 use crate::identity::tls::{Trust, server_name};
@@ -65,7 +65,7 @@ impl Dialer {
     pub async fn dial(&self, to: Option<u64>, member: &Member, lane: Lane) -> io::Result<Connection> {
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in self.addresses.of(member) {
-            let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.connect(to, member, lane, &address)).await;
+            let dialled = tokio::time::timeout(RAFT_DIAL_TIMEOUT, self.connect(to, member, lane, &address)).await;
             match dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(connection) => {
                     self.addresses.found(member, &address);

@@ -10,13 +10,13 @@ pub const BULK_FRAME_BYTES_MAX: usize = ENCODED_BYTES_MAX;
 /// The longest frame on control connections and before a connection's kind is known.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Connections that a node accepts at a time, all peers and kinds together, where the system allows so many open files.
-pub const CONNECTIONS_MAX: usize = 128;
+pub const RAFT_CONNECTIONS_MAX: usize = 128;
 /// Calls of one control connection under way at the server.
 pub const CONTROL_CALLS_MAX: usize = 32;
 /// Append requests of one connection that wait for Raft.
 pub const APPEND_REQUESTS_MAX: usize = 64;
 /// How long TCP's and TLS' handshakes and the greeting may take, together, for who dials.
-pub const DIAL_TIMEOUT: Duration = Duration::from_millis(700);
+pub const RAFT_DIAL_TIMEOUT: Duration = Duration::from_millis(700);
 /// The same for who accepts.
 pub const ACCEPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a control call may stay unanswered before its connection is given up.
@@ -32,7 +32,7 @@ pub const IDLE_SERVER: Duration = Duration::from_secs(60);
 /// The pause before an unreachable peer is tried again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Members whose newest addresses are remembered.
-pub const ADDRESSES_MAX: usize = 1024;
+pub const MOVED_MEMBERS_MAX: usize = 1024;
 /// How long a member must have failed to answer before that is said.
 pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(1);
 /// A vote whose term is this far beyond ours comes from no honest peer.
