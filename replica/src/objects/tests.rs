@@ -63,7 +63,7 @@ impl Node {
     fn counter(&mut self, partition: &PartitionId, key: &str) -> Option<i64> {
         let (found, _) = self.bench.turn(|turn| self.objects.get(turn, partition, key.as_bytes()));
         match &found.expect("the store reads")?.0.views[..] {
-            [View::Counter(total)] => Some(*total as i64),
+            [View::Counter(total)] => Some(*total),
             views => panic!("{views:?} is no counter"),
         }
     }
