@@ -265,11 +265,15 @@ pub fn try_http(address: &str, method: &str, path: &str, headers: &[&str], body:
 
 /// The first of so many free ports in a row, never given to two tests of this process.
 pub fn free_ports(count: u16) -> u16 {
+    // Processes of this program begin in different places, and go on from the start of the range at its end.
+    const RANGE: std::ops::Range<u16> = 10_000..19_900;
     static NEXT: Mutex<Option<u16>> = Mutex::new(None);
     let mut next = NEXT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let start = next.unwrap_or(10_000 + u16::try_from(std::process::id() * 37 % 97).unwrap() * 100);
+    let start = next.unwrap_or(RANGE.start + u16::try_from(std::process::id() * 37 % 97).unwrap() * 100);
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let first = (start..19_900).step_by(usize::from(count)).find(|first| (*first..first + count).all(free));
+    let step = usize::from(count);
+    let mut rows = (start..RANGE.end - count).step_by(step).chain((RANGE.start..start).step_by(step));
+    let first = rows.find(|first| (*first..first + count).all(free));
     let first = first.expect("free ports");
     *next = Some(first + count);
     first
