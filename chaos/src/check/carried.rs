@@ -29,12 +29,15 @@ pub fn carried(evidence: &Evidence) -> BTreeSet<u64> {
     };
     let mut found = BTreeSet::new();
     for calls in keys.into_values() {
-        let times: BTreeSet<u64> = calls.iter().filter_map(|call| call.stamp()).map(|stamp| stamp.time).collect();
-        // What nobody knows of may have been seen as well.
-        let unknown = calls.iter().any(|call| call.is_unknown());
         for call in calls.iter().filter(ahead) {
-            let accounts = call.stamp().is_some_and(|stamp| times.contains(&(stamp.time - 1)));
-            if accounts || unknown {
+            // What began when the call was over, its object had not seen.
+            let may_be_seen = |other: &&&Call| !call.precedes(other);
+            let accounts = call.stamp().is_some_and(|stamp| {
+                let below = |other: &&Call| other.stamp().is_some_and(|seen| seen.time == stamp.time - 1);
+                calls.iter().filter(may_be_seen).any(below)
+            });
+            // Nor is it known whether what nobody knows of was seen.
+            if accounts || calls.iter().filter(may_be_seen).any(|other| other.is_unknown()) {
                 found.insert(call.id);
             }
         }

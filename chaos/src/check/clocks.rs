@@ -125,6 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn what_began_when_a_call_was_over_accounts_for_nothing_of_it() {
+        let ahead = ntp_of_ns(3_600_000_000_000);
+        for (began_ns, count) in [(12, 0), (16, 2)] {
+            let mut story = Story::default();
+            story.evidence.wall_ns = Some(0);
+            let edit = Edit::Increment(1);
+            story.edit("c", edit.clone()).on("us-east-1-a").during(10, 15).stamped(stamp(ahead));
+            story.edit("c", edit.clone()).on("eu-west-1-a").during(began_ns, began_ns + 5).unknown();
+            story.edit("d", edit).on("us-east-1-a").during(30, 35).stamped(stamp(500));
+            story.rejected(&CHECK, count);
+        }
+    }
+
+    #[test]
     fn an_answer_that_was_handed_on_is_that_of_the_node_that_gave_it() {
         let told = |writer: u8, time: u64| {
             let mut story = Story::default();

@@ -79,12 +79,17 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
 /// Whether all disks of a region went back, or were lost, between two of these attempts: what the first wrote came after the
 /// image, and the last was not over when the disks had gone back. What another region answered is no attempt here.
 fn went_back(evidence: &Evidence, region: &str, attempts: &[&Call]) -> bool {
-    let nodes: Vec<&String> =
-        evidence.held.iter().filter(|held| held.region == region).map(|held| &held.node).collect();
+    let of_region = |node: &str| node.rsplit_once('-').is_some_and(|(of, _)| of == region);
+    let held = evidence.held.iter().map(|held| &held.node);
     let whole = |fault: &&Happened| {
+        // Who left later may have had it all then.
+        let ran =
+            evidence.uptimes.iter().filter(|uptime| uptime.until_ns >= fault.until_ns || uptime.until_ns.is_none());
+        let ran = ran.filter(|uptime| fault.until_ns.is_some_and(|back_ns| uptime.from_ns <= back_ns));
+        let mut nodes = held.clone().chain(ran.map(|uptime| &uptime.node)).filter(|node| of_region(node)).peekable();
         OLD_DISKS.contains(&fault.kind.as_str())
-            && !nodes.is_empty()
-            && nodes.iter().all(|node| fault.targets.contains(node))
+            && nodes.peek().is_some()
+            && nodes.all(|node| fault.targets.contains(node))
     };
     let elsewhere = |call: &&&Call| {
         let record = call.ok().and_then(|seen| seen.record.as_ref());
@@ -103,6 +108,7 @@ fn went_back(evidence: &Evidence, region: &str, attempts: &[&Call]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Uptime;
     use crate::check::story::Story;
 
     fn id(call: &mut Call) {
@@ -161,6 +167,10 @@ mod tests {
         // The image has what was over when it was taken.
         told("disk-restored", &both, 250).rejected(&CHECK, 2);
         told("disk-restored", &both[..1], 250).rejected(&CHECK, 2);
+        let mut story = told("disk-lost", &both, 250);
+        let (node, writer) = ("us-east-1-c".to_owned(), String::new());
+        story.evidence.uptimes.push(Uptime { node, from_ns: 0, until_ns: Some(300), writer });
+        story.rejected(&CHECK, 2);
         told("kill", &both, 250).rejected(&CHECK, 2);
         told("disk-restored", &both, 50).rejected(&CHECK, 2);
         told("disk-restored", &both, 450).rejected(&CHECK, 2);
