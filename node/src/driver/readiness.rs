@@ -1,11 +1,12 @@
 //! Whether the node serves, takes writes and may found its region's group, as the core said last, and how long ago that was.
 
-use crate::driver::limits::{READINESS_SILENCE_MAX, READINESS_TOLD_INTERVAL};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
 use trine_replica::Founds;
+
+use crate::driver::limits::{READINESS_SILENCE_MAX, READINESS_TOLD_INTERVAL};
 
 /// When the core spoke, and what it said.
 #[derive(Debug)]

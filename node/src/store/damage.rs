@@ -51,6 +51,8 @@ struct Known {
     found: u64,
     healed: u64,
     tries: u64,
+    /// Another database stands in the damaged one's place, and nothing was found in it.
+    begun: bool,
     /// What was found, until it is healed.
     pending: Option<String>,
     /// Whether it was found by this process.
@@ -84,6 +86,7 @@ impl Damage {
                     "found" => entry.found = number,
                     "healed" => entry.healed = number,
                     "tries" => entry.tries = number,
+                    "begun" => entry.begun = number > 0,
                     "pending" => entry.pending = Some(value),
                     _ => {}
                 }
@@ -101,7 +104,7 @@ impl Damage {
         if entry.now {
             return;
         }
-        entry.now = true;
+        (entry.now, entry.begun) = (true, false);
         entry.found += 1;
         entry.pending = Some(what.replace('\n', " "));
         tracing::error!(part = part.name(), what, "damage was found");
@@ -123,9 +126,21 @@ impl Damage {
         self.lock().values().filter_map(|known| known.pending.clone()).collect()
     }
 
-    /// Whether another database was begun already for what is pending.
+    /// Whether it was begun already to heal what is pending.
     pub(super) fn heals_already(&self, part: Part) -> bool {
         self.lock().get(&part).is_some_and(|known| known.tries > 0)
+    }
+
+    /// Another database stands in the place of the damaged one.
+    pub(super) fn begun(&self, part: Part) {
+        let mut known = self.lock();
+        known.entry(part).or_default().begun = true;
+        self.write(&known);
+    }
+
+    /// Whether what stands in its place may be gone on with: it is whole, or another than that which is damaged.
+    pub(super) fn goes_on(&self, part: Part) -> bool {
+        self.lock().get(&part).is_none_or(|known| known.pending.is_none() || known.begun)
     }
 
     /// A database is made anew; false: it was so often enough.
@@ -147,7 +162,8 @@ impl Damage {
         let mut any = false;
         for (part, entry) in healing {
             tracing::info!(part = part.name(), "damage is healed");
-            (entry.healed, entry.tries, entry.pending, any) = (entry.healed + 1, 0, None, true);
+            (entry.healed, entry.tries, entry.pending) = (entry.healed + 1, 0, None);
+            (entry.begun, any) = (false, true);
         }
         if any {
             self.write(&known);
@@ -197,6 +213,7 @@ impl Damage {
             lines.push((name("found"), known.found.to_string()));
             lines.push((name("healed"), known.healed.to_string()));
             lines.push((name("tries"), known.tries.to_string()));
+            lines.push((name("begun"), u64::from(known.begun).to_string()));
             lines.extend(known.pending.iter().map(|pending| (name("pending"), pending.clone())));
         }
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

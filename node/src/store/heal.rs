@@ -3,7 +3,8 @@
 //! Derived rows are made again from the log and by peers: an empty database is all it takes. Of the synced rows nobody but
 //! this disk can say which are gone, so none of its objects count as held any more: the new database begins with the mark
 //! of the clock, evidence of forks and a row that says that the node catches up, and its peers give it what they hold. What
-//! this node alone held (a write that no peer had yet) is in the database that was put aside.
+//! this node alone held (a write that no peer had yet) is in the database that was put aside. A node that starts again before it
+//! has caught up goes on with the new one: what it said that it holds of its peers' it holds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ impl Databases {
 
 fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) -> Result<Table, OpenError> {
     let path = data_dir.join(part.name());
-    if damage.pending(part).is_none() {
+    if damage.goes_on(part) {
         match opened(data_dir, storage, part) {
             Ok(table) => return Ok(table),
             Err(Refused::Otherwise(error)) => return Err(error),
@@ -65,11 +66,13 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
         }
-        return Table::open(data_dir, part.name(), storage);
+        let table = Table::open(data_dir, part.name(), storage)?;
+        damage.begun(part);
+        return Ok(table);
     }
     if path.exists() {
         if aside.exists() {
-            // Healing was cut short: this one holds what peers gave since, and what was put aside what they may not have.
+            // This one holds what peers gave since, and is damaged, too; what was put aside holds what they may not have.
             std::fs::remove_dir_all(&path).map_err(io_error)?;
         } else {
             std::fs::rename(&path, &aside).map_err(io_error)?;
@@ -80,6 +83,7 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
     let number = floor.read().ok().flatten().unwrap_or_default().max(held);
     let table = begin(data_dir, storage, part, &first_rows, number)?;
     floor.write(number).map_err(io_error)?;
+    damage.begun(part);
     Ok(table)
 }
 

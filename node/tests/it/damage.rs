@@ -1,7 +1,7 @@
 //! Damage on a disk is found, counted, told, and healed: derived rows from the log, objects from peers.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -142,9 +142,23 @@ fn what_was_put_aside_stays_when_a_node_starts_again_before_it_has_caught_up() {
     open(directory.path(), false).1.unwrap();
     let kept = files(directory.path(), "synced.damaged", "/");
     assert!(!kept.is_empty());
+    // It told its peers what it holds of theirs since: that is gone on with, and nothing is begun anew.
+    let place = |path: &str| std::fs::metadata(directory.path().join(path)).unwrap().ino();
+    let begun = place("synced");
+    // As long as it is open nothing else gets its number.
+    let _open = File::open(directory.path().join("synced")).unwrap();
+    for _ in 0..5 {
+        let (_, opened) = open(directory.path(), false);
+        opened.unwrap();
+        assert_eq!(place("synced"), begun);
+    }
+    assert_eq!(files(directory.path(), "synced.damaged", "/"), kept, "the only copy of what this node alone held");
+    // It is damaged, too.
+    files(directory.path(), "synced", "/v").iter().for_each(|list| flip(list));
     let (damage, opened) = open(directory.path(), false);
     opened.unwrap();
-    assert_eq!(files(directory.path(), "synced.damaged", "/"), kept, "the only copy of what this node alone held");
+    assert_ne!(place("synced"), begun);
+    assert_eq!(files(directory.path(), "synced.damaged", "/"), kept);
     damage.healed();
     // Another damage puts aside what is there then.
     let found = Damage::open(directory.path(), false);
