@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub use trine_ledger::limits::CERTIFICATE_BYTES_MAX;
+
 /// How long a call may take, unless told otherwise.
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 /// How often a call may be sent again, unless told otherwise.

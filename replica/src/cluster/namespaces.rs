@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use trine_crdt::{NamespaceId, RegionId};
 use trine_ledger::entry::NamespaceKind as LedgerKind;
+use trine_ledger::limits::SLOTS_MAX;
 use trine_ledger::registry::NamespaceRecord;
 use trine_protocol::RequestError;
 use trine_protocol::request::NamespaceKind;
 
 use crate::cluster::Cluster;
-use trine_ledger::limits::SLOTS_MAX;
 
 impl Cluster {
     /// All namespaces known, of all regions, by id.

@@ -16,6 +16,7 @@ use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::record::Record;
+use trine_ledger::registry::Registry;
 use trine_ledger::tree::Frontier;
 
 use super::{OwnLedger, Withheld};
@@ -153,8 +154,9 @@ impl OwnLedger {
         self.stop_recovery(turn, cluster);
     }
 
-    /// A leader whose registry is older than what its region signed, of which this is the version and what it says, takes
-    /// that in: the command that does, unless it is asked for already.
+    /// A leader whose registry is older than what its region signed, of which this is the version and what it says without
+    /// namespaces, takes that in: the command that does, unless it is asked for already. Namespaces are told apart from the
+    /// rest, so that either may be heard of later.
     pub(crate) fn resume_registry(
         &mut self,
         cluster: &Cluster,
@@ -162,21 +164,32 @@ impl OwnLedger {
         waits: impl Fn(u64) -> bool,
     ) -> Option<Command> {
         let ours = self.registry_version();
-        let older =
-            known.as_ref().filter(|(version, _)| *version <= REGISTRY_VERSION_MAX).is_some_and(|(version, said)| {
-                let differs = || {
-                    let without = self.state.registry().without_namespaces();
-                    said.as_ref().is_none_or(|said| *said != registry_bytes(&without))
-                };
-                *version > ours || *version == ours && differs()
-            });
-        self.recovery.registry_behind = cluster.serving() && older;
+        let known = known.filter(|(version, _)| *version <= REGISTRY_VERSION_MAX);
+        let older = known.as_ref().is_some_and(|(version, said)| {
+            let differs = || {
+                let without = self.state.registry().without_namespaces();
+                said.as_ref().is_none_or(|said| *said != registry_bytes(&without))
+            };
+            *version > ours || *version == ours && differs()
+        });
+        let told = cluster.told().get(&cluster.config().region);
+        let unheard = told.and_then(|told| self.unheard_namespaces(told));
+        self.recovery.registry_behind = cluster.serving() && (older || unheard.is_some());
         if !self.recovery.registry_behind || waits(self.recovery.resuming) {
             return None;
         }
-        let (version, _) = known?;
-        let registry = Box::new(cluster.told().get(&cluster.config().region)?.clone());
-        Some(Command::Resume { stamp: Timestamp::ZERO, version, registry })
+        let version = known.map_or(0, |(version, _)| version).max(unheard.unwrap_or_default());
+        Some(Command::Resume { stamp: Timestamp::ZERO, version, registry: Box::new(told?.clone()) })
+    }
+
+    /// The version above all that was told of namespaces of this region and is not applied here; none: nothing was.
+    fn unheard_namespaces(&self, told: &Registry) -> Option<u64> {
+        let own = &self.state.registry().namespaces;
+        let unheard = told.namespaces.values().filter(|said| {
+            let newer = own.get(&said.id).is_none_or(|known| said.altered > known.altered);
+            said.id.region == *self.state.region() && said.latest() < REGISTRY_VERSION_MAX && newer
+        });
+        unheard.map(|said| said.latest().saturating_add(1)).max()
     }
 
     /// The registry is being taken in, by this number among what waits.

@@ -4,13 +4,16 @@ use bytes::Bytes;
 use trine_crdt::NamespaceId;
 use trine_ledger::LogPosition;
 use trine_ledger::apply::Applied;
+use trine_ledger::entry::{Command, Entry, NamespaceKind};
 use trine_ledger::record::Body;
+use trine_ledger::registry::NamespaceRecord;
 use trine_ledger::tree::empty_root;
+use trine_protocol::RequestError;
 
 use super::{AppendDraft, Became, Draft, DraftCommand, Drafted, OwnLedger, Withheld};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, registry_bytes};
 use crate::effect::Effect;
-use crate::fixture::{Bench, FAR, HERE, NEAR, WRITER, cluster};
+use crate::fixture::{Bench, FAR, HERE, NEAR, WRITER, cluster, region, registry, stamp};
 use crate::input::{CommittedEntry, Leadership, Payload, ProposeOutcome};
 use crate::records::Records;
 
@@ -144,4 +147,46 @@ fn a_neighbour_that_has_asked_is_ground_enough_when_its_ledger_ends_within_this_
     let mut node = Node::new();
     node.told(NEAR, 0);
     assert!(node.tick(), "it has asked");
+}
+
+#[test]
+fn a_namespace_is_not_deleted_while_a_record_may_yet_come_into_it() {
+    let mut node = Node::new();
+    node.append(1, "a");
+    let (_, entry) = node.propose(|_| true).expect("nothing is under way");
+    node.ledger.proposed(1, ProposeOutcome::Unknown);
+    let judged = |node: &mut Node| {
+        let command = DraftCommand::Deletion { namespace: NamespaceId::default_ledger(), force: false };
+        node.ledger.enqueue(Draft { wait: 2, command, with_proof: false, asked: None });
+        let Node { cluster, bench, records, ledger, .. } = node;
+        let held = || Ok(Err(RequestError::NotEmpty { what: "it holds records".to_owned() }));
+        let (drafted, _) = bench.turn(|turn| ledger.next_entry(turn, cluster, records, |_| true, |_, _| held()));
+        let mut refused = drafted.expect("the store reads").expect("an answer").refused;
+        refused.pop().expect("refused").2
+    };
+    let why = judged(&mut node);
+    assert!(matches!(&why, RequestError::Unavailable { what } if what.contains("not known yet")), "{why:?}");
+    node.commit(0, entry);
+    assert!(matches!(judged(&mut node), RequestError::NotEmpty { .. }), "all that was proposed is applied");
+}
+
+#[test]
+fn what_was_told_of_namespaces_is_taken_in_also_when_it_is_heard_of_after_the_rest() {
+    let mut node = Node::new();
+    let id = NamespaceId { region: region("here"), index: 3 };
+    let mut told = registry(&[]);
+    let (name, stamp) = ("baskets".to_owned(), stamp(WRITER));
+    let (kind, slots, altered, deleted) = (NamespaceKind::Ledger, 1, Some(7), false);
+    told.namespaces.insert(id.clone(), NamespaceRecord { id: id.clone(), name, kind, slots, stamp, altered, deleted });
+    node.cluster.told_mut().insert(region("here"), told);
+    // The rest of the registry is as it is here.
+    let said = registry_bytes(&node.ledger.registry().without_namespaces());
+    let known = Some((node.ledger.registry_version(), Some(said)));
+    let command = node.ledger.resume_registry(&node.cluster, known.clone(), |_| false);
+    let Some(Command::Resume { version, .. }) = &command else { panic!("taken in, not {command:?}") };
+    assert!(*version > 7, "what it says from now on is above what was told");
+    let entry = Entry { commands: command.into_iter().collect() }.to_bytes().expect("within bounds");
+    node.commit(0, entry);
+    assert_eq!(node.ledger.registry().namespaces.get(&id).map(|known| known.name.as_str()), Some("baskets"));
+    assert!(node.ledger.resume_registry(&node.cluster, known, |_| false).is_none(), "once");
 }
