@@ -375,7 +375,7 @@ fn exec(data: &Path, region: &str, command: &[String]) -> anyhow::Result<ExitCod
 
 fn print_status(status: &Status) {
     let mut nodes = comfy_table::Table::new();
-    nodes.load_preset(comfy_table::presets::NOTHING);
+    nodes.load_style(comfy_table::presets::NOTHING);
     nodes.set_header(["NODE", "REGION", "STATE", "READY", "STARTS", "SYNCS", "CLOCK", "LIBP2P"]);
     for node in &status.nodes {
         nodes.add_row([
@@ -391,7 +391,7 @@ fn print_status(status: &Status) {
     }
     println!("{nodes}\n");
     let mut links = comfy_table::Table::new();
-    links.load_preset(comfy_table::presets::NOTHING);
+    links.load_style(comfy_table::presets::NOTHING);
     links.set_header(["FROM", "TO", "DELAY", "JITTER", "LOSS", "TWICE", "LATE", "BYTES/S"]);
     for link in status.links.iter().filter(|link| !link.from.starts_with('_') && !link.to.starts_with('_')) {
         links.add_row([

@@ -36,7 +36,7 @@ impl Digest {
 /// Prints the report for people.
 pub fn print(report: &Report) {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NODE", "WHAT", "COUNT", "DIGEST"]);
     for (node, holding) in &report.nodes {
         for (namespace, sum) in &holding.objects {

@@ -79,7 +79,7 @@ impl Failover {
         }
         println!("first acknowledged append after the loss of a leader, in ms; {} entries in the log", summary.entries);
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING).set_header(["", "losses", "least", "median", "p99", "most"]);
+        table.load_style(comfy_table::presets::NOTHING).set_header(["", "losses", "least", "median", "p99", "most"]);
         let mut row = |name: &str, times: &Times| {
             let figures = [times.least_ms, times.median_ms, times.p99_ms, times.most_ms].map(|ms| ms.to_string());
             table.add_row([vec![name.to_owned(), times.losses.to_string()], figures.to_vec()].concat());

@@ -49,7 +49,7 @@ impl Mutants {
         // A defect may make the core give up: that is told in the table.
         std::panic::set_hook(Box::new(|_| {}));
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["MUTANT", "PLAN", "SEEN BY", "AFTER SEEDS", "REACHED"]);
         let mut survivors = 0;
         for (mutant, name, _) in ALL {

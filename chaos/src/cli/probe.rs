@@ -42,7 +42,7 @@ impl Probe {
 
 fn print(report: &probe::Report) {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["FROM", "TO", "ROUND TRIP", "LATE P50", "P99", "MAX", "EARLY", "BACK"]);
     for trips in &report.round_trips {
         table.add_row([

@@ -157,7 +157,7 @@ impl Common {
             return Ok(());
         }
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::NOTHING);
         for (name, value) in value.as_object().into_iter().flatten().filter(|(name, _)| *name != "violations") {
             table.add_row([name.replace('_', " "), value.to_string()]);
         }

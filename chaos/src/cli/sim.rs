@@ -292,7 +292,7 @@ struct Total {
 
 fn table(totals: &[Total]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header([
         "SCENARIO",
         "SEEDS",

@@ -141,7 +141,7 @@ fn verdicts(checks: &[Checked]) -> Table {
 
 fn plain(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header);
     table
 }

@@ -100,6 +100,8 @@ pub struct Batch {
     pub broken: Vec<Broken>,
     /// How many ran twice, with the same trace.
     pub twice: u64,
+    /// The sum of the seeds' trace hashes, modulo 2^64: two builds that do the same have the same.
+    pub traces: u64,
     /// How many had a crash, and a split.
     pub with: (u64, u64),
     /// Inputs of cores: the least of a seed, and all.
@@ -209,6 +211,7 @@ fn marks() -> BTreeMap<String, u64> {
 
 impl Batch {
     fn add(&mut self, outcome: Outcome) {
+        self.traces = self.traces.wrapping_add(outcome.trace_hash);
         self.with.0 += u64::from(outcome.crashed);
         self.with.1 += u64::from(outcome.split);
         self.inputs = (self.inputs.0.min(outcome.inputs), self.inputs.1 + outcome.inputs);
@@ -245,6 +248,7 @@ impl Batch {
             total.held += batch.held;
             total.broken.extend(batch.broken.iter().cloned());
             total.twice += batch.twice;
+            total.traces = total.traces.wrapping_add(batch.traces);
             total.with = (total.with.0 + batch.with.0, total.with.1 + batch.with.1);
             total.inputs = (total.inputs.0.min(batch.inputs.0), total.inputs.1 + batch.inputs.1);
             total.messages += batch.messages;
