@@ -183,9 +183,11 @@ fn what_was_told_of_namespaces_is_taken_in_also_when_it_is_heard_of_after_the_re
     let said = registry_bytes(&node.ledger.registry().without_namespaces());
     let known = Some((node.ledger.registry_version(), Some(said)));
     let command = node.ledger.resume_registry(&node.cluster, known.clone(), |_| false);
-    let Some(Command::Resume { version, .. }) = &command else { panic!("taken in, not {command:?}") };
-    assert!(*version > 7, "what it says from now on is above what was told");
-    let entry = Entry { commands: command.into_iter().collect() }.to_bytes().expect("within bounds");
+    let Some(Command::Resume { version, registry, .. }) = command else { panic!("taken in, not {command:?}") };
+    assert!(version > 7, "what it says from now on is above what was told");
+    // As it is stamped when it is proposed.
+    let command = Command::Resume { stamp, version, registry };
+    let entry = Entry { commands: vec![command] }.to_bytes().expect("within bounds");
     node.commit(0, entry);
     assert_eq!(node.ledger.registry().namespaces.get(&id).map(|known| known.name.as_str()), Some("baskets"));
     assert!(node.ledger.resume_registry(&node.cluster, known, |_| false).is_none(), "once");
