@@ -63,12 +63,17 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
     };
     for ((key, value), places) in stands {
         let Some(calls) = attempts.get(&(key, value)) else { continue };
-        let twice = places.iter().enumerate().find(|(at, (region, _))| {
-            let with_id = calls.iter().all(|call| call.request_id.is_some());
-            let remembered = |before: &&(&str, usize)| before.0 == *region && remembered(before, &places[*at]);
-            with_id && places[..*at].iter().any(|before| remembered(&before)) && !went_back(evidence, region, calls)
-        });
-        if twice.is_some() || places.len() > calls.len() {
+        let with_id = calls.iter().all(|call| call.request_id.is_some());
+        // Of each that is not the first of its region: whether the key of one before it was remembered.
+        let again = |at: &usize| {
+            let before: Vec<_> = places[..*at].iter().filter(|before| before.0 == places[*at].0).collect();
+            let known = before.iter().any(|before| remembered(before, &places[*at]));
+            (with_id && !before.is_empty()).then_some(known)
+        };
+        let twice = (0..places.len()).any(|at| again(&at) == Some(true) && !went_back(evidence, places[at].0, calls));
+        // What was handed on, and came when the key had been forgotten: no attempt of its own.
+        let late = (0..places.len()).filter(|at| again(at) == Some(false)).count();
+        if twice || places.len() - late > calls.len() {
             let attempts = calls.len();
             found.push(CHECK.violated(format!("{key} = {value} was tried {attempts} times and stands at {places:?}")));
         }
@@ -143,6 +148,21 @@ mod tests {
             let later = ntp_of_ns(2_000_000_000);
             story.ledger(&[(0, "k", "a"), (later, "k", "a")]);
             story.evidence.key_window_ns = window_ns;
+            story.rejected(&CHECK, count);
+        }
+    }
+
+    #[test]
+    fn what_was_handed_on_may_come_when_its_key_is_forgotten_and_is_no_attempt_of_its_own() {
+        for (window_ns, with_id, count) in
+            [(2_000_000_000, true, 1), (1_000_000_000, true, 0), (1_000_000_000, false, 1)]
+        {
+            let mut story = Story::default();
+            let call = story.append("k", "a");
+            let call = if with_id { call.but(id) } else { call };
+            call.at(0, 0);
+            story.ledger(&[(0, "k", "a"), (ntp_of_ns(1_500_000_000), "k", "a")]);
+            story.evidence.key_window_ns = Some(window_ns);
             story.rejected(&CHECK, count);
         }
     }
