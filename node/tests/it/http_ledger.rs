@@ -43,6 +43,26 @@ async fn a_value_comes_back_as_it_went_in() {
 }
 
 #[tokio::test]
+async fn what_lies_below_an_underscore_is_no_key_at_the_root() {
+    let api = serve().await;
+    for path in ["/_", "/%5F", "/_/", "/_/console", "/_/a/b"] {
+        for method in ["GET", "PUT"] {
+            let answer = ask(api.address, method, path, &[], b"v").await;
+            assert_eq!(answer.problem(), (404, "no_route".into()), "{method} {path}");
+        }
+    }
+    assert_eq!(api.node.asked(), 0);
+    let long = "/api/v1/ledger/default/_";
+    assert_eq!(
+        ask(api.address, "PUT", long, &[], b"v").await.status,
+        201,
+        "under its whole name it is a key as others are"
+    );
+    assert_eq!(get(api.address, long).await.body, b"v");
+    assert_eq!(ask(api.address, "PUT", "/__", &[], b"v").await.status, 201);
+}
+
+#[tokio::test]
 async fn a_session_travels_in_a_header() {
     let api = serve().await;
     let put = ask(api.address, "PUT", "/k", &[], b"v").await;
