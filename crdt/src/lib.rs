@@ -9,6 +9,7 @@
 
 pub mod identity;
 pub mod timestamp;
+pub mod version_range;
 
 pub mod clock;
 pub mod dot;
@@ -49,4 +50,5 @@ pub use identity::{IdentityError, NamespaceId, NodeId, PartitionId, RegionId, Wr
 pub use object::Object;
 pub use operation::{EditError, Operation};
 pub use timestamp::{Now, Timestamp};
+pub use version_range::{FORMAT_LEVELS, VersionRange};
 pub use view::View;

@@ -108,6 +108,7 @@ pub fn node_record(number: u64) -> NodeRecord {
         raft: "127.0.0.1:7422".to_owned(),
         http: Some("127.0.0.1:7420".to_owned()),
         writer: writer(number as u8),
+        levels: trine_crdt::FORMAT_LEVELS,
     }
 }
 

@@ -8,7 +8,7 @@
 //! entry:    version 1 │ commands u32 │ command …
 //! command:  kind u8   │ fields
 //!   1 append     header u16+bytes │ body │ flag, idempotency 32 │ condition 0, 1 absent, 2 index u64
-//!   2 register   stamp 24 │ node u64 │ name │ peer │ addresses u32, each │ raft │ flag, http │ writer 16
+//!   2 register   stamp 24 │ node u64 │ name │ peer │ addresses u32, each │ raft │ flag, http │ writer 16 │ levels u16, u16
 //!   3 retire     stamp │ node        4 replace  stamp │ node
 //!   5 namespace  stamp │ name │ kind u8 │ slots u32
 //!   6 seal       stamp

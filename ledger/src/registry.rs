@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
+use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, VersionRange, WriterId};
 
 use crate::entry::NamespaceKind;
 use crate::form::{FormError, Reader, bounded, put_count, put_short};
@@ -44,6 +44,8 @@ pub struct NodeRecord {
     pub http: Option<String>,
     /// Its incarnation.
     pub writer: WriterId,
+    /// The format levels that it reads.
+    pub levels: VersionRange,
 }
 
 /// A namespace that this region created, or the genesis.
@@ -430,6 +432,8 @@ impl NodeRecord {
         out.push(u8::from(self.http.is_some()));
         self.http.iter().for_each(|http| put_short(out, http.as_bytes()));
         out.extend_from_slice(&self.writer.0);
+        out.extend_from_slice(&self.levels.lowest.to_be_bytes());
+        out.extend_from_slice(&self.levels.highest.to_be_bytes());
         Ok(())
     }
 
@@ -443,7 +447,8 @@ impl NodeRecord {
         let raft = reader.text("raft address", ADDRESS_BYTES_MAX)?;
         let http = if reader.flag("http")? { Some(reader.text("http", ADDRESS_BYTES_MAX)?) } else { None };
         let writer = WriterId(reader.array("writer")?);
-        Ok(Self { stamp, node, name, peer, addresses, raft, http, writer })
+        let levels = VersionRange { lowest: reader.u16("levels")?, highest: reader.u16("levels")? };
+        Ok(Self { stamp, node, name, peer, addresses, raft, http, writer, levels })
     }
 }
 

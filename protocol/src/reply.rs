@@ -217,6 +217,8 @@ pub struct LedgerHead {
 pub struct StatusView {
     /// The cluster's id.
     pub cluster: String,
+    /// The format level that the cluster writes: the newest that every node on a roster reads; none: no roster is known.
+    pub format_level: Option<u16>,
     /// The node as its roster names it.
     pub node: NodeView,
     /// Whether it serves reads.

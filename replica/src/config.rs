@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_crdt::{FORMAT_LEVELS, NodeId, RegionId, VersionRange, WriterId};
 use trine_ledger::Genesis;
 
 use crate::limits::CLOCK_DRIFT_MS_MAX;
@@ -25,6 +25,8 @@ pub struct Config {
     pub region: RegionId,
     /// This incarnation: drawn by the driver at this start.
     pub writer: WriterId,
+    /// The format levels that this node reads.
+    pub levels: VersionRange,
     /// This node's libp2p peer id.
     pub peer: String,
     /// The libp2p addresses that others reach it at.
@@ -74,6 +76,7 @@ impl Config {
             name: name.to_owned(),
             region,
             writer,
+            levels: FORMAT_LEVELS,
             peer: String::new(),
             addresses: Vec::new(),
             raft: String::new(),

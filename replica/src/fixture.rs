@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::SigningKey;
-use trine_crdt::{NodeId, Now, RegionId, Timestamp, WriterId};
+use trine_crdt::{FORMAT_LEVELS, NodeId, Now, RegionId, Timestamp, WriterId};
 use trine_ledger::Genesis;
 use trine_ledger::genesis::{GenesisNode, GenesisRegion};
 use trine_ledger::registry::{NodeRecord, Registry};
@@ -38,7 +38,7 @@ pub(crate) fn stamp(writer: WriterId) -> Timestamp {
 pub(crate) fn record(node: NodeId, writer: WriterId) -> NodeRecord {
     let (name, raft) = (format!("node-{}", node.0), String::new());
     let (stamp, peer, addresses) = (stamp(writer), format!("peer-{}", node.0), vec![format!("/{node}")]);
-    NodeRecord { stamp, node, name, peer, addresses, raft, http: None, writer }
+    NodeRecord { stamp, node, name, peer, addresses, raft, http: None, writer, levels: FORMAT_LEVELS }
 }
 
 /// The registry of a region with these nodes.

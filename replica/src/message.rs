@@ -236,6 +236,8 @@ pub struct Registration {
     pub http: Option<String>,
     /// Its incarnation.
     pub writer: WriterId,
+    /// The format levels that it reads.
+    pub levels: trine_crdt::VersionRange,
 }
 
 /// Why a node is not put on its region's roster, and what it waits for.
@@ -253,5 +255,12 @@ pub enum NotAdmitted {
         node: trine_crdt::NodeId,
         /// When that one was registered.
         since: trine_crdt::Timestamp,
+    },
+    /// It does not read what the cluster writes.
+    Level {
+        /// The cluster's format level.
+        cluster: u16,
+        /// Those that the node reads.
+        node: trine_crdt::VersionRange,
     },
 }

@@ -273,6 +273,7 @@ fn reply(request: &Request) -> Reply {
         Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
         Request::Status => Reply::Status(Box::new(StatusView {
             cluster: CLUSTER.to_owned(),
+            format_level: Some(1),
             node: node_view(),
             ready: true,
             reason: None,

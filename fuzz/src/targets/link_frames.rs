@@ -1,7 +1,7 @@
 //! What nodes say to each other on links, around the core's own messages.
 
 use bytes::Bytes;
-use trine_crdt::NodeId;
+use trine_crdt::{FORMAT_LEVELS, NodeId, VersionRange};
 use trine_node::net::frame::{LinkFrame, LinkHello, Reached};
 
 use crate::cbor;
@@ -21,8 +21,8 @@ fn run(bytes: &[u8]) -> Verdict {
 
 fn samples() -> Vec<Sample> {
     let hello = LinkHello {
-        versions: (1, u16::MAX),
-        format_level: 1,
+        versions: VersionRange { lowest: 1, highest: u16::MAX },
+        levels: FORMAT_LEVELS,
         cluster: "c".repeat(64),
         node: NodeId(u64::MAX),
         certificate: Bytes::from_static(b"certificate"),

@@ -80,6 +80,7 @@ fn samples() -> Vec<Sample> {
         raft: "127.0.0.1:1".to_owned(),
         http: None,
         writer: by,
+        levels: trine_crdt::FORMAT_LEVELS,
     };
     let mut messages = vec![
         ("metadata", PeerMessage::Metadata(RepairMessage::Entries(told()).to_bytes())),

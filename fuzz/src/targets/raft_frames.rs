@@ -9,7 +9,7 @@ use trine_crdt::codec;
 use trine_node::raft::log::Origin;
 use trine_node::raft::membership;
 use trine_node::raft::net::wire::{
-    AppendForm, Appended, AppendedForm, Call, Hello, Lane, Numbered, PrefixStep, Reply, VERSION, Welcome,
+    AppendForm, Appended, AppendedForm, Call, Hello, Lane, Numbered, PrefixStep, Reply, VERSIONS, Welcome,
 };
 use trine_node::raft::types::{
     AppData, Entry, Led, LogId, Member, Membership, SnapshotMeta, StoredMembership, TypeConfig, Vote,
@@ -81,7 +81,7 @@ fn samples() -> Vec<Sample> {
     };
     let meta = SnapshotMeta { last_log_id: Some(at(9)), last_membership: stored.clone() };
     let origin = Origin::of(&Entry { log_id: at(0), payload: EntryPayload::Membership(three()) });
-    let hello = |to, origin| Hello { version: VERSION, from: u64::MAX, to, lane: Lane::Append, origin };
+    let hello = |to, origin| Hello { versions: VERSIONS, from: u64::MAX, to, lane: Lane::Append, origin };
     let call = |body| Numbered { number: 1, body };
     let ask = VoteRequest::<TypeConfig> { vote, last_log_id: Some(at(9)), leadership_transfer: false };
     let answer = |body| Numbered { number: 1, body };
@@ -89,7 +89,11 @@ fn samples() -> Vec<Sample> {
         Sample::family(0, "hello", cbor::samples(&[("to-one", hello(Some(1), origin)), ("to-any", hello(None, None))]))
             .collect();
     let no = Welcome::No { reason: "another node lives here".to_owned() };
-    samples.extend(Sample::family(1, "welcome", cbor::samples(&[("yes", Welcome::Yes { node: 7 }), ("no", no)])));
+    samples.extend(Sample::family(
+        1,
+        "welcome",
+        cbor::samples(&[("yes", Welcome::Yes { node: 7, version: 1 }), ("no", no)]),
+    ));
     samples.extend(Sample::family(
         2,
         "append",

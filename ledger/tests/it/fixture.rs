@@ -70,6 +70,7 @@ pub fn node(stamp: Timestamp, node: u64, name: &str, incarnation: u8) -> NodeRec
         raft: "127.0.0.1:7422".to_owned(),
         http: Some("127.0.0.1:7420".to_owned()),
         writer: WriterId([incarnation; 16]),
+        levels: trine_crdt::FORMAT_LEVELS,
     }
 }
 

@@ -298,6 +298,8 @@ pub struct Status {
     pub cluster: String,
     /// The node that answers.
     pub node: Node,
+    /// The format level that the cluster writes: the newest that every node on a roster reads; none: no roster is known.
+    pub format_level: Option<u16>,
     /// Whether it serves reads.
     pub ready: bool,
     /// Why it does not serve reads, or not take all writes.
@@ -392,6 +394,7 @@ impl From<&StatusView> for Status {
         let objects = |sum: &trine_protocol::reply::ObjectsView| Objects { count: sum.count, digest: hex(&sum.digest) };
         Self {
             cluster: view.cluster.clone(),
+            format_level: view.format_level,
             node: Node::from(&view.node),
             ready: view.ready,
             reason: view.reason.clone(),

@@ -1,26 +1,25 @@
 //! What travels on a link.
 //!
 //! A frame is a length and one codec value (see [`trine_client::framing`]). The first in each direction is the hello;
-//! after it, heartbeats, their echoes, and messages of the core.
+//! after it, heartbeats, their echoes, and messages of the core. The hello keeps its shape for ever, since whoever knows an older
+//! version must read it: what a newer one has to say besides goes into frames after it.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trine_crdt::NodeId;
+use trine_crdt::{NodeId, VersionRange};
 use trine_replica::PeerMessage;
 
-/// The lowest and highest version of the conversation on links that this program speaks.
-pub const LINK_VERSIONS: (u16, u16) = (1, 1);
-/// The format level that this program writes.
-pub const FORMAT_LEVEL: u16 = 1;
+/// The versions of the conversation on links that this program speaks. The newest that both ends know is spoken.
+pub const LINK_VERSIONS: VersionRange = VersionRange { lowest: 1, highest: 1 };
 
 /// The first frame in each direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkHello {
-    /// The lowest and highest version that the sender speaks.
-    pub versions: (u16, u16),
-    /// The format level that the sender writes.
-    pub format_level: u16,
+    /// The versions of the conversation that the sender speaks.
+    pub versions: VersionRange,
+    /// The format levels that the sender reads.
+    pub levels: VersionRange,
     /// The cluster's id.
     pub cluster: String,
     /// The sender's disk.

@@ -24,7 +24,7 @@ use super::client::Door;
 use super::config::{NetConfig, StartError};
 use super::dial::Dialler;
 use super::event::NetEvent;
-use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrameRef, LinkHello};
+use super::frame::{LINK_VERSIONS, LinkFrameRef, LinkHello};
 use super::gossip::{self, Authors};
 use super::limits::{
     ADMISSION_TIMEOUT, CLIENTS_FOURTHS, COMMANDS_MAX, CONNECTIONS_PER_PEER_MAX, EVENTS_MAX, GOSSIP_MESSAGE_BYTES_MAX,
@@ -81,7 +81,7 @@ impl Net {
             arrivals,
             hello: LinkHello {
                 versions: LINK_VERSIONS,
-                format_level: FORMAT_LEVEL,
+                levels: trine_crdt::FORMAT_LEVELS,
                 cluster: claims.cluster.clone(),
                 node: config.node,
                 certificate: config.certificate.clone(),

@@ -24,7 +24,7 @@ use trine_crdt::codec;
 use trine_protocol::Role;
 
 use super::event::{NetEvent, Room};
-use super::frame::{FORMAT_LEVEL, LINK_VERSIONS, LinkFrame, LinkHello};
+use super::frame::{LinkFrame, LinkHello};
 use super::limits::{
     CLOSE_DELAY, HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, LEAVE_GRACE, LINK_BUFFER_BYTES, LINK_FRAME_BYTES_MAX,
     LINK_HELLO_TIMEOUT, ROOM_UNIT_BYTES, SILENCE_MAX,
@@ -92,8 +92,11 @@ fn check(hello: &LinkHello, own: &LinkHello, gate: &Gate, peer: PeerId) -> Resul
     if hello.cluster != own.cluster || admitted.claims.cluster != own.cluster {
         return Err(Failure::Refused(Refusal::Cluster));
     }
-    if hello.versions.0 > LINK_VERSIONS.1 || hello.versions.1 < LINK_VERSIONS.0 || hello.format_level != FORMAT_LEVEL {
+    if own.versions.newest_common(hello.versions).is_none() {
         return Err(refused("no version of links in common"));
+    }
+    if own.levels.newest_common(hello.levels).is_none() {
+        return Err(refused("no format level in common"));
     }
     if hello.node == own.node {
         return Err(refused("a hello with this node's own id"));

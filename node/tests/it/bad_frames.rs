@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use trine_crdt::NodeId;
+use trine_crdt::{FORMAT_LEVELS, NodeId, VersionRange};
 use trine_node::identity::Bundle;
 use trine_node::identity::tls::{client_config, server_name};
 use trine_node::raft::net::wire::{Hello, Lane};
@@ -39,8 +39,8 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
 /// The hello of a link, as the node's own.
 #[derive(Serialize)]
 struct LinkHello {
-    versions: (u16, u16),
-    format_level: u16,
+    versions: VersionRange,
+    levels: VersionRange,
     cluster: String,
     node: NodeId,
     certificate: Bytes,
@@ -51,8 +51,8 @@ struct LinkHello {
 
 fn link_hello(region: &Region, bundle: &Bundle, number: u64) -> LinkHello {
     LinkHello {
-        versions: (1, 1),
-        format_level: 1,
+        versions: VersionRange { lowest: 1, highest: 1 },
+        levels: FORMAT_LEVELS,
         cluster: region.cluster.cluster.clone(),
         node: NodeId(77),
         certificate: Bytes::copy_from_slice(&bundle.certificate),
@@ -177,11 +177,12 @@ async fn links(region: &Region) {
     }
     // Hellos that lie.
     let other = region.ca().issue_node(&region.node(0).region, "us-east-1-y").unwrap();
+    let later = VersionRange { lowest: 8, highest: 9 };
     let lies = [
         LinkHello { cluster: "another".to_owned(), ..link_hello(region, &bundle, 50) },
         LinkHello { certificate: Bytes::copy_from_slice(&other.certificate), ..link_hello(region, &bundle, 51) },
-        LinkHello { versions: (9, 9), ..link_hello(region, &bundle, 52) },
-        LinkHello { format_level: 9, ..link_hello(region, &bundle, 53) },
+        LinkHello { versions: later, ..link_hello(region, &bundle, 52) },
+        LinkHello { levels: later, ..link_hello(region, &bundle, 53) },
     ];
     for lie in lies {
         let mut visitor = Visitor::connect(&bundle, address).await;
@@ -197,12 +198,13 @@ async fn raft(region: &Region) {
     let node = std::fs::read_to_string(region.data(0).join("node")).unwrap();
     let node = node.lines().find_map(|line| line.strip_prefix("node")).unwrap();
     let node: NodeId = node.trim_matches(|c: char| !c.is_ascii_hexdigit()).parse().unwrap();
+    let versions = VersionRange { lowest: 1, highest: 2 };
     for (what, bytes) in garbage() {
         let mut tls = connect(region, &bundle).await;
         assert_eq!(ended(&mut tls, &bytes).await, b"", "in place of the hello: {what}");
         for lane in [Lane::Control, Lane::Append, Lane::Prefix] {
             let mut tls = connect(region, &bundle).await;
-            tls.write_all(&frame(&Hello { version: 1, from: 77, to: Some(node.0), lane, origin: None })).await.unwrap();
+            tls.write_all(&frame(&Hello { versions, from: 77, to: Some(node.0), lane, origin: None })).await.unwrap();
             let mut length = [0; 4];
             timeout(PATIENCE, tls.read_exact(&mut length)).await.expect("a welcome").expect("a welcome");
             let mut welcome = vec![0; u32::from_be_bytes(length) as usize];

@@ -243,6 +243,7 @@ impl Held {
             Request::NodeList => Reply::Nodes(vec![this_node()]),
             Request::Status => Reply::Status(Box::new(StatusView {
                 cluster: "c".repeat(32),
+                format_level: Some(1),
                 node: this_node(),
                 ready: true,
                 reason: None,

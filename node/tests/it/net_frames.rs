@@ -7,7 +7,7 @@ use libp2p::{PeerId, Stream, StreamProtocol};
 use serde::Serialize;
 use tokio::time::timeout;
 use trine_client::framing;
-use trine_crdt::NodeId;
+use trine_crdt::{NodeId, VersionRange};
 use trine_node::identity::Bundle;
 use trine_node::net::frame::Reached;
 use trine_protocol::{ClientHello, NodeHello, Role};
@@ -17,8 +17,8 @@ use crate::net_world::{Node, PATIENCE, World};
 /// A link's hello, as a stranger to the code would write it.
 #[derive(Serialize)]
 struct Hello {
-    versions: (u16, u16),
-    format_level: u16,
+    versions: VersionRange,
+    levels: VersionRange,
     cluster: String,
     node: NodeId,
     certificate: Bytes,
@@ -51,8 +51,9 @@ async fn link(world: &World, node: &mut Node, id: u64) -> Stream {
     let bundle = world.node_bundle("right-x");
     let mut stream = open(world, &bundle, node, "/trine/link/1").await;
     let hello = Hello {
-        versions: (1, 1),
-        format_level: 1,
+        // What a later program says: it knows what this one speaks, too.
+        versions: VersionRange { lowest: 1, highest: 3 },
+        levels: VersionRange { lowest: 1, highest: 2 },
         cluster: world.ca.cluster().to_owned(),
         node: NodeId(id),
         certificate: Bytes::copy_from_slice(&bundle.certificate),
@@ -106,8 +107,9 @@ async fn a_node_cannot_take_the_id_of_another_that_is_connected() {
     let bundle = world.node_bundle("right-x");
     let mut stream = open(&world, &bundle, &node, "/trine/link/1").await;
     let hello = Hello {
-        versions: (1, 1),
-        format_level: 1,
+        // What a later program says: it knows what this one speaks, too.
+        versions: VersionRange { lowest: 1, highest: 3 },
+        levels: VersionRange { lowest: 1, highest: 2 },
         cluster: world.ca.cluster().to_owned(),
         node: friend.id,
         certificate: Bytes::copy_from_slice(&bundle.certificate),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use trine_crdt::NodeId;
 use trine_node::identity::tls::{client_config, server_name};
+use trine_node::raft::net::wire::{Hello, Lane, VERSIONS};
 use trine_replica::input::ProposeOutcome;
 
 use crate::raft_group::{PATIENCE, Region, free_address};
@@ -143,11 +144,11 @@ async fn strangers_do_not_get_in() {
         let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
         let Ok(mut tls) = connector.connect(server_name(), tcp).await else { return false };
         // In TLS 1.3 the client learns of a refused certificate only when it reads.
-        let hello = trine_crdt::codec::encode(&trine_node::raft::net::wire::Hello {
-            version: 1,
+        let hello = trine_crdt::codec::encode(&Hello {
+            versions: VERSIONS,
             from: 77,
             to: Some(1),
-            lane: trine_node::raft::net::wire::Lane::Control,
+            lane: Lane::Control,
             origin: None,
         });
         let length = u32::try_from(hello.len()).expect("short").to_be_bytes();

@@ -20,12 +20,19 @@ impl Cluster {
             raft: config.raft.clone(),
             http: config.http.clone(),
             writer: config.writer,
+            levels: config.levels,
         }
     }
 
     /// Why a node may not be registered now, though what it says makes sense.
     pub(crate) fn not_admitted(&self, registration: &Registration) -> Option<NotAdmitted> {
         let registry = &self.own;
+        // Who is on the roster counts already; who is not would take a level from all that have it.
+        if let Some(cluster) = self.level()
+            && !registration.levels.contains(cluster)
+        {
+            return Some(NotAdmitted::Level { cluster, node: registration.levels });
+        }
         if let Some(node) = registry.closed_names.get(&registration.name) {
             return Some(NotAdmitted::NameClosed { node: *node });
         }
@@ -35,6 +42,14 @@ impl Cluster {
         }
         marks::reached(Mark::NameHeld);
         Some(NotAdmitted::NameHeld { node: holder.node, since: holder.stamp })
+    }
+
+    /// The cluster's format level: the newest that every node on a roster reads, as far as they are known. Nobody writes
+    /// above it. None: nobody is on a roster.
+    pub(crate) fn level(&self) -> Option<u16> {
+        let registries = self.told.iter().filter(|(region, _)| **region != self.config.region);
+        let registries = registries.map(|(_, registry)| registry).chain([&self.own]);
+        registries.flat_map(|registry| registry.roster.values()).map(|record| record.levels.highest).min()
     }
 
     /// Whether a node was retired from its region, by that region's own word: a region that lies could send all others'

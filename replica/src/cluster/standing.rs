@@ -275,6 +275,10 @@ impl Cluster {
                  that one first, or give this one a certificate of another name",
                 since.utc()
             ),
+            NotAdmitted::Level { cluster, node } => format!(
+                "the cluster writes format level {cluster}, and this program reads {} to {}: start one that reads it",
+                node.lowest, node.highest
+            ),
         }
     }
 }

@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use trine_crdt::{NamespaceId, NodeId, PartitionId};
+use trine_crdt::{NamespaceId, NodeId, PartitionId, VersionRange};
 use trine_ledger::entry::NamespaceKind as LedgerKind;
 use trine_ledger::registry::{NamespaceRecord, Registry};
 use trine_protocol::RequestError;
 use trine_protocol::request::NamespaceKind;
 
 use crate::cluster::Cluster;
-use crate::fixture::{FAR, HERE, NEAR, WRITER, cluster, config, region, registry, stamp};
+use crate::fixture::{FAR, HERE, NEAR, OTHER, WRITER, cluster, cluster_of, config, region, registry, stamp};
+use crate::message::NotAdmitted;
 
 fn namespace(of: &str, index: u64, name: &str, slots: u32) -> (NamespaceId, NamespaceRecord) {
     let id = NamespaceId { region: region(of), index };
@@ -47,6 +48,35 @@ fn a_namespace_is_found_by_its_name_while_that_is_one_s_alone_and_by_its_id() {
     assert_eq!(cluster.namespace(&id.to_string(), NamespaceKind::Objects).map(|found| found.slots), Ok(8));
     assert!(cluster.admits(&PartitionId { namespace: id.clone(), slot: 7 }));
     assert!(!cluster.admits(&PartitionId { namespace: id, slot: 8 }), "it has eight");
+}
+
+#[test]
+fn a_cluster_writes_what_all_its_nodes_read_and_admits_nobody_who_does_not() {
+    let mut cluster = cluster();
+    let registering = |lowest, highest| {
+        let mut registration = cluster_of(NodeId(3), OTHER).registration();
+        (registration.node, registration.name) = (NodeId(3), "node-3".to_owned());
+        registration.levels = VersionRange { lowest, highest };
+        registration
+    };
+    let told = |cluster: &mut Cluster, highest: [u16; 3]| {
+        let mut own = registry(&[HERE, NEAR]);
+        let mut there = registry(&[FAR]);
+        own.roster.get_mut(&HERE).expect("it is").levels.highest = highest[0];
+        own.roster.get_mut(&NEAR).expect("it is").levels.highest = highest[1];
+        there.roster.get_mut(&FAR).expect("it is").levels.highest = highest[2];
+        cluster.set_own(&own);
+        cluster.told_mut().insert(region("there"), there);
+    };
+    assert_eq!(cluster.level(), Some(1));
+    told(&mut cluster, [2, 2, 1]);
+    assert_eq!(cluster.level(), Some(1), "one that knows no newer level is left, in another region");
+    assert_eq!(cluster.not_admitted(&registering(1, 1)), None);
+    told(&mut cluster, [2, 2, 2]);
+    assert_eq!(cluster.level(), Some(2));
+    let node = VersionRange { lowest: 1, highest: 1 };
+    assert_eq!(cluster.not_admitted(&registering(1, 1)), Some(NotAdmitted::Level { cluster: 2, node }));
+    assert_eq!(cluster.not_admitted(&registering(2, 3)), None);
 }
 
 #[test]

@@ -138,9 +138,9 @@ impl Organs {
         if stands {
             return;
         }
-        let Registration { node, name, peer, addresses, raft, http, writer } = registration;
+        let Registration { node, name, peer, addresses, raft, http, writer, levels } = registration;
         let stamp = Timestamp::ZERO;
-        let command = Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer });
+        let command = Command::Register(NodeRecord { stamp, node, name, peer, addresses, raft, http, writer, levels });
         // What a node says of itself may be beyond the bounds of an entry.
         if (Entry { commands: vec![command.clone()] }).to_bytes().is_err() {
             turn.counters.messages_refused += 1;

@@ -187,6 +187,7 @@ impl Organs {
             .collect();
         StatusView {
             cluster: self.cluster.config().genesis.cluster.clone(),
+            format_level: self.cluster.level(),
             node: self.own_view(turn.now.monotonic_ns),
             ready: ready.is_ok(),
             reason: writes.err(),

@@ -267,6 +267,7 @@ fn a_node_that_says_too_much_of_itself_is_not_registered() {
         raft: String::new(),
         http: None,
         writer: WriterId([77; 16]),
+        levels: trine_crdt::FORMAT_LEVELS,
     };
     world.forge(1, 0, PeerMessage::Register(registration));
     world.settle();

@@ -14,7 +14,7 @@ use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
 use super::limits::{CONTROL_FRAME_BYTES_MAX, RAFT_DIAL_TIMEOUT};
 use super::reach::Reach;
-use super::wire::{Hello, Lane, VERSION, Welcome};
+use super::wire::{Hello, Lane, VERSIONS, Welcome};
 use crate::identity::tls::{Trust, server_name};
 use crate::raft::log::Origin;
 use crate::raft::types::Member;
@@ -93,12 +93,15 @@ impl Dialer {
         let (reader, mut writer) = tokio::io::split(tls);
         let mut reader = FrameReader::new(reader);
         let origin = *self.origin.borrow();
-        frame::write(&mut writer, &Hello { version: VERSION, from: self.node, to, lane, origin }).await?;
+        frame::write(&mut writer, &Hello { versions: VERSIONS, from: self.node, to, lane, origin }).await?;
         match reader.expect(CONTROL_FRAME_BYTES_MAX).await? {
-            Welcome::Yes { node } if to.is_none_or(|to| to == node) => {
+            Welcome::Yes { version, .. } if !VERSIONS.contains(version) => {
+                Err(refused(format!("version {version} is wanted")))
+            }
+            Welcome::Yes { node, .. } if to.is_none_or(|to| to == node) => {
                 Ok(Connection { reader, writer, address: address.to_owned(), origin })
             }
-            Welcome::Yes { node } => Err(refused(format!("node {node:016x} answers"))),
+            Welcome::Yes { node, .. } => Err(refused(format!("node {node:016x} answers"))),
             Welcome::No { reason } => Err(refused(reason)),
         }
     }

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::frame::{self, FrameReader};
 use super::limits::{ACCEPT_TIMEOUT, CONTROL_FRAME_BYTES_MAX};
 use super::serve::{Caller, Service};
-use super::wire::{Hello, Lane, VERSION, Welcome};
+use super::wire::{Hello, Lane, VERSIONS, Welcome};
 use crate::identity::tls::Trust;
 use crate::seats::{Heard, Place, Seat, Seats};
 
@@ -84,20 +84,14 @@ impl Server {
             let (reader, mut writer) = tokio::io::split(tls);
             let mut reader = FrameReader::new(reader);
             let hello: Hello = reader.expect(CONTROL_FRAME_BYTES_MAX).await?;
-            let refused = if hello.version != VERSION {
-                Some(format!("version {VERSION} is spoken here, not {}", hello.version))
-            } else if hello.to.is_some_and(|to| to != self.node) {
-                Some(format!("node {:016x} is here", self.node))
-            } else if hello.to.is_none() && hello.lane != Lane::Control {
-                Some("say whom you mean".to_owned())
-            } else {
-                self.service.refuses(hello.from, &claims.name, hello.origin)
+            let version = match self.spoken(&hello, &claims.name) {
+                Ok(version) => version,
+                Err(reason) => {
+                    frame::write(&mut writer, &Welcome::No { reason: reason.clone() }).await?;
+                    return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: {reason}", claims.name)));
+                }
             };
-            if let Some(reason) = refused {
-                frame::write(&mut writer, &Welcome::No { reason: reason.clone() }).await?;
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: {reason}", claims.name)));
-            }
-            frame::write(&mut writer, &Welcome::Yes { node: self.node }).await?;
+            frame::write(&mut writer, &Welcome::Yes { node: self.node, version }).await?;
             Ok((reader, writer, hello, claims.name))
         };
         let (reader, writer, hello, name) = timeout(ACCEPT_TIMEOUT, greeting).await??;
@@ -109,5 +103,20 @@ impl Server {
             Lane::Append => self.service.append(&caller, reader, writer).await,
             Lane::Prefix => self.service.prefix(&caller, reader, writer).await,
         }
+    }
+    /// The version that is spoken with a caller, or why nothing is.
+    fn spoken(&self, hello: &Hello, name: &str) -> Result<u16, String> {
+        let there = hello.versions;
+        let version = VERSIONS.newest_common(there).ok_or_else(|| {
+            let (lowest, highest) = (VERSIONS.lowest, VERSIONS.highest);
+            format!("versions {lowest} to {highest} are spoken here, not {} to {}", there.lowest, there.highest)
+        })?;
+        if hello.to.is_some_and(|to| to != self.node) {
+            return Err(format!("node {:016x} is here", self.node));
+        }
+        if hello.to.is_none() && hello.lane != Lane::Control {
+            return Err("say whom you mean".to_owned());
+        }
+        self.service.refuses(hello.from, name, hello.origin).map_or(Ok(version), Err)
     }
 }

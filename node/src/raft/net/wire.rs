@@ -1,4 +1,6 @@
 //! What nodes of a region say to each other on Raft's connections. Version 1.
+//!
+//! [`Hello`] keeps its shape for ever: whoever knows an older version must read it.
 
 use bytes::Bytes;
 use openraft::EntryPayload;
@@ -6,13 +8,14 @@ use openraft::raft::{
     AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 use serde::{Deserialize, Serialize};
+use trine_crdt::VersionRange;
 
 use crate::raft::log::Origin;
 use crate::raft::membership::MembershipForm;
 use crate::raft::types::{AppData, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig, Vote};
 
-/// The version of this module's forms.
-pub const VERSION: u16 = 1;
+/// The versions of this module's forms that this program speaks.
+pub const VERSIONS: VersionRange = VersionRange { lowest: 1, highest: 1 };
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +32,8 @@ pub enum Lane {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
-    /// [`VERSION`].
-    pub version: u16,
+    /// The versions that the caller speaks.
+    pub versions: VersionRange,
     /// Who dials.
     pub from: u64,
     /// Who is meant; none asks whoever is there, only for [`Call::Empty`].
@@ -48,6 +51,8 @@ pub enum Welcome {
     Yes {
         /// Who answers.
         node: u64,
+        /// What is spoken from here on: the newest version that both know.
+        version: u16,
     },
     /// Another node lives here now, or another version.
     No {
