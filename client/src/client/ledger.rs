@@ -5,7 +5,7 @@ use trine_crdt::RegionId;
 use trine_ledger::Checkpoint;
 use trine_ledger::tree::leaf_hash;
 use trine_protocol::reply::{Appended, InclusionView, Page, RecordView, Reply};
-use trine_protocol::{Request, RequestError};
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::views::expect_reply;
 use super::{AppendRequest, Client};
@@ -35,7 +35,7 @@ impl Client {
     /// Reads the latest version of a key over all regions' ledgers; none when there is none.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; a namespace that is not known is one.
     pub async fn get(&self, namespace: &str, key: &str) -> Result<Option<RecordView>, ClientError> {
         self.get_with(&CallOptions::default(), namespace, key).await
     }
@@ -52,7 +52,7 @@ impl Client {
     ) -> Result<Option<RecordView>, ClientError> {
         let request = Request::LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: false };
         match self.request(call, request).await {
-            Err(ClientError::Request(RequestError::NotFound { what })) if what != namespace => Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Key { .. } })) => Ok(None),
             Err(error) => Err(error),
             Ok(answer) => expect_reply!(answer, "get", Reply::Record(record) => Some(record)),
         }
@@ -87,7 +87,7 @@ impl Client {
     ) -> Result<Option<RecordView>, ClientError> {
         let request = Request::LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: true };
         let answer = match self.request(call, request).await {
-            Err(ClientError::Request(RequestError::NotFound { what })) if what != namespace => return Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Key { .. } })) => return Ok(None),
             answer => answer?,
         };
         let record = expect_reply!(answer, "get", Reply::Record(record) => record)?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request};
+use trine_protocol::{Edit, Missing, ObjectKind, ObjectPage, ObjectView, Request, RequestError};
 
 use super::Client;
 use super::views::expect_reply;
@@ -13,7 +13,7 @@ impl Client {
     /// Reads an object; none when there is none.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; a namespace that is not known is one.
     pub async fn object_get(&self, namespace: &str, key: &str) -> Result<Option<ObjectView>, ClientError> {
         self.object_get_with(&CallOptions::default(), namespace, key).await
     }
@@ -30,7 +30,7 @@ impl Client {
     ) -> Result<Option<ObjectView>, ClientError> {
         let request = Request::ObjectGet { namespace: namespace.to_owned(), key: key.to_owned() };
         match self.request(call, request).await {
-            Err(ClientError::Request(trine_protocol::RequestError::NotFound { what })) if what != namespace => Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Object { .. } })) => Ok(None),
             Err(error) => Err(error),
             Ok(answer) => expect_reply!(answer, "object get", Reply::Object(view) => Some(view)),
         }

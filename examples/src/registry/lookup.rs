@@ -7,7 +7,7 @@ use serde::Serialize;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::RegionId;
 use trine_protocol::reply::{RecordView, Reply};
-use trine_protocol::{Edit, Request, RequestError, View};
+use trine_protocol::{Edit, Missing, Request, RequestError, View};
 
 use super::release::{Latest, downloads_key, latest_key, versions_key};
 use super::trust::{Doubt, Trust, hex};
@@ -68,7 +68,7 @@ pub async fn record(client: &Client, region: &RegionId, index: u64) -> Result<Op
             Reply::Record(view) => Ok(Some(view)),
             _ => Err(ClientError::UnexpectedReply { asked: "record", got: "something else" }),
         },
-        Err(ClientError::Request(RequestError::NotFound { .. })) => Ok(None),
+        Err(ClientError::Request(RequestError::NotFound { what: Missing::Record { .. } })) => Ok(None),
         Err(error) => Err(error),
     }
 }

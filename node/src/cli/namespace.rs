@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand, ValueEnum};
-use trine_protocol::Request;
 use trine_protocol::reply::{NamespaceView, Reply};
 use trine_protocol::request::NamespaceKind;
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::args::{Globals, ReadArgs};
 use super::connect::Connection;
@@ -151,7 +151,7 @@ async fn find(connection: &Connection, namespace: &str) -> Result<NamespaceView,
     let Reply::Namespaces(views) = connection.plain(request).await? else { return Err(Failure::unexpected()) };
     match &views[..] {
         [one] => Ok(one.clone()),
-        [] => Err(Failure::new(Exit::NotFound, format!("namespace {namespace} not found"))),
+        [] => Err(RequestError::from(Missing::namespace(namespace)).into()),
         several => {
             let ids: Vec<String> = several.iter().map(|view| view.id.to_string()).collect();
             let what = format!("several namespaces are named {namespace}: {}", ids.join(", "));
@@ -188,7 +188,7 @@ async fn listed(globals: &Globals, read: &ReadArgs, request: Request) -> Result<
         return Err(Failure::unexpected());
     };
     if let (Request::NamespaceShow { namespace }, true) = (&request, views.is_empty()) {
-        return Err(Failure::new(Exit::NotFound, format!("namespace {namespace} not found")));
+        return Err(RequestError::from(Missing::namespace(namespace)).into());
     }
     let namespaces: Vec<Namespace> = views.iter().map(Namespace::from).collect();
     Ok(shown(&Namespaces { namespaces: namespaces.clone() }, &namespaces))

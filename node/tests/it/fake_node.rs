@@ -13,7 +13,9 @@ use trine_protocol::reply::{
     Answer, Appended, Health, NamespaceView, NodeView, Page, RaftRole, RecordView, RegionView, Reply, StatusView,
 };
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
-use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View};
+use trine_protocol::{
+    Edit, Missing, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View,
+};
 
 /// What the node was asked, as it arrived.
 pub type Asked = (Role, Options, Request);
@@ -162,11 +164,11 @@ impl Held {
             }
             Request::LedgerGet { key, .. } => {
                 let found = self.records.iter().rfind(|record| record.key == key).cloned();
-                Reply::Record(found.ok_or(RequestError::NotFound { what: key })?)
+                Reply::Record(found.ok_or(Missing::Key { key })?)
             }
-            Request::LedgerRecord { index, .. } => {
+            Request::LedgerRecord { region, index, .. } => {
                 let found = self.records.get(usize::try_from(index).expect("small")).cloned();
-                Reply::Record(found.ok_or(RequestError::NotFound { what: index.to_string() })?)
+                Reply::Record(found.ok_or(Missing::Record { region, index })?)
             }
             Request::LedgerHistory { key, .. } => {
                 let records = self.records.iter().filter(|record| record.key == key).cloned().collect();
@@ -183,7 +185,7 @@ impl Held {
             Request::Checkpoint { region } => Reply::Checkpoint(Bytes::from(format!("trine/{region}\n1\n"))),
             Request::Consistency { .. } => Reply::Consistency(vec![Bytes::from_static(&[9; 32])]),
             Request::ObjectGet { key, .. } => {
-                let view = self.objects.get(&key).cloned().ok_or(RequestError::NotFound { what: key })?;
+                let view = self.objects.get(&key).cloned().ok_or(Missing::Object { key })?;
                 Reply::Object(object(view))
             }
             Request::ObjectList { prefix, kind, after, limit, .. } => {

@@ -11,7 +11,7 @@ use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
 use trine_protocol::reply::{Answer, Appended, Health, NamespaceView, RegionView, Reply};
 use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Request, RequestError, Role, SessionToken};
+use trine_protocol::{Missing, Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
 
@@ -87,6 +87,41 @@ async fn namespaces_are_renamed_and_deleted() {
         ("not_empty", "refused: namespace carts-left holds 1 object".to_owned())
     );
     client.namespace_delete("carts-left", true).await.expect("deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_key_is_no_value_and_a_missing_namespace_is_an_error() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let missing = |namespace: &str, there: Missing| match namespace {
+        "nowhere" => Missing::namespace(namespace),
+        _ => there,
+    };
+    answer(
+        node,
+        Arc::new(move |request| {
+            Some(match request {
+                Request::LedgerGet { namespace, key, .. } => {
+                    Err(missing(namespace, Missing::Key { key: key.clone() }).into())
+                }
+                Request::ObjectGet { namespace, key } => {
+                    Err(missing(namespace, Missing::Object { key: key.clone() }).into())
+                }
+                other => panic!("{other:?}"),
+            })
+        }),
+    );
+    // Keys named as namespaces are: what is compared is no text.
+    for key in ["k", "nowhere", "default"] {
+        assert_eq!(client.get("default", key).await.expect("an answer"), None);
+        assert_eq!(client.object_get("objects", key).await.expect("an answer"), None);
+        let none = ClientError::Request(Missing::namespace("nowhere").into());
+        assert_eq!(client.get("nowhere", key).await.expect_err("no namespace"), none);
+        let call = CallOptions::new();
+        assert_eq!(client.get_with_proof(&call, "nowhere", key).await.expect_err("no namespace"), none);
+        assert_eq!(client.object_get("nowhere", key).await.expect_err("no namespace"), none);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

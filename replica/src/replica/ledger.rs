@@ -6,7 +6,7 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::Command;
-use trine_protocol::{Reply, RequestError};
+use trine_protocol::{Missing, Reply, RequestError};
 
 use super::Organs;
 use super::namespaces::empty;
@@ -130,8 +130,7 @@ impl Organs {
     /// An operator wants the lost records back; asked at the leader.
     pub(super) fn recover(&mut self, turn: &Turn<'_>, region: &trine_crdt::RegionId, asked: Box<Asked>) -> Served {
         if !self.cluster.is_own(region) {
-            let what = format!("the ledger of {region} here: ask a node of {region}");
-            return RequestError::NotFound { what }.into();
+            return RequestError::from(Missing::Ledger { region: region.clone() }).into();
         }
         match self.ledger.withheld(&self.cluster) {
             None => {

@@ -9,11 +9,11 @@ use trine_ledger::record::Record;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
 use trine_protocol::reply::{Answer, Appended, InclusionView, Page};
 use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Consistency, Reply, Request, RequestError};
+use trine_protocol::{Consistency, Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
-use crate::cluster::name_taken;
+use crate::cluster::{Cluster, name_taken};
 use crate::effect::Effect;
 use crate::ledger::Withheld;
 use crate::records::Place;
@@ -89,13 +89,13 @@ impl Organs {
                     Err(error) => return Ok(Err(error)),
                 };
                 let Some(latest) = self.records.latest(turn, &namespace, key)? else {
-                    return Ok(Err(RequestError::NotFound { what: format!("key {key}") }));
+                    return Ok(Err(Missing::Key { key: key.clone() }.into()));
                 };
                 self.record_answer(turn, &(latest.region, latest.index), *with_proof)
             }
             Request::LedgerRecord { region, index, with_proof } => {
                 if *index >= self.held_records(region) {
-                    return Ok(Err(RequestError::NotFound { what: format!("record {index} of {region}") }));
+                    return Ok(Err(Missing::Record { region: region.clone(), index: *index }.into()));
                 }
                 self.record_answer(turn, &(region.clone(), *index), *with_proof)
             }
@@ -121,7 +121,7 @@ impl Organs {
                 let note = note.or_else(|| self.cluster.head(region).map(|(note, _)| note.clone()));
                 Ok(match note {
                     Some(note) => Ok(plain(turn, Reply::Checkpoint(note))),
-                    None => Err(RequestError::NotFound { what: format!("checkpoint of {region}") }),
+                    None => Err(Missing::Checkpoint { region: region.clone() }.into()),
                 })
             }
             Request::Consistency { region, from, to } => {
@@ -205,7 +205,9 @@ impl Organs {
             | Applied::Recovered(_)
             | Applied::Resumed
             | Applied::Sealed(_) => Ok(plain(turn, Reply::Done)),
-            Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
+            Applied::Refused(refusal) => {
+                settled(asked.is_some_and(|asked| asked.tried), Err(refused(&self.cluster, &refusal)))
+            }
         };
         self.answer(turn, origin, answer);
     }
@@ -298,12 +300,12 @@ fn paged(turn: &Turn<'_>, page: Page) -> Answer {
     answer
 }
 
-fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
+fn refused(cluster: &Cluster, refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
         Refusal::NamespaceExists { id } => name_taken("of this name", id),
-        Refusal::UnknownNamespace { id } => RequestError::NotFound { what: format!("namespace {id}") },
-        Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
+        Refusal::UnknownNamespace { id } => Missing::namespace(id).into(),
+        Refusal::UnknownNode { node } => cluster.no_node(*node).into(),
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },
         _ => RequestError::Invalid { what: refusal.to_string() },

@@ -10,7 +10,7 @@ use trine_protocol::reply::{
     Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
     StatusView,
 };
-use trine_protocol::{Reply, Request, RequestError};
+use trine_protocol::{Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{namespace_view, plain};
@@ -35,7 +35,7 @@ impl Organs {
                     .map(|known| namespace_view(known))
                     .collect();
                 if named.is_empty() {
-                    return Err(RequestError::NotFound { what: format!("namespace {namespace}") });
+                    return Err(Missing::namespace(namespace).into());
                 }
                 Reply::Namespaces(named)
             }
@@ -45,7 +45,7 @@ impl Organs {
                 Reply::Regions(regions.iter().map(|region| self.region_view(region)).collect())
             }
             Request::Genesis if self.cluster.config().genesis_document.is_empty() => {
-                return Err(RequestError::NotFound { what: "the genesis document at this node".to_owned() });
+                return Err(Missing::Genesis.into());
             }
             Request::Genesis => Reply::Genesis(self.cluster.config().genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
@@ -53,7 +53,7 @@ impl Organs {
             Request::ManifestShow { region: Some(region) }
                 if self.cluster.config().genesis.region(region).is_none() =>
             {
-                return Err(RequestError::NotFound { what: format!("region {region}") });
+                return Err(Missing::Region { region: region.clone() }.into());
             }
             Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
             _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trine_crdt::{NodeId, WriterId};
 use trine_protocol::request::{NamespaceKind, Options};
 use trine_protocol::session::Position;
-use trine_protocol::{Durability, Reply, Request, RequestError, Role, SessionToken};
+use trine_protocol::{Durability, Missing, Reply, Request, RequestError, Role, SessionToken};
 use trine_replica::input::ProposeOutcome;
 use trine_replica::limits::REQUESTS_WAITING_MAX;
 use trine_replica::{Input, PeerMessage};
@@ -289,6 +289,36 @@ fn a_reader_writes_nothing_and_nobody_removes_a_node_that_is_not_there() {
     assert!(matches!(world.answered(0, 900), Err(RequestError::Forbidden { .. })));
     let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5), force: false });
     assert!(matches!(world.answered(0, id), Err(RequestError::NotFound { .. })));
+}
+
+#[test]
+fn what_is_missing_is_told_as_data() {
+    let mut world = World::new(&[3]);
+    let (key, with_proof) = ("k".to_owned(), false);
+    let get = |namespace: &str| Request::LedgerGet { namespace: namespace.to_owned(), key: key.clone(), with_proof };
+    let object = |namespace: &str| Request::ObjectGet { namespace: namespace.to_owned(), key: key.clone() };
+    for (request, missing) in [
+        (get("default"), Missing::Key { key: key.clone() }),
+        (get("nowhere"), Missing::namespace("nowhere")),
+        (object("objects"), Missing::Object { key: key.clone() }),
+        (object("us-east-1/17"), Missing::namespace("us-east-1/17")),
+        (
+            Request::LedgerRecord { region: region(0), index: 7, with_proof },
+            Missing::Record { region: region(0), index: 7 },
+        ),
+        (
+            Request::NodeRemove { node: NodeId(500), force: false },
+            Missing::Node { node: NodeId(500), region: region(0), left: false },
+        ),
+        (
+            Request::NodeReadmit { name: "nobody".to_owned() },
+            Missing::ClosedName { name: "nobody".to_owned(), region: region(0) },
+        ),
+    ] {
+        let id = world.ask(0, Options::default(), request);
+        let Err(RequestError::NotFound { what }) = world.answered(0, id) else { panic!("{missing} is there") };
+        assert_eq!(*what, missing);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::NodeId;
-use trine_protocol::{Request, RequestError};
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::of_region;
 use crate::arena::Arena;
@@ -59,7 +59,10 @@ impl Members {
                 let options = CallOptions::new().retries(0).deadline(CHANGE_ATTEMPT);
                 match client.request(&options, request.clone()).await {
                     // A name that a new node has taken meanwhile is off the roster already.
-                    Ok(_) | Err(ClientError::Request(RequestError::NotFound { .. })) => return Ok(()),
+                    Ok(_)
+                    | Err(ClientError::Request(RequestError::NotFound {
+                        what: Missing::Node { .. } | Missing::ClosedName { .. },
+                    })) => return Ok(()),
                     Err(error) => last = error.to_string(),
                 }
                 tokio::time::sleep(CHANGE_PAUSE).await;

@@ -4,7 +4,7 @@ use trine_crdt::PartitionId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
+use trine_protocol::{Consistency, Missing, Reply, Request, RequestError, limits};
 
 use super::super::Organs;
 use crate::answers::{Served, plain};
@@ -62,7 +62,7 @@ impl Organs {
                 }
                 Served::Now(Ok(answer))
             }
-            None => RequestError::NotFound { what: format!("object {key}") }.into(),
+            None => RequestError::from(Missing::Object { key: key.clone() }).into(),
         })
     }
 
