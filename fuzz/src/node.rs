@@ -111,7 +111,7 @@ pub struct Node {
     published: Vec<Bytes>,
     now: Now,
     pending: VecDeque<Input>,
-    halted: Option<String>,
+    halted: Option<Effect>,
     damaged: bool,
     asked: u64,
 }
@@ -162,8 +162,8 @@ impl Node {
     }
 
     /// Why it stopped, if it did.
-    pub fn halted(&self) -> Option<&str> {
-        self.halted.as_deref()
+    pub fn halted(&self) -> Option<&Effect> {
+        self.halted.as_ref()
     }
 
     /// Whether a request met a damaged row.
@@ -261,7 +261,7 @@ impl Node {
                 Effect::Reply { answer, .. } => {
                     self.damaged |= matches!(answer, Err(RequestError::Damaged { .. }));
                 }
-                Effect::Halt { reason } | Effect::Leave { reason } => self.halted = Some(reason),
+                end @ (Effect::Halt(_) | Effect::Leave { .. }) => self.halted = Some(end),
                 Effect::Send { message, .. } => {
                     let bytes = trine_crdt::codec::encode(&message);
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");

@@ -10,6 +10,7 @@ use trine_protocol::request::Options;
 use trine_protocol::{Request, Role};
 
 use crate::message::PeerMessage;
+use crate::not_ready::WentBack;
 
 /// Names a request at the driver; unique while the process runs.
 pub type RequestId = u64;
@@ -76,8 +77,8 @@ pub enum Input {
     },
     /// What is damaged on this node's disk and not healed, in words; replaces what was said before.
     Damaged(Vec<String>),
-    /// Why this node votes for nobody, in words; none: it votes.
-    HeldBack(Option<String>),
+    /// Why this node votes for nobody; none: it votes.
+    HeldBack(Option<WentBack>),
     /// The names of nodes of this region that are of another Raft group: two were founded.
     OtherGroup(BTreeSet<String>),
     /// Whether the disk has room for writes.

@@ -26,12 +26,13 @@ use crate::cluster::{Cluster, Metadata};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
-use crate::effect::{Effect, Outbox, Roster};
+use crate::effect::{Effect, Halt, Outbox, Roster};
 use crate::input::Input;
 use crate::joining::Joining;
 use crate::ledger::{Founds, OwnLedger, Withheld};
 use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
+use crate::not_ready::{NotReady, NotTaken};
 use crate::objects::Objects;
 use crate::records::Records;
 use crate::rows;
@@ -146,7 +147,7 @@ impl Replica {
             input => organs.take(&mut turn, input),
         };
         if let Err(error) = done.and_then(|()| organs.after_each(&mut turn)) {
-            turn.effects.push(Effect::Halt { reason: error.to_string() });
+            turn.effects.push(Effect::Halt(error.into()));
         }
         turn.end(out);
     }
@@ -215,7 +216,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn ready(&self) -> Result<(), String> {
+    pub fn ready(&self) -> Result<(), NotReady> {
         self.organs.ready(self.kept.clock())
     }
 
@@ -223,7 +224,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn edits(&self) -> Result<(), String> {
+    pub fn edits(&self) -> Result<(), NotReady> {
         self.organs.edits(self.kept.clock())
     }
 
@@ -231,7 +232,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn appends(&self) -> Result<(), String> {
+    pub fn appends(&self) -> Result<(), NotReady> {
         self.organs.appends(self.kept.clock())
     }
 
@@ -239,7 +240,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn writes(&self) -> Result<(), String> {
+    pub fn writes(&self) -> Result<(), NotTaken> {
         self.organs.writes(self.kept.clock())
     }
 
@@ -379,7 +380,9 @@ impl Organs {
                 News::RostersChanged { regions } => {
                     self.rosters_changed(turn, &regions);
                 }
-                News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
+                News::DiskIsOld { partition, writer, theirs, here } => {
+                    turn.effects.push(Effect::Halt(Halt::OldDisk { writer, partition, theirs, here }));
+                }
             }
         }
     }

@@ -55,7 +55,7 @@ impl Trace {
             Effect::Reply { request, answer } => (*request << 1) ^ u64::from(answer.is_ok()),
             Effect::Peers(peers) => 5_000 + peers.len() as u64,
             Effect::Roster(roster) => 6_000 + roster.nodes.len() as u64,
-            Effect::Halt { .. } => 8,
+            Effect::Halt(_) => 8,
             Effect::Leave { .. } => 9,
             Effect::StepDown => 10,
         };

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
 use trine_replica::Input;
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
+use trine_replica::not_ready::WentBack;
 
 use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::{DriverHandle, Readiness};
@@ -73,7 +74,7 @@ pub(super) async fn leadership(
 /// Hands over why this node votes for nobody, whenever that changes.
 pub(super) async fn held(mut watched: watch::Receiver<Option<Held>>, driver: DriverHandle) {
     loop {
-        let why = watched.borrow_and_update().as_ref().map(Held::words);
+        let why = watched.borrow_and_update().as_ref().map(WentBack::from);
         gauge!("trine_raft_held_back").set(if why.is_some() { 1.0 } else { 0.0 });
         if driver.deliver(Input::HeldBack(why), 0).await.is_err() || watched.changed().await.is_err() {
             return;

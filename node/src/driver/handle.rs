@@ -14,8 +14,8 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Options, Request, Role};
 use trine_protocol::{Edit, RequestError};
-use trine_replica::Input;
 use trine_replica::input::{BatchId, RequestId};
+use trine_replica::{Input, NotReady};
 
 use crate::mutants::{self, Mutant};
 
@@ -189,7 +189,7 @@ fn full() -> RequestError {
 }
 
 fn stopping() -> RequestError {
-    RequestError::Unavailable { what: Stopped.to_string() }
+    NotReady::Stopping.into()
 }
 
 fn kib(bytes: usize) -> u32 {

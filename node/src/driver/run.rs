@@ -225,9 +225,9 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             // It goes on until it is stopped: others may need its word until then.
             Effect::Leave { reason } => self.world.leave(reason),
             Effect::StepDown => self.world.step_down(),
-            Effect::Halt { reason } => {
+            Effect::Halt(why) => {
                 self.halted = true;
-                self.world.halt(reason);
+                self.world.halt(why.to_string());
             }
         }
     }

@@ -4,7 +4,7 @@ use super::clock::Clocks;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
 use trine_replica::effect::{PeerAddress, Roster};
-use trine_replica::{Batch, Counters, Founds, Input, Outbox, PeerMessage, Replica, Store};
+use trine_replica::{Batch, Counters, Founds, Input, NotReady, NotTaken, Outbox, PeerMessage, Replica, Store};
 
 /// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
 pub trait Core: Send {
@@ -18,14 +18,14 @@ pub trait Core: Send {
     ///
     /// # Errors
     /// Why not.
-    fn ready(&self) -> Result<(), String>;
+    fn ready(&self) -> Result<(), NotReady>;
 
     /// Whether it takes writes.
     ///
     /// # Errors
     /// Why not.
-    fn writes(&self) -> Result<(), String> {
-        self.ready()
+    fn writes(&self) -> Result<(), NotTaken> {
+        Ok(self.ready()?)
     }
 
     /// Whether it may found its region's Raft group, should the log be empty.
@@ -51,11 +51,11 @@ impl Core for Replica {
         Self::deadline(self)
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), NotReady> {
         Self::ready(self)
     }
 
-    fn writes(&self) -> Result<(), String> {
+    fn writes(&self) -> Result<(), NotTaken> {
         Self::writes(self)
     }
 

@@ -9,10 +9,10 @@ use trine_node::driver::{Clock, Core, Driver, DriverHandle, Readiness, Stop, Wor
 use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::request::{Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
-use trine_replica::effect::{PeerAddress, Roster};
+use trine_replica::effect::{Halt, PeerAddress, Roster};
 use trine_replica::input::Leadership;
 use trine_replica::store::{Memory, Store};
-use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence};
+use trine_replica::{Batch, Counters, Effect, Input, NotReady, Outbox, PeerMessage, Persistence, StoreError};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -51,7 +51,9 @@ impl Core for Script {
                 }
             }
             Input::Rumor { bytes, .. } => outbox.effects.push(Effect::Propose { ticket: 7, entry: bytes }),
-            Input::PeerDown(_) => outbox.effects.push(Effect::Halt { reason: "fenced".to_owned() }),
+            Input::PeerDown(_) => {
+                outbox.effects.push(Effect::Halt(Halt::Store(StoreError::Failed("fenced".to_owned()))))
+            }
             _ => {}
         }
     }
@@ -60,8 +62,8 @@ impl Core for Script {
         self.deadline.unwrap_or(u64::MAX)
     }
 
-    fn ready(&self) -> Result<(), String> {
-        if self.ticks > 0 { Ok(()) } else { Err("no tick yet".to_owned()) }
+    fn ready(&self) -> Result<(), NotReady> {
+        if self.ticks > 0 { Ok(()) } else { Err(NotReady::Starting) }
     }
 
     fn counters(&self) -> Counters {
@@ -179,7 +181,7 @@ async fn a_core_that_gives_up_ends_the_driver_and_whoever_waits_is_told() {
     .await
     .unwrap();
     running.driver.deliver(Input::PeerDown(NodeId(9)), 0).await.unwrap();
-    assert_eq!(running.next(), "halt: fenced");
+    assert_eq!(running.next(), "halt: the disk failed: fenced");
     running.thread.join().unwrap();
     let error = asked.await.unwrap().unwrap_err();
     assert_eq!(error, RequestError::Unavailable { what: "the node is stopping".to_owned() });

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, PartitionId, RegionId};
+use trine_protocol::RequestError;
 
 use super::Organs;
 use crate::answers::Served;
 use crate::input::Peer;
 use crate::joining::Followed;
+use crate::not_ready::NotReady;
 use crate::turn::Turn;
 use crate::waiting::Asked;
 
@@ -34,10 +36,10 @@ impl Organs {
     /// A read while this node is catching up: a node that is not may have what it asks for. Who handed it on to this
     /// node is told to ask another. None: it can be served here.
     pub(super) fn pass_while_joining(&self, asked: &Asked) -> Option<Served> {
-        let words = self.joining.waits()?;
+        let how_far = self.joining.waits()?;
         marks::reached(Mark::JoinReadPassed);
         if asked.hops > 0 {
-            return Some(trine_protocol::RequestError::Unavailable { what: words }.into());
+            return Some(RequestError::from(NotReady::CatchingUp(how_far)).into());
         }
         let able = |peer: &&Peer| !self.joining.of(peer.node);
         let (near, far): (Vec<&Peer>, Vec<&Peer>) =

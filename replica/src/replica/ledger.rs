@@ -15,6 +15,7 @@ use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::ledger::{Became, Draft, DraftCommand, Drafted, Entered, Withheld, makes_record};
 use crate::news::News;
+use crate::not_ready::NotReady;
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -142,7 +143,7 @@ impl Organs {
                 Served::Waits(Cause::Fresh { until: Until::Ledger(region.clone(), theirs), asked })
             }
             Some(Withheld::Asking) => Served::Waits(Cause::Route(asked)),
-            Some(withheld) => RequestError::Unavailable { what: withheld.to_string() }.into(),
+            Some(withheld) => RequestError::from(NotReady::from(withheld)).into(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::answers::Served;
 use crate::cluster::{unreached, unreached_there};
 use crate::effect::Persistence::Derived;
 use crate::joining::Joining;
+use crate::not_ready::NotReady;
 use crate::objects::Objects;
 use crate::rows;
 use crate::store::StoreError;
@@ -107,7 +108,7 @@ pub(super) fn empty(
     let (holds, then) = match (count, records.is_empty()) {
         (0, true) => {
             return Ok(match joining.waits() {
-                Some(what) => Err(RequestError::Unavailable { what }),
+                Some(how_far) => Err(NotReady::CatchingUp(how_far).into()),
                 None => Ok(()),
             });
         }

@@ -16,6 +16,7 @@ use crate::answers::{Served, namespace_view, plain, settled};
 use crate::cluster::{Cluster, name_taken};
 use crate::effect::Effect;
 use crate::ledger::Withheld;
+use crate::not_ready::NotReady;
 use crate::records::Place;
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -32,7 +33,7 @@ impl Organs {
             match self.ledger.withheld(&self.cluster) {
                 Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(Box::new(asked.clone())))),
                 Some(withheld @ Withheld::Behind { .. }) => {
-                    return Ok(RequestError::Unavailable { what: withheld.to_string() }.into());
+                    return Ok(RequestError::from(NotReady::from(withheld)).into());
                 }
                 _ => {}
             }

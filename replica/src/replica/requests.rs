@@ -23,6 +23,7 @@ use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
 use crate::limits::HOPS_MAX;
 use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
+use crate::not_ready::NotReady;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
@@ -118,7 +119,7 @@ impl Organs {
         }
         // What the log decides it goes on handing on; an edit of its own nobody may come to know.
         if matches!(asked.request, Request::ObjectEdit { .. }) && self.cluster.leaving() {
-            return Err(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() });
+            return Err(self.ready(turn.clock).err().unwrap_or(NotReady::Leaving).into());
         }
         if asked.request.writes() && !self.cluster.writable() {
             marks::reached(Mark::DiskFullRefused);
@@ -232,7 +233,7 @@ impl Organs {
             None => {}
             // That takes an instant.
             Some(Withheld::Asking) => return Served::Waits(Cause::Route(asked)),
-            Some(withheld) => return RequestError::Unavailable { what: withheld.to_string() }.into(),
+            Some(withheld) => return RequestError::from(NotReady::from(withheld)).into(),
         }
         let draft = match self.draft(&asked.request) {
             Ok(command) => command,
@@ -423,8 +424,9 @@ impl Organs {
                 Cause::Route(asked) if asked.why.is_some() => {
                     RequestError::Unavailable { what: asked.why.clone().unwrap_or_default() }
                 }
-                _ => RequestError::Unavailable {
-                    what: self.appends(turn.clock).err().unwrap_or("no answer in time".to_owned()),
+                _ => match self.appends(turn.clock) {
+                    Err(why) => why.into(),
+                    Ok(()) => RequestError::Unavailable { what: "no answer in time".to_owned() },
                 },
             };
             self.answer(turn, wait.origin, Err(error));

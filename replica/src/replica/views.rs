@@ -189,9 +189,9 @@ impl Organs {
             cluster: self.cluster.config().genesis.cluster.clone(),
             node: self.own_view(turn.now.monotonic_ns),
             ready: ready.is_ok(),
-            reason: writes.err(),
-            edits: self.edits(turn.clock).err(),
-            appends: self.appends(turn.clock).err(),
+            reason: writes.err().map(|why| why.to_string()),
+            edits: self.edits(turn.clock).err().map(|why| why.to_string()),
+            appends: self.appends(turn.clock).err().map(|why| why.to_string()),
             leader: self
                 .cluster
                 .leadership()

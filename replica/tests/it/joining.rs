@@ -38,7 +38,7 @@ fn health(world: &mut World, asked: usize, of: usize) -> Health {
 #[test]
 fn it_serves_when_it_holds_what_its_peers_held() {
     let (mut world, new) = joined();
-    let said = world.nodes[new].core.ready().expect_err("it holds nothing");
+    let said = world.nodes[new].core.ready().expect_err("it holds nothing").to_string();
     assert!(said.contains("it holds 0 of") && said.contains("partitions"), "{said}");
     assert_eq!(health(&mut world, 0, new), Health::Degraded);
 
@@ -64,7 +64,7 @@ fn a_restart_does_not_make_it_whole() {
     let (mut world, new) = joined();
     world.restart(new, None);
     world.settle();
-    let said = world.nodes[new].core.ready().expect_err("it holds nothing");
+    let said = world.nodes[new].core.ready().expect_err("it holds nothing").to_string();
     assert!(said.contains("it holds 0 of"), "{said}");
 
     world.loses = |_, _, _, _| false;

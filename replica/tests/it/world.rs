@@ -38,7 +38,7 @@ pub struct Node {
     pub sent: VecDeque<(NodeId, PeerMessage)>,
     pub proposed: VecDeque<(u64, Bytes)>,
     pub answers: BTreeMap<u64, Answered>,
-    pub halted: Option<String>,
+    pub halted: Option<Effect>,
     /// Whether committed entries are handed over.
     pub deaf: bool,
     delivered: usize,
@@ -284,7 +284,7 @@ impl World {
                     let input = Input::ReadIndex { ticket, index };
                     return self.after(place, derived, Some(input));
                 }
-                Effect::Halt { reason } | Effect::Leave { reason } => node.halted = Some(reason),
+                end @ (Effect::Halt(_) | Effect::Leave { .. }) => node.halted = Some(end),
                 Effect::StepDown => node.stepped_down += 1,
                 Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
             }

@@ -8,6 +8,7 @@ use trine_protocol::{Consistency, Missing, Reply, Request, RequestError, limits}
 
 use super::super::Organs;
 use crate::answers::{Served, plain};
+use crate::not_ready::NotReady;
 use crate::objects::{Edited, Wanted};
 use crate::store::StoreError;
 use crate::turn::Turn;
@@ -21,11 +22,12 @@ impl Organs {
         };
         if !self.cluster.registered() {
             // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
-            return Ok(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() }.into());
+            let why = self.ready(turn.clock).err().unwrap_or(NotReady::Unregistered { leader: true });
+            return Ok(RequestError::from(why).into());
         }
-        if let Some(what) = self.joining.waits() {
+        if let Some(how_far) = self.joining.waits() {
             // An edit answers with what stands after it, and that is not all here.
-            return Ok(RequestError::Unavailable { what }.into());
+            return Ok(RequestError::from(NotReady::CatchingUp(how_far)).into());
         }
         Ok(match self.objects.edit(turn, &self.cluster, (namespace, key, edit), &asked.options)? {
             Ok(Edited::Done(answer)) => Served::Now(Ok(answer)),
