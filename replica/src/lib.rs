@@ -79,6 +79,7 @@ mod records;
 mod replica;
 pub mod rows;
 pub mod sizes;
+mod stop;
 pub mod store;
 mod turn;
 mod waiting;

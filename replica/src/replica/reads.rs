@@ -18,12 +18,13 @@ use crate::effect::Effect;
 use crate::ledger::Withheld;
 use crate::not_ready::NotReady;
 use crate::records::Place;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
 
 impl Organs {
-    pub(super) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
         let regional = asked.options.consistency == Consistency::Regional;
         if regional {
             if !self.cluster.serving() {
@@ -33,7 +34,7 @@ impl Organs {
             match self.ledger.withheld(&self.cluster) {
                 Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(Box::new(asked.clone())))),
                 Some(withheld @ Withheld::Behind { .. }) => {
-                    return Ok(RequestError::from(NotReady::from(withheld)).into());
+                    return Err(NotReady::from(withheld).into());
                 }
                 _ => {}
             }
@@ -51,7 +52,7 @@ impl Organs {
         if !self.cluster.mirrors_here() && needs_mirrors(&asked.request, &self.cluster.config().region) {
             return Ok(self.hand_on_to_one_of(self.cluster.mirror_nodes(), asked));
         }
-        if let Some(served) = self.pass_while_joining(asked) {
+        if let Some(served) = self.pass_while_joining(asked)? {
             return Ok(served);
         }
         if asked.options.consistency == Consistency::Session
@@ -62,7 +63,7 @@ impl Organs {
                 true => self.cluster.mirror_nodes().to_vec(),
                 false => self.cluster.region_peers(),
             };
-            if let Some(served) = self.pass_while_full(&others, asked) {
+            if let Some(served) = self.pass_while_full(&others, asked)? {
                 return Ok(served);
             }
             marks::reached(Mark::SessionWaited);
@@ -80,83 +81,62 @@ impl Organs {
         missing.next().map(|(region, size)| Until::Ledger(region.clone(), *size))
     }
 
-    fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
+    fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Answer, Stop> {
         let ledger =
             |namespace: &str| self.cluster.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
             Request::LedgerGet { namespace, key, with_proof } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let Some(latest) = self.records.latest(turn, &namespace, key)? else {
-                    return Ok(Err(Missing::Key { key: key.clone() }.into()));
-                };
+                let namespace = ledger(namespace)?;
+                let latest = self.records.latest(turn, &namespace, key)?;
+                let latest = latest.ok_or_else(|| Missing::Key { key: key.clone() })?;
                 self.record_answer(turn, &(latest.region, latest.index), *with_proof)
             }
             Request::LedgerRecord { region, index, with_proof } => {
                 if *index >= self.held_records(region) {
-                    return Ok(Err(Missing::Record { region: region.clone(), index: *index }.into()));
+                    return Err(Missing::Record { region: region.clone(), index: *index }.into());
                 }
                 self.record_answer(turn, &(region.clone(), *index), *with_proof)
             }
             Request::LedgerHistory { namespace, key, after, limit } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
+                let namespace = ledger(namespace)?;
                 let page = self.records.history_page(turn, (&namespace, key), after.as_deref(), *limit)?;
-                Ok(page.map(|page| paged(turn, page)))
+                Ok(paged(turn, page))
             }
             Request::LedgerRange { namespace, prefix, after, limit } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
+                let namespace = ledger(namespace)?;
                 let page = self.records.range_page(turn, (&namespace, prefix), after.as_deref(), *limit)?;
-                Ok(Ok(paged(turn, page)))
+                Ok(paged(turn, page))
             }
             Request::Checkpoint { region } => {
                 let own = self.cluster.is_own(region);
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
                 let note = note.or_else(|| self.cluster.head(region).map(|(note, _)| note.clone()));
-                Ok(match note {
-                    Some(note) => Ok(plain(turn, Reply::Checkpoint(note))),
-                    None => Err(Missing::Checkpoint { region: region.clone() }.into()),
-                })
+                let note = note.ok_or_else(|| Missing::Checkpoint { region: region.clone() })?;
+                Ok(plain(turn, Reply::Checkpoint(note)))
             }
             Request::Consistency { region, from, to } => {
                 if from > to || *to > self.held_records(region) {
-                    return Ok(Err(RequestError::Invalid {
-                        what: format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region)),
-                    }));
+                    let what = format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region));
+                    return Err(RequestError::Invalid { what }.into());
                 }
                 let proof = self.records.with_tree(turn, region, |read| consistency_proof(*from, *to, read))?;
-                Ok(match proof {
-                    Ok(path) => {
-                        let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
-                        Ok(plain(turn, Reply::Consistency(path)))
-                    }
-                    Err(error) => Err(RequestError::Damaged { what: format!("the tree of {region}: {error}") }),
-                })
+                let damaged = |error| StoreError::Damaged(format!("the tree of {region}: {error}"));
+                let path = proof.map_err(damaged)?;
+                let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+                Ok(plain(turn, Reply::Consistency(path)))
             }
-            _ => Ok(Err(RequestError::Unsupported { what: "this request as a ledger read".to_owned() })),
+            _ => Err(RequestError::Unsupported { what: "this request as a ledger read".to_owned() }.into()),
         }
     }
 
-    fn record_answer(
-        &mut self,
-        turn: &mut Turn<'_>,
-        place: &Place,
-        with_proof: bool,
-    ) -> Result<Result<Answer, RequestError>, StoreError> {
+    fn record_answer(&mut self, turn: &mut Turn<'_>, place: &Place, with_proof: bool) -> Result<Answer, Stop> {
         let mut view = self.records.view(turn, place)?;
         if with_proof {
             view.proof = Some(self.inclusion(turn, &place.0, place.1)?);
         }
         let mut answer = plain(turn, Reply::Record(view));
         answer.session.see_ledger(&place.0, place.1 + 1);
-        Ok(Ok(answer))
+        Ok(answer)
     }
 
     /// The proof that a record is in a ledger, against the latest checkpoint held.

@@ -15,7 +15,7 @@ use trine_protocol::request::{NamespaceKind, Options, Precondition};
 use trine_protocol::{Consistency, Durability, Request, RequestError, Role, limits};
 
 use super::Organs;
-use crate::answers::{Served, settled, storage, too_large};
+use crate::answers::{Served, settled, too_large};
 use crate::cluster::{check_name, check_slots, ledger_kind};
 use crate::effect::Effect;
 use crate::input::RequestId;
@@ -24,7 +24,7 @@ use crate::limits::HOPS_MAX;
 use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
 use crate::not_ready::NotReady;
-use crate::store::StoreError;
+use crate::stop::Stop;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
 
@@ -58,29 +58,27 @@ impl Organs {
     }
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
-        let checked = self
-            .check(turn, &asked)
-            .and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes));
-        if let Err(error) = checked {
-            self.answer(turn, asked.origin, Err(error));
+        if let Err(stop) = self.admit(turn, &mut asked) {
+            self.answer(turn, asked.origin, Err(stop.into()));
             return;
         }
+        let deadline_ns = turn.now.monotonic_ns + timeout_ms(&asked.options) * 1_000_000;
+        let number = self.waiting.number();
+        self.serve_now(turn, number, deadline_ns, Box::new(asked));
+    }
+
+    /// Looks whether a request may be served and whether there is room for it, should it have to wait.
+    fn admit(&self, turn: &mut Turn<'_>, asked: &mut Asked) -> Result<(), Stop> {
+        self.check(turn, asked)?;
+        self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes)?;
         // An append that may have to be sent twice needs a name that makes the second harmless.
         if let Request::Append { idempotency_key, .. } = &mut asked.request
             && idempotency_key.is_none()
             && !self.cluster.serving()
         {
-            match turn.stamp() {
-                Ok(stamp) => *idempotency_key = Some(stamp.to_string()),
-                Err(error) => {
-                    self.answer(turn, asked.origin, Err(storage(&error)));
-                    return;
-                }
-            }
+            *idempotency_key = Some(turn.stamp()?.to_string());
         }
-        let deadline_ns = turn.now.monotonic_ns + timeout_ms(&asked.options) * 1_000_000;
-        let number = self.waiting.number();
-        self.serve_now(turn, number, deadline_ns, Box::new(asked));
+        Ok(())
     }
 
     fn check(&self, turn: &Turn<'_>, asked: &Asked) -> Result<(), RequestError> {
@@ -164,17 +162,18 @@ impl Organs {
             | Request::NodeReplace { .. }
             | Request::NodeReadmit { .. }
             | Request::RegionRecover { .. } => self.serve_in_log(turn, number, asked),
-            _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
+            _ => self.serve(turn, &asked),
         };
         match served {
-            Served::Now(answer) => self.answer(turn, origin, settled(tried, answer)),
-            Served::Waits(cause) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
+            Ok(Served::Now(answer)) => self.answer(turn, origin, Ok(answer)),
+            Ok(Served::Waits(cause)) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
+            Err(stop) => self.answer(turn, origin, settled(tried, Err(stop.into()))),
         }
     }
 
-    fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
         if let Request::ObjectGet { .. } | Request::ObjectList { .. } = &asked.request
-            && let Some(served) = self.pass_while_joining(asked)
+            && let Some(served) = self.pass_while_joining(asked)?
         {
             return Ok(served);
         }
@@ -188,35 +187,34 @@ impl Organs {
             | Request::LedgerRange { .. }
             | Request::Checkpoint { .. }
             | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
-            _ => Ok(Served::Now(self.view(turn, asked))),
+            _ => Ok(Served::Now(self.view(turn, asked)?)),
         }
     }
 
     /// Serves what a region's log decides: in that region, once what comes before it is done.
-    fn serve_in_log(&mut self, turn: &mut Turn<'_>, number: u64, mut asked: Box<Asked>) -> Served {
-        match self.before_the_leader(turn, &mut asked) {
-            Ok(Some(served)) => served,
-            Ok(None) => self.serve_at_leader(turn, number, asked),
-            Err(error) => storage(&error).into(),
+    fn serve_in_log(&mut self, turn: &mut Turn<'_>, number: u64, mut asked: Box<Asked>) -> Result<Served, Stop> {
+        match self.before_the_leader(turn, &mut asked)? {
+            Some(served) => Ok(served),
+            None => self.serve_at_leader(turn, number, asked),
         }
     }
 
     /// Queues what the region's log decides, or hands it on to who leads.
-    fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Served {
+    fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Result<Served, Stop> {
         if !self.cluster.serving() {
             // Who does not belong yet hears of no leader, but others of the region do.
             let leader = self.cluster.leadership().leader;
             let to =
                 if self.cluster.registered() { leader } else { leader.or_else(|| self.cluster.neighbour_in_turn()) };
-            return self.hand_on(to, &asked);
+            return Ok(self.hand_on(to, &asked));
         }
         // Taken while its clock was believed: it waits for another leader, or for the clock.
         if turn.clock.stamps(self.cluster.peers()).is_err() {
-            return Served::Waits(Cause::Route(asked));
+            return Ok(Served::Waits(Cause::Route(asked)));
         }
         // A leader that has just begun waits until it knows who answers.
         if removes(&asked.request) && self.cluster.answering().is_none() {
-            return Served::Waits(Cause::Route(asked));
+            return Ok(Served::Waits(Cause::Route(asked)));
         }
         if let Request::RegionRecover { region } = &asked.request {
             let region = region.clone();
@@ -232,17 +230,14 @@ impl Organs {
         match self.ledger.withheld(&self.cluster).filter(|_| record) {
             None => {}
             // That takes an instant.
-            Some(Withheld::Asking) => return Served::Waits(Cause::Route(asked)),
-            Some(withheld) => return RequestError::from(NotReady::from(withheld)).into(),
+            Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(asked))),
+            Some(withheld) => return Err(NotReady::from(withheld).into()),
         }
-        let draft = match self.draft(&asked.request) {
-            Ok(command) => command,
-            Err(error) => return error.into(),
-        };
+        let draft = self.draft(&asked.request)?;
         let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
         let tried = asked.tried;
         self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked: Some(asked) });
-        Served::Waits(Cause::Queued { tried })
+        Ok(Served::Waits(Cause::Queued { tried }))
     }
 
     /// Hands a request on to a node, or keeps it until one can be reached.
@@ -265,15 +260,15 @@ impl Organs {
 
     /// A read that needs what is not here yet, on a full disk, which takes nothing in: one of these nodes may have it.
     /// Who handed it on to this node is told to ask another. None: it comes, and can be waited for.
-    pub(super) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
+    pub(super) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Result<Option<Served>, Stop> {
         if self.cluster.writable() {
-            return None;
+            return Ok(None);
         }
         if asked.hops == 0 {
-            return Some(self.hand_on_to_one_of(nodes, asked));
+            return Ok(Some(self.hand_on_to_one_of(nodes, asked)));
         }
         let what = "the disk is full, and what the session has seen is not here".to_owned();
-        Some(RequestError::Unavailable { what }.into())
+        Err(RequestError::Unavailable { what }.into())
     }
 
     fn draft(&self, request: &Request) -> Result<DraftCommand, RequestError> {
