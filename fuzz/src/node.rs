@@ -9,7 +9,10 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_ledger::LogPosition;
-use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, ManifestShow,
+    NamespaceCreate, NamespaceKind, ObjectEdit, ObjectGet, ObjectList, Options,
+};
 use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
 use trine_replica::store::Memory;
@@ -280,7 +283,7 @@ pub fn told_abroad() -> &'static [Bytes] {
         let mut node = Node::open_as(ABROAD, Rows::default()).expect("an empty disk");
         node.lead();
         let (name, kind) = ("orders".to_owned(), NamespaceKind::Objects);
-        node.ask(Request::NamespaceCreate { name, kind, slots: Some(16) });
+        node.ask(Request::NamespaceCreate(NamespaceCreate { name, kind, slots: Some(16) }));
         writes().into_iter().for_each(|request| node.ask(request));
         // Heads are told once a second, and a segment is sealed at a tick.
         (0..3).for_each(|_| node.pass_a_second());
@@ -316,16 +319,18 @@ fn writes() -> Vec<Request> {
         Edit::Add(element()),
         field(Edit::Add(element())),
     ];
-    let edit = |(number, edit)| Request::ObjectEdit { namespace: objects.clone(), key: key(number), edit };
-    let append = |number: usize| Request::Append {
-        namespace: default.clone(),
-        key: key(number % 2),
-        value: element(),
-        content_type: "text/plain".to_owned(),
-        metadata: BTreeMap::new(),
-        idempotency_key: Some(format!("once-{number}")),
-        if_match: None,
-        with_proof: true,
+    let edit = |(number, edit)| Request::ObjectEdit(ObjectEdit { namespace: objects.clone(), key: key(number), edit });
+    let append = |number: usize| {
+        Request::Append(Append {
+            namespace: default.clone(),
+            key: key(number % 2),
+            value: element(),
+            content_type: "text/plain".to_owned(),
+            metadata: BTreeMap::new(),
+            idempotency_key: Some(format!("once-{number}")),
+            if_match: None,
+            with_proof: true,
+        })
     };
     edits.into_iter().enumerate().map(edit).chain((0..3).map(append)).collect()
 }
@@ -333,33 +338,38 @@ fn writes() -> Vec<Request> {
 fn reads() -> Vec<Request> {
     let (objects, default) = ("objects".to_owned(), "default".to_owned());
     let mut reads: Vec<Request> =
-        (0..5).map(|number| Request::ObjectGet { namespace: objects.clone(), key: key(number) }).collect();
+        (0..5).map(|number| Request::ObjectGet(ObjectGet { namespace: objects.clone(), key: key(number) })).collect();
     for number in 0..2 {
         let (namespace, key) = (default.clone(), key(number));
-        reads.push(Request::LedgerHistory { namespace: namespace.clone(), key: key.clone(), after: None, limit: 10 });
-        reads.push(Request::LedgerGet { namespace, key, with_proof: true });
+        reads.push(Request::LedgerHistory(LedgerHistory {
+            namespace: namespace.clone(),
+            key: key.clone(),
+            after: None,
+            limit: 10,
+        }));
+        reads.push(Request::LedgerGet(LedgerGet { namespace, key, with_proof: true }));
     }
     for region in ["us-east-1", "eu-west-1"].map(|name| name.parse::<trine_crdt::RegionId>().expect("a name")) {
         for index in 0..3 {
-            reads.push(Request::LedgerRecord { region: region.clone(), index, with_proof: true });
+            reads.push(Request::LedgerRecord(LedgerRecord { region: region.clone(), index, with_proof: true }));
         }
-        reads.push(Request::Checkpoint { region: region.clone() });
-        reads.push(Request::Consistency { region, from: 1, to: 3 });
+        reads.push(Request::Checkpoint(CheckpointGet { region: region.clone() }));
+        reads.push(Request::Consistency(ConsistencyGet { region, from: 1, to: 3 }));
     }
     reads.extend([
-        Request::LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 },
-        Request::ObjectList {
+        Request::LedgerRange(LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 }),
+        Request::ObjectList(ObjectList {
             namespace: trine_crdt::NamespaceId::default_objects().to_string(),
             prefix: String::new(),
             kind: None,
             after: None,
             limit: 10,
-        },
+        }),
         Request::Status,
         Request::NodeList,
         Request::RegionList,
         Request::NamespaceList,
-        Request::ManifestShow { region: None },
+        Request::ManifestShow(ManifestShow { region: None }),
     ]);
     reads
 }

@@ -16,7 +16,8 @@
 //! # use std::collections::VecDeque;
 //! # use trine_crdt::{NodeId, Now, RegionId, WriterId};
 //! # use trine_ledger::genesis::{Genesis, GenesisRegion};
-//! # use trine_protocol::{Edit, Request, Role, request::Options};
+//! # use trine_protocol::request::{ObjectEdit, Options};
+//! # use trine_protocol::{Edit, Request, Role};
 //! # use trine_replica::input::{CommittedEntry, Leadership, Payload};
 //! # use trine_replica::{Config, Effect, Input, Outbox, Replica, store::Memory};
 //! # let region: RegionId = "us-east-1".parse().unwrap();
@@ -45,7 +46,8 @@
 //!         }
 //!     }
 //!     if inputs.is_empty() && core.ready().is_ok() && !std::mem::replace(&mut asked, true) {
-//!         let request = Request::ObjectEdit { namespace: "objects".into(), key: "visits".into(), edit: Edit::Increment(1) };
+//!         let (namespace, key) = ("objects".into(), "visits".into());
+//!         let request = Request::ObjectEdit(ObjectEdit { namespace, key, edit: Edit::Increment(1) });
 //!         inputs.push_back(Input::Request { id: 1, role: Role::Writer, options: Options::default(), request });
 //!     }
 //!     let input = inputs.pop_front().unwrap_or_else(|| {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use trine_crdt::{NodeId, Now, Timestamp};
 use trine_node::driver::{Clock, Core, Driver, DriverHandle, Readiness, Stop, World, channel};
 use trine_protocol::reply::{Answer, Reply};
-use trine_protocol::request::{Options, Request, Role};
+use trine_protocol::request::{Append, NodeRemove, Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
 use trine_replica::effect::{Halt, PeerAddress, Roster};
 use trine_replica::input::Leadership;
@@ -194,7 +194,7 @@ async fn a_core_that_never_answers_leaves_a_write_unknown_and_a_read_unavailable
     let options = || Options { timeout: Some(Duration::from_millis(50)), ..Options::default() };
     let read = running.driver.request(Role::Reader, options(), Request::NamespaceList).await.unwrap_err();
     assert_eq!(read, RequestError::Unavailable { what: "no answer within 50ms".to_owned() });
-    let write = Request::NodeRemove { node: NodeId(1), force: false };
+    let write = Request::NodeRemove(NodeRemove { node: NodeId(1), force: false });
     assert_eq!(running.driver.request(Role::Admin, options(), write).await.unwrap_err(), RequestError::Unknown);
 }
 
@@ -203,15 +203,17 @@ async fn requests_that_weigh_too_much_together_are_refused_not_queued() {
     // Nobody takes anything out.
     let (driver, _inbox) = channel();
     let value = Bytes::from(vec![0; 16 * 1024 * 1024]);
-    let append = || Request::Append {
-        namespace: "default".to_owned(),
-        key: "k".to_owned(),
-        value: value.clone(),
-        content_type: String::new(),
-        metadata: Default::default(),
-        idempotency_key: None,
-        if_match: None,
-        with_proof: false,
+    let append = || {
+        Request::Append(Append {
+            namespace: "default".to_owned(),
+            key: "k".to_owned(),
+            value: value.clone(),
+            content_type: String::new(),
+            metadata: Default::default(),
+            idempotency_key: None,
+            if_match: None,
+            with_proof: false,
+        })
     };
     let waiting: Vec<_> = (0..3)
         .map(|_| {

@@ -10,7 +10,7 @@ use trine_client::{AppendRequest, BuildError, CallOptions, Client, ClientError, 
 use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
 use trine_protocol::reply::{Answer, Appended, Health, NamespaceView, RegionView, Reply};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{Append, LedgerGet, NamespaceDelete, NamespaceKind, NamespaceRename, ObjectGet};
 use trine_protocol::{Missing, Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
@@ -68,11 +68,11 @@ async fn namespaces_are_renamed_and_deleted() {
         node,
         Arc::new(move |request| {
             Some(match request {
-                Request::NamespaceRename { namespace, name } if namespace == "left/17" => {
+                Request::NamespaceRename(NamespaceRename { namespace, name }) if namespace == "left/17" => {
                     Ok(Reply::Namespace(NamespaceView { name: name.clone(), ..renamed.clone() }))
                 }
-                Request::NamespaceDelete { force: true, vetted: false, .. } => Ok(Reply::Done),
-                Request::NamespaceDelete { namespace, .. } => {
+                Request::NamespaceDelete(NamespaceDelete { force: true, vetted: false, .. }) => Ok(Reply::Done),
+                Request::NamespaceDelete(NamespaceDelete { namespace, .. }) => {
                     Err(RequestError::NotEmpty { what: format!("namespace {namespace} holds 1 object") })
                 }
                 other => panic!("{other:?}"),
@@ -102,10 +102,10 @@ async fn a_missing_key_is_no_value_and_a_missing_namespace_is_an_error() {
         node,
         Arc::new(move |request| {
             Some(match request {
-                Request::LedgerGet { namespace, key, .. } => {
+                Request::LedgerGet(LedgerGet { namespace, key, .. }) => {
                     Err(missing(namespace, Missing::Key { key: key.clone() }).into())
                 }
-                Request::ObjectGet { namespace, key } => {
+                Request::ObjectGet(ObjectGet { namespace, key }) => {
                     Err(missing(namespace, Missing::Object { key: key.clone() }).into())
                 }
                 other => panic!("{other:?}"),
@@ -134,7 +134,7 @@ async fn thousands_of_requests_share_one_connection() {
     answer(
         node,
         Arc::new(move |request| match request {
-            Request::Append { key, idempotency_key, .. } => {
+            Request::Append(Append { key, idempotency_key, .. }) => {
                 assert!(idempotency_key.is_some(), "an append carries a key");
                 counted.fetch_add(1, Ordering::Relaxed);
                 Some(Ok(appended(key.parse().expect("a number"), "left")))
@@ -171,10 +171,10 @@ async fn a_refusal_that_did_nothing_is_retried_and_others_are_not() {
         Arc::new(move |request| {
             let attempt = counted.fetch_add(1, Ordering::Relaxed);
             Some(match request {
-                Request::Append { .. } if attempt < 2 => {
+                Request::Append(_) if attempt < 2 => {
                     Err(RequestError::Overloaded { retry_after: Duration::from_millis(1) })
                 }
-                Request::Append { .. } => Ok(appended(1, "left")),
+                Request::Append(_) => Ok(appended(1, "left")),
                 _ => Err(RequestError::Unknown),
             })
         }),
@@ -295,7 +295,7 @@ async fn two_regions(
     let script = |counted: Arc<AtomicUsize>, region: &'static str| -> Arc<Script> {
         Arc::new(move |request| match request {
             Request::RegionList => Some(Ok(regions(&["left", "right"]))),
-            Request::Append { .. } => {
+            Request::Append(_) => {
                 counted.fetch_add(1, Ordering::Relaxed);
                 Some(Ok(appended(1, region)))
             }

@@ -9,6 +9,7 @@ use trine_crdt::{NodeId, PartitionId, RegionId};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Registry};
+use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace, RegionRecover};
 use trine_protocol::{Missing, Request, RequestError};
 
 use crate::cluster::Cluster;
@@ -100,19 +101,21 @@ impl Cluster {
             closed || registry.roster.contains_key(node) || registry.retired.contains(node)
         };
         Ok(match request {
-            Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } if !has(&self.own, node) => {
+            Request::NodeRemove(NodeRemove { node, .. }) | Request::NodeReplace(NodeReplace { node, .. })
+                if !has(&self.own, node) =>
+            {
                 told(&|registry| has(registry, node))
             }
-            Request::NodeReadmit { name } if !self.own.closed_names.contains_key(name) => {
+            Request::NodeReadmit(NodeReadmit { name }) if !self.own.closed_names.contains_key(name) => {
                 // A name that a node has is refused by that one's region, in the right words.
                 let named = |registry: &Registry| registry.named(name).is_some();
                 let closed = told(&|registry| registry.closed_names.contains_key(name));
                 closed.or_else(|| if named(&self.own) { None } else { told(&named) })
             }
-            Request::RegionRecover { region } if self.config.genesis.region(region).is_none() => {
+            Request::RegionRecover(RegionRecover { region }) if self.config.genesis.region(region).is_none() => {
                 return Err(Missing::Region { region: region.clone() }.into());
             }
-            Request::RegionRecover { region } if !self.is_own(region) => Some(region.clone()),
+            Request::RegionRecover(RegionRecover { region }) if !self.is_own(region) => Some(region.clone()),
             _ => None,
         })
     }

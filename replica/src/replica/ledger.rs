@@ -6,6 +6,7 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::Command;
+use trine_protocol::reply::Recovered;
 use trine_protocol::{Missing, Reply};
 
 use super::Organs;
@@ -142,7 +143,7 @@ impl Organs {
         Ok(match self.ledger.withheld(&self.cluster) {
             None => {
                 let (size, restored) = (self.ledger.size(), self.ledger.put_back());
-                Served::Now(plain(turn, Reply::Recovered { size, restored }))
+                Served::Now(plain(turn, Reply::Recovered(Recovered { size, restored })))
             }
             Some(Withheld::Behind { theirs, .. }) => {
                 self.ledger.want_back();

@@ -16,6 +16,7 @@
 //! namespace stays in the registry, so that its id means nothing else, ever.
 
 use trine_crdt::{NamespaceId, NodeId, RegionId};
+use trine_protocol::request::{NamespaceDelete, NamespaceRename};
 use trine_protocol::{Request, RequestError};
 
 use super::Organs;
@@ -33,7 +34,8 @@ use crate::waiting::Asked;
 impl Organs {
     /// Where a request goes that one region's log decides, before that region's leader takes it. None: there.
     pub(super) fn before_the_leader(&mut self, turn: &mut Turn<'_>, asked: &mut Asked) -> Result<Option<Served>, Stop> {
-        let (Request::NamespaceRename { namespace, .. } | Request::NamespaceDelete { namespace, .. }) = &asked.request
+        let (Request::NamespaceRename(NamespaceRename { namespace, .. })
+        | Request::NamespaceDelete(NamespaceDelete { namespace, .. })) = &asked.request
         else {
             return self.of_another_region(asked);
         };
@@ -42,7 +44,7 @@ impl Organs {
             return Ok(Some(self.hand_over(&id.region, asked).ok_or_else(|| unreached(&id))?));
         }
         // Who follows no other region's ledger knows of no record there.
-        if !matches!(asked.request, Request::NamespaceDelete { force: false, vetted: false, .. }) {
+        if !matches!(asked.request, Request::NamespaceDelete(NamespaceDelete { force: false, vetted: false, .. })) {
             return Ok(None);
         }
         let mirrors = self.cluster.mirror_nodes();
@@ -55,7 +57,7 @@ impl Organs {
             };
         }
         empty(turn, &self.objects, &self.joining, &id)?;
-        if let Request::NamespaceDelete { vetted, .. } = &mut asked.request {
+        if let Request::NamespaceDelete(NamespaceDelete { vetted, .. }) = &mut asked.request {
             *vetted = true;
         }
         Ok(None)

@@ -8,7 +8,9 @@ use trine_ledger::apply::Applied;
 use trine_ledger::record::Record;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
 use trine_protocol::reply::{Answer, Appended, InclusionView, Page};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceKind,
+};
 use trine_protocol::{Consistency, Missing, Reply, Request, RequestError};
 
 use super::Organs;
@@ -85,36 +87,36 @@ impl Organs {
         let ledger =
             |namespace: &str| self.cluster.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
-            Request::LedgerGet { namespace, key, with_proof } => {
+            Request::LedgerGet(LedgerGet { namespace, key, with_proof }) => {
                 let namespace = ledger(namespace)?;
                 let latest = self.records.latest(turn, &namespace, key)?;
                 let latest = latest.ok_or_else(|| Missing::Key { key: key.clone() })?;
                 self.record_answer(turn, &(latest.region, latest.index), *with_proof)
             }
-            Request::LedgerRecord { region, index, with_proof } => {
+            Request::LedgerRecord(LedgerRecord { region, index, with_proof }) => {
                 if *index >= self.held_records(region) {
                     return Err(Missing::Record { region: region.clone(), index: *index }.into());
                 }
                 self.record_answer(turn, &(region.clone(), *index), *with_proof)
             }
-            Request::LedgerHistory { namespace, key, after, limit } => {
+            Request::LedgerHistory(LedgerHistory { namespace, key, after, limit }) => {
                 let namespace = ledger(namespace)?;
                 let page = self.records.history_page(turn, (&namespace, key), after.as_deref(), *limit)?;
                 Ok(paged(turn, page))
             }
-            Request::LedgerRange { namespace, prefix, after, limit } => {
+            Request::LedgerRange(LedgerRange { namespace, prefix, after, limit }) => {
                 let namespace = ledger(namespace)?;
                 let page = self.records.range_page(turn, (&namespace, prefix), after.as_deref(), *limit)?;
                 Ok(paged(turn, page))
             }
-            Request::Checkpoint { region } => {
+            Request::Checkpoint(CheckpointGet { region }) => {
                 let own = self.cluster.is_own(region);
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
                 let note = note.or_else(|| self.cluster.head(region).map(|(note, _)| note.clone()));
                 let note = note.ok_or_else(|| Missing::Checkpoint { region: region.clone() })?;
                 Ok(plain(turn, Reply::Checkpoint(note)))
             }
-            Request::Consistency { region, from, to } => {
+            Request::Consistency(ConsistencyGet { region, from, to }) => {
                 if from > to || *to > self.held_records(region) {
                     let what = format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region));
                     return Err(RequestError::Invalid { what }.into());
@@ -196,7 +198,9 @@ impl Organs {
     /// Whether a record is another than the append asks for: then its idempotency key was used for two.
     fn differs(&mut self, turn: &mut Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
         let region = self.cluster.config().region.clone();
-        let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
+        let Some(Request::Append(Append { key, value, content_type, metadata, .. })) =
+            asked.map(|asked| &asked.request)
+        else {
             return false;
         };
         let Ok(Some(bytes)) = self.records.bytes(turn, &region, index) else { return false };
@@ -257,9 +261,9 @@ impl Organs {
 /// Whether the answer to a request depends on a region's ledger.
 fn reads(request: &Request, ledger: &RegionId) -> bool {
     match request {
-        Request::LedgerRecord { region, .. } | Request::Consistency { region, .. } | Request::Checkpoint { region } => {
-            region == ledger
-        }
+        Request::LedgerRecord(LedgerRecord { region, .. })
+        | Request::Consistency(ConsistencyGet { region, .. })
+        | Request::Checkpoint(CheckpointGet { region }) => region == ledger,
         _ => true,
     }
 }
@@ -267,8 +271,10 @@ fn reads(request: &Request, ledger: &RegionId) -> bool {
 /// Whether a read may need another region's records.
 fn needs_mirrors(request: &Request, own: &RegionId) -> bool {
     match request {
-        Request::LedgerRecord { region, .. } | Request::Consistency { region, .. } => region != own,
-        Request::Checkpoint { .. } => false,
+        Request::LedgerRecord(LedgerRecord { region, .. }) | Request::Consistency(ConsistencyGet { region, .. }) => {
+            region != own
+        }
+        Request::Checkpoint(_) => false,
         _ => true,
     }
 }

@@ -11,7 +11,10 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::entry::{Command, Condition, idempotency_key};
 use trine_ledger::record::Body;
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{NamespaceKind, Options, Precondition};
+use trine_protocol::request::{
+    Append, LedgerGet, LedgerHistory, NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NodeReadmit,
+    NodeRemove, NodeReplace, ObjectEdit, ObjectGet, Options, Precondition, RegionRecover,
+};
 use trine_protocol::{Consistency, Durability, Request, RequestError, Role, limits};
 
 use super::Organs;
@@ -39,7 +42,7 @@ impl Organs {
         mut request: Request,
     ) {
         // That is for nodes to say.
-        if let Request::NamespaceDelete { vetted, .. } = &mut request {
+        if let Request::NamespaceDelete(NamespaceDelete { vetted, .. }) = &mut request {
             *vetted = false;
         }
         let origin = Origin::Client(id);
@@ -72,7 +75,7 @@ impl Organs {
         self.check(turn, asked)?;
         self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes)?;
         // An append that may have to be sent twice needs a name that makes the second harmless.
-        if let Request::Append { idempotency_key, .. } = &mut asked.request
+        if let Request::Append(Append { idempotency_key, .. }) = &mut asked.request
             && idempotency_key.is_none()
             && !self.cluster.serving()
         {
@@ -91,7 +94,7 @@ impl Organs {
             let what = format!("consistency {}; use eventual, session or regional", asked.options.consistency);
             return Err(RequestError::Unsupported { what });
         }
-        if let (Request::Append { .. }, Durability::Regions(_) | Durability::All) =
+        if let (Request::Append(_), Durability::Regions(_) | Durability::All) =
             (&asked.request, asked.options.durability)
         {
             let what = format!("durability {} for records; use region", asked.options.durability);
@@ -116,7 +119,7 @@ impl Organs {
             }
         }
         // What the log decides it goes on handing on; an edit of its own nobody may come to know.
-        if matches!(asked.request, Request::ObjectEdit { .. }) && self.cluster.leaving() {
+        if matches!(asked.request, Request::ObjectEdit(_)) && self.cluster.leaving() {
             return Err(self.ready(turn.clock).err().unwrap_or(NotReady::Leaving).into());
         }
         if asked.request.writes() && !self.cluster.writable() {
@@ -154,14 +157,14 @@ impl Organs {
     fn serve_now(&mut self, turn: &mut Turn<'_>, number: u64, deadline_ns: u64, asked: Box<Asked>) {
         let (origin, tried) = (asked.origin, asked.tried);
         let served = match &asked.request {
-            Request::Append { .. }
-            | Request::NamespaceCreate { .. }
-            | Request::NamespaceRename { .. }
-            | Request::NamespaceDelete { .. }
-            | Request::NodeRemove { .. }
-            | Request::NodeReplace { .. }
-            | Request::NodeReadmit { .. }
-            | Request::RegionRecover { .. } => self.serve_in_log(turn, number, asked),
+            Request::Append(_)
+            | Request::NamespaceCreate(_)
+            | Request::NamespaceRename(_)
+            | Request::NamespaceDelete(_)
+            | Request::NodeRemove(_)
+            | Request::NodeReplace(_)
+            | Request::NodeReadmit(_)
+            | Request::RegionRecover(_) => self.serve_in_log(turn, number, asked),
             _ => self.serve(turn, &asked),
         };
         match served {
@@ -172,21 +175,21 @@ impl Organs {
     }
 
     fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
-        if let Request::ObjectGet { .. } | Request::ObjectList { .. } = &asked.request
+        if let Request::ObjectGet(_) | Request::ObjectList(_) = &asked.request
             && let Some(served) = self.pass_while_joining(asked)?
         {
             return Ok(served);
         }
         match &asked.request {
-            Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
-            Request::ObjectGet { .. } => self.serve_get(turn, asked),
-            Request::ObjectList { .. } => self.serve_list(turn, asked),
-            Request::LedgerGet { .. }
-            | Request::LedgerRecord { .. }
-            | Request::LedgerHistory { .. }
-            | Request::LedgerRange { .. }
-            | Request::Checkpoint { .. }
-            | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
+            Request::ObjectEdit(edit) => self.serve_edit(turn, asked, edit),
+            Request::ObjectGet(get) => self.serve_get(turn, asked, get),
+            Request::ObjectList(list) => self.serve_list(turn, asked, list),
+            Request::LedgerGet(_)
+            | Request::LedgerRecord(_)
+            | Request::LedgerHistory(_)
+            | Request::LedgerRange(_)
+            | Request::Checkpoint(_)
+            | Request::Consistency(_) => self.serve_ledger_read(turn, asked),
             _ => Ok(Served::Now(self.view(turn, asked)?)),
         }
     }
@@ -216,16 +219,16 @@ impl Organs {
         if removes(&asked.request) && self.cluster.answering().is_none() {
             return Ok(Served::Waits(Cause::Route(asked)));
         }
-        if let Request::RegionRecover { region } = &asked.request {
+        if let Request::RegionRecover(RegionRecover { region }) = &asked.request {
             let region = region.clone();
             return self.recover(turn, &region, asked);
         }
         let record = matches!(
             asked.request,
-            Request::Append { .. }
-                | Request::NamespaceCreate { .. }
-                | Request::NamespaceRename { .. }
-                | Request::NamespaceDelete { .. }
+            Request::Append(_)
+                | Request::NamespaceCreate(_)
+                | Request::NamespaceRename(_)
+                | Request::NamespaceDelete(_)
         );
         match self.ledger.withheld(&self.cluster).filter(|_| record) {
             None => {}
@@ -234,7 +237,7 @@ impl Organs {
             Some(withheld) => return Err(NotReady::from(withheld).into()),
         }
         let draft = self.draft(&asked.request)?;
-        let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
+        let with_proof = matches!(asked.request, Request::Append(Append { with_proof: true, .. }));
         let tried = asked.tried;
         self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked: Some(asked) });
         Ok(Served::Waits(Cause::Queued { tried }))
@@ -274,50 +277,41 @@ impl Organs {
     fn draft(&self, request: &Request) -> Result<DraftCommand, RequestError> {
         let stamp = trine_crdt::Timestamp::ZERO;
         Ok(DraftCommand::Other(match request {
-            Request::Append { .. } => return self.draft_append(request),
-            Request::NamespaceCreate { name, kind, slots } => {
+            Request::Append(append) => return self.draft_append(append),
+            Request::NamespaceCreate(NamespaceCreate { name, kind, slots }) => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
                 check_name(name).and_then(|()| check_slots(slots))?;
                 self.cluster.name_free(name, None)?;
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
             }
-            Request::NamespaceRename { namespace, name } => {
+            Request::NamespaceRename(NamespaceRename { namespace, name }) => {
                 check_name(name)?;
                 let namespace = self.cluster.altered_here(namespace)?;
                 self.cluster.name_free(name, Some(&namespace))?;
                 Command::RenameNamespace { stamp, namespace, name: name.clone() }
             }
-            Request::NamespaceDelete { namespace, force, .. } => {
+            Request::NamespaceDelete(NamespaceDelete { namespace, force, .. }) => {
                 let namespace = self.cluster.altered_here(namespace)?;
                 return Ok(DraftCommand::Deletion { namespace, force: *force });
             }
-            Request::NodeRemove { node, force } => {
+            Request::NodeRemove(NodeRemove { node, force }) => {
                 let command = Command::Retire { stamp, node: self.cluster.known_node(*node)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
-            Request::NodeReplace { node, force } => {
+            Request::NodeReplace(NodeReplace { node, force }) => {
                 let command = Command::Replace { stamp, node: self.cluster.lost_node(*node, *force)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
-            Request::NodeReadmit { name } => Command::Replace { stamp, node: self.cluster.closed_name(name)? },
+            Request::NodeReadmit(NodeReadmit { name }) => {
+                Command::Replace { stamp, node: self.cluster.closed_name(name)? }
+            }
             _ => return Err(RequestError::Unsupported { what: "this request at the leader".to_owned() }),
         }))
     }
 
-    fn draft_append(&self, request: &Request) -> Result<DraftCommand, RequestError> {
-        let Request::Append {
-            namespace,
-            key,
-            value,
-            content_type,
-            metadata,
-            idempotency_key: client_key,
-            if_match,
-            ..
-        } = request
-        else {
-            return Err(RequestError::Unsupported { what: "this request as an append".to_owned() });
-        };
+    fn draft_append(&self, append: &Append) -> Result<DraftCommand, RequestError> {
+        let Append { namespace, key, value, content_type, metadata, idempotency_key: client_key, if_match, .. } =
+            append;
         let namespace = self.cluster.namespace(namespace, NamespaceKind::Ledger)?.id.clone();
         if value.len() > self.cluster.config().value_bytes_max {
             return Err(too_large("the value", value.len(), self.cluster.config().value_bytes_max));
@@ -408,7 +402,7 @@ impl Organs {
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,
                 Cause::Fresh { until: Until::Ledger(_, theirs), asked }
-                    if matches!(asked.request, Request::RegionRecover { .. }) =>
+                    if matches!(asked.request, Request::RegionRecover(_)) =>
                 {
                     RequestError::Unavailable { what: self.ledger.recovery_words(&self.cluster, *theirs) }
                 }
@@ -452,20 +446,20 @@ fn way_ns(left_ns: u64) -> u64 {
 }
 
 fn removes(request: &Request) -> bool {
-    matches!(request, Request::NodeRemove { .. } | Request::NodeReplace { .. })
+    matches!(request, Request::NodeRemove(_) | Request::NodeReplace(_))
 }
 
 fn changes_roster(request: &Request) -> bool {
-    removes(request) || matches!(request, Request::NodeReadmit { .. })
+    removes(request) || matches!(request, Request::NodeReadmit(_))
 }
 
 fn key_of(request: &Request) -> Option<&str> {
     match request {
-        Request::Append { key, .. }
-        | Request::LedgerGet { key, .. }
-        | Request::LedgerHistory { key, .. }
-        | Request::ObjectGet { key, .. }
-        | Request::ObjectEdit { key, .. } => Some(key),
+        Request::Append(Append { key, .. })
+        | Request::LedgerGet(LedgerGet { key, .. })
+        | Request::LedgerHistory(LedgerHistory { key, .. })
+        | Request::ObjectGet(ObjectGet { key, .. })
+        | Request::ObjectEdit(ObjectEdit { key, .. }) => Some(key),
         _ => None,
     }
 }

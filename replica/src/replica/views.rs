@@ -10,6 +10,7 @@ use trine_protocol::reply::{
     Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
     StatusView,
 };
+use trine_protocol::request::{ManifestShow, NamespaceShow};
 use trine_protocol::{Missing, Reply, Request, RequestError};
 
 use super::Organs;
@@ -25,7 +26,7 @@ impl Organs {
             Request::NamespaceList => {
                 Reply::Namespaces(self.cluster.namespaces().values().map(|known| namespace_view(known)).collect())
             }
-            Request::NamespaceShow { namespace } => {
+            Request::NamespaceShow(NamespaceShow { namespace }) => {
                 let id = namespace.parse().ok();
                 let named: Vec<_> = self
                     .cluster
@@ -50,12 +51,12 @@ impl Organs {
             Request::Genesis => Reply::Genesis(self.cluster.config().genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
             Request::Status => Reply::Status(Box::new(self.status_view(turn))),
-            Request::ManifestShow { region: Some(region) }
+            Request::ManifestShow(ManifestShow { region: Some(region) })
                 if self.cluster.config().genesis.region(region).is_none() =>
             {
                 return Err(Missing::Region { region: region.clone() }.into());
             }
-            Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
+            Request::ManifestShow(ManifestShow { region }) => Reply::Segments(self.segment_views(region.as_ref())),
             _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),
         };
         Ok(plain(turn, reply))

@@ -5,7 +5,7 @@ use trine_crdt::Timestamp;
 use trine_crdt::clock::ntp_of_ns;
 use trine_protocol::object::{Edit, View};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{Options, Request};
+use trine_protocol::request::{ObjectEdit, ObjectGet, Options, Request};
 use trine_protocol::{Consistency, Durability, Reply, RequestError};
 use trine_replica::{Batch, Input, NotReady, Persistence, Store, rows};
 
@@ -30,13 +30,13 @@ fn one_wrote_ahead() -> World {
 
 fn set(world: &mut World, place: usize, value: &str) -> Timestamp {
     let edit = Edit::Set(Bytes::copy_from_slice(value.as_bytes()));
-    let edit = Request::ObjectEdit { namespace: "objects".to_owned(), key: "color".to_owned(), edit };
+    let edit = Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: "color".to_owned(), edit });
     let id = world.ask(place, durable(Durability::Local), edit);
     world.answered(place, id).as_ref().expect("written").timestamp
 }
 
 fn color(world: &mut World, place: usize) -> Option<Bytes> {
-    let get = Request::ObjectGet { namespace: "objects".to_owned(), key: "color".to_owned() };
+    let get = Request::ObjectGet(ObjectGet { namespace: "objects".to_owned(), key: "color".to_owned() });
     let eventual = Options { consistency: Consistency::Eventual, ..Options::default() };
     let id = world.ask(place, eventual, get);
     let Ok(answer) = world.answered(place, id) else { return None };

@@ -1,7 +1,7 @@
 //! A node with a new disk: not ready, and not asked for what it lacks, until it holds what its peers held.
 
 use trine_protocol::reply::Health;
-use trine_protocol::request::Options;
+use trine_protocol::request::{ObjectGet, Options};
 use trine_protocol::{Durability, Reply, Request, RequestError};
 use trine_replica::PeerMessage;
 
@@ -43,7 +43,7 @@ fn it_serves_when_it_holds_what_its_peers_held() {
     assert_eq!(health(&mut world, 0, new), Health::Degraded);
 
     // A read is answered by who has it, an edit is refused.
-    let get = Request::ObjectGet { namespace: "objects".to_owned(), key: "visits 7".to_owned() };
+    let get = Request::ObjectGet(ObjectGet { namespace: "objects".to_owned(), key: "visits 7".to_owned() });
     let read = world.ask(new, Options::default(), get);
     world.run();
     assert!(world.answered(new, read).is_ok(), "{:?}", world.answered(new, read));

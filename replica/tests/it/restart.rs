@@ -1,6 +1,6 @@
 //! What a node knows of itself after it was stopped, rolled back or removed.
 
-use trine_protocol::request::Options;
+use trine_protocol::request::{NamespaceCreate, NodeRemove, Options};
 use trine_protocol::{Durability, Reply, Request};
 use trine_replica::Effect;
 use trine_replica::effect::Halt;
@@ -71,7 +71,7 @@ fn a_node_on_a_rolled_back_disk_stops() {
 fn a_removed_node_stops_and_stays_stopped() {
     let mut world = World::new(&[3]);
     let node = world.nodes[2].id;
-    let id = world.ask(0, Options::default(), Request::NodeRemove { node, force: false });
+    let id = world.ask(0, Options::default(), Request::NodeRemove(NodeRemove { node, force: false }));
     world.run();
     assert!(matches!(world.answered(0, id).as_ref().expect("done").reply, Reply::Done));
     assert!(world.nodes[2].halted.is_some(), "the log told it");
@@ -82,7 +82,7 @@ fn a_removed_node_stops_and_stays_stopped() {
     let mut world = World::new(&[3]);
     world.nodes[2].deaf = true;
     let node = world.nodes[2].id;
-    world.ask(0, Options::default(), Request::NodeRemove { node, force: false });
+    world.ask(0, Options::default(), Request::NodeRemove(NodeRemove { node, force: false }));
     world.settle();
     assert!(world.nodes[2].halted.is_some());
 }
@@ -93,7 +93,7 @@ fn a_region_s_many_namespaces_reach_the_others() {
     for number in 0..400 {
         let name = format!("a-namespace-with-a-rather-long-name-to-fill-the-registry-{number}");
         let kind = trine_protocol::request::NamespaceKind::Objects;
-        world.ask(0, Options::default(), Request::NamespaceCreate { name, kind, slots: None });
+        world.ask(0, Options::default(), Request::NamespaceCreate(NamespaceCreate { name, kind, slots: None }));
         world.run();
     }
     world.settle();

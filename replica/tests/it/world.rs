@@ -10,7 +10,7 @@ use trine_crdt::{NodeId, Now, PartitionId, RegionId, WriterId};
 use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::{Genesis, LogPosition};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Append, ObjectEdit, ObjectGet, Options};
 use trine_protocol::{Consistency, Durability, Edit, Reply, Request, RequestError, Role, SessionToken};
 use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome, Voters};
 use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica};
@@ -427,7 +427,7 @@ impl World {
 
     /// What a node's client reads of a counter now; none when there is nothing.
     pub fn counter(&mut self, place: usize, key: &str) -> Option<i64> {
-        let get = Request::ObjectGet { namespace: "objects".to_owned(), key: key.to_owned() };
+        let get = Request::ObjectGet(ObjectGet { namespace: "objects".to_owned(), key: key.to_owned() });
         let eventual = Options { consistency: Consistency::Eventual, ..Options::default() };
         let id = self.ask(place, eventual, get);
         match self.answered(place, id) {
@@ -456,12 +456,12 @@ pub fn session(session: SessionToken) -> Options {
 
 /// One more on a counter.
 pub fn increment(key: &str) -> Request {
-    Request::ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit: Edit::Increment(1) }
+    Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit: Edit::Increment(1) })
 }
 
 /// A record.
 pub fn append(key: &str, value: &str, idempotency: Option<&str>) -> Request {
-    Request::Append {
+    Request::Append(Append {
         namespace: "default".to_owned(),
         key: key.to_owned(),
         value: Bytes::copy_from_slice(value.as_bytes()),
@@ -470,7 +470,7 @@ pub fn append(key: &str, value: &str, idempotency: Option<&str>) -> Request {
         idempotency_key: idempotency.map(str::to_owned),
         if_match: None,
         with_proof: false,
-    }
+    })
 }
 
 /// The partition of a key of `objects`.

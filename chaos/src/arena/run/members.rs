@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::NodeId;
+use trine_protocol::request::{NodeRemove, NodeReplace, RegionRecover};
 use trine_protocol::{Missing, Request, RequestError};
 
 use super::of_region;
@@ -79,7 +80,11 @@ impl Members {
         let layout = arena.cluster().layout();
         let nodes = of_region(&layout.nodes, region);
         let clients = nodes.map(|node| pinned(&layout.client, &node.libp2p)).collect::<anyhow::Result<Vec<_>>>()?;
-        self.ask(clients, Request::RegionRecover { region: region.parse()? }, format!("the recovery of {region}"));
+        self.ask(
+            clients,
+            Request::RegionRecover(RegionRecover { region: region.parse()? }),
+            format!("the recovery of {region}"),
+        );
         Ok(())
     }
 
@@ -143,11 +148,11 @@ fn issue(arena: &Arena, region: &str, name: &str, out: &Path) -> anyhow::Result<
 /// The request that takes a node off its roster.
 #[must_use]
 pub fn remove(node: NodeId) -> Request {
-    Request::NodeRemove { node, force: false }
+    Request::NodeRemove(NodeRemove { node, force: false })
 }
 
 /// The request that lets a new node take a node's name.
 #[must_use]
 pub fn replace(node: NodeId) -> Request {
-    Request::NodeReplace { node, force: false }
+    Request::NodeReplace(NodeReplace { node, force: false })
 }

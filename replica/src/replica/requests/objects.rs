@@ -3,8 +3,8 @@
 use trine_crdt::PartitionId;
 use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
-use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Consistency, Missing, Reply, Request, RequestError, limits};
+use trine_protocol::request::{NamespaceKind, ObjectEdit, ObjectGet, ObjectList};
+use trine_protocol::{Consistency, Missing, Reply, RequestError, limits};
 
 use super::super::Organs;
 use crate::answers::{Served, plain};
@@ -16,10 +16,12 @@ use crate::waiting::{Asked, Cause, Until};
 
 impl Organs {
     /// Changes an object here.
-    pub(super) fn serve_edit(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
-        let Request::ObjectEdit { namespace, key, edit } = &asked.request else {
-            return Err(RequestError::Unsupported { what: "this request as an edit".to_owned() }.into());
-        };
+    pub(super) fn serve_edit(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: &Asked,
+        ObjectEdit { namespace, key, edit }: &ObjectEdit,
+    ) -> Result<Served, Stop> {
         if !self.cluster.registered() {
             // Nothing was done; the client's library tries elsewhere, or this node once it is registered.
             let why = self.ready(turn.clock).err().unwrap_or(NotReady::Unregistered { leader: true });
@@ -39,10 +41,12 @@ impl Organs {
     }
 
     /// Reads an object here, once what the session has seen is here.
-    pub(super) fn serve_get(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
-        let Request::ObjectGet { namespace, key } = &asked.request else {
-            return Err(RequestError::Unsupported { what: "this request as a read".to_owned() }.into());
-        };
+    pub(super) fn serve_get(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: &Asked,
+        ObjectGet { namespace, key }: &ObjectGet,
+    ) -> Result<Served, Stop> {
         if asked.options.consistency == Consistency::Regional {
             let what = "regional reads of objects; use session".to_owned();
             return Err(RequestError::Unsupported { what }.into());
@@ -62,10 +66,12 @@ impl Organs {
     }
 
     /// Lists objects as they are here, once what the session has seen is here.
-    pub(super) fn serve_list(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
-        let Request::ObjectList { namespace, prefix, kind, after, limit } = &asked.request else {
-            return Err(RequestError::Unsupported { what: "this request as a list".to_owned() }.into());
-        };
+    pub(super) fn serve_list(
+        &mut self,
+        turn: &mut Turn<'_>,
+        asked: &Asked,
+        ObjectList { namespace, prefix, kind, after, limit }: &ObjectList,
+    ) -> Result<Served, Stop> {
         if asked.options.consistency == Consistency::Regional {
             let what = "regional lists of objects; use session".to_owned();
             return Err(RequestError::Unsupported { what }.into());
