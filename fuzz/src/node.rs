@@ -14,7 +14,7 @@ use trine_protocol::request::{
     NamespaceCreate, NamespaceKind, ObjectEdit, ObjectGet, ObjectList, Options,
 };
 use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Peer, ProposeOutcome};
 use trine_replica::store::Memory;
 use trine_replica::{Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
 
@@ -218,8 +218,9 @@ impl Node {
         self.rows.log.push(CommittedEntry { position, payload: Payload::Blank });
         let next = self.core.last_applied().map_or(0, |last| last.index.saturating_add(1));
         let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
-        self.input(Input::Committed(entries));
-        self.input(Input::Leadership(Leadership { leader: Some(self.id), term: index + 1, serving: true }));
+        self.input(Input::Committed { group: GroupId::Region, entries });
+        let leadership = Leadership { leader: Some(self.id), term: index + 1, serving: true };
+        self.input(Input::Leadership { group: GroupId::Region, leadership });
         // It hears nobody, and waits for a while before it believes its clock, and signs.
         (0..5).for_each(|_| self.pass_a_second());
     }
@@ -249,17 +250,17 @@ impl Node {
                     self.pending.push_back(Input::Persisted(batch.id));
                     self.rows.rows.write(&batch);
                 }
-                Effect::Propose { ticket, entry } => {
+                Effect::Propose { group, ticket, entry } => {
                     let index = self.rows.log.len() as u64;
                     let position = LogPosition { term: index + 1, leader: self.id, index };
                     let committed = CommittedEntry { position, payload: Payload::Entry(entry) };
                     self.rows.log.push(committed.clone());
-                    self.pending.push_back(Input::Committed(vec![committed]));
-                    self.pending.push_back(Input::Proposed { ticket, outcome: ProposeOutcome::Committed });
+                    self.pending.push_back(Input::Committed { group, entries: vec![committed] });
+                    self.pending.push_back(Input::Proposed { group, ticket, outcome: ProposeOutcome::Committed });
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group, ticket } => {
                     let index = (self.rows.log.len() as u64).checked_sub(1);
-                    self.pending.push_back(Input::ReadIndex { ticket, index });
+                    self.pending.push_back(Input::ReadIndex { group, ticket, index });
                 }
                 Effect::Reply { answer, .. } => {
                     self.damaged |= matches!(answer, Err(RequestError::Damaged { .. }));
@@ -270,7 +271,7 @@ impl Node {
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");
                 }
                 Effect::Publish(rumor) => self.published.push(rumor),
-                Effect::Peers(_) | Effect::Roster(_) | Effect::StepDown => {}
+                Effect::Peers(_) | Effect::Roster { .. } | Effect::StepDown => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use trine_crdt::{NodeId, PartitionId, RegionId, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
 
-use crate::input::{BatchId, RequestId};
+use crate::input::{BatchId, GroupId, RequestId};
 use crate::message::PeerMessage;
 use crate::not_ready::NotReady;
 use crate::store::StoreError;
@@ -27,15 +27,19 @@ pub enum Effect {
     },
     /// Tell every node by gossip; may be lost.
     Publish(Bytes),
-    /// Put an entry into the region's log; only at the leader. Entries are appended in the order of this effect.
+    /// Put an entry into a group's log; only at its leader. Entries are appended in the order of this effect.
     Propose {
+        /// Which group's.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// An encoded `trine_ledger::Entry`.
         entry: Bytes,
     },
-    /// Ask for a read barrier; only at the leader.
+    /// Ask for a read barrier of a group's log; only at its leader.
     ReadIndex {
+        /// Which group's.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
     },
@@ -48,8 +52,13 @@ pub enum Effect {
     },
     /// The nodes to be connected with, all of them; replaces the last list.
     Peers(Vec<PeerAddress>),
-    /// This region's roster; the leader's driver makes Raft membership follow it.
-    Roster(Roster),
+    /// Who belongs to a group; its leader's driver makes Raft membership follow it.
+    Roster {
+        /// Which group.
+        group: GroupId,
+        /// Who belongs to it.
+        roster: Roster,
+    },
     /// Hand leadership of the region's log to another voter, if this node has it: its clock is not believed.
     StepDown,
     /// This node was taken off its region's roster and its vote is not missed any more: stop.

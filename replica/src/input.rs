@@ -17,6 +17,13 @@ pub type RequestId = u64;
 /// Names a batch of rows; rises from 1 at each start, with gaps.
 pub type BatchId = u64;
 
+/// A Raft group, of which a node may belong to several: each has its own log, leader, term and tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupId {
+    /// The own region's, whose log is the region's ledger.
+    Region,
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -53,16 +60,28 @@ pub enum Input {
     },
     /// The batch, and every earlier one of its durability, is as durable as it asked for.
     Persisted(BatchId),
-    /// Entries that the region's log committed, in log order without gaps, each exactly once from the position
+    /// Entries that a group's log committed, in log order without gaps, each exactly once from the position
     /// after the one the store holds.
-    Committed(Vec<CommittedEntry>),
-    /// Who leads the region's Raft group.
-    Leadership(Leadership),
+    Committed {
+        /// Whose log.
+        group: GroupId,
+        /// The entries.
+        entries: Vec<CommittedEntry>,
+    },
+    /// Who leads a group.
+    Leadership {
+        /// Which.
+        group: GroupId,
+        /// Who leads it.
+        leadership: Leadership,
+    },
     /// Who votes in the region's Raft group, and who of it answers; said whenever that changes, before a `Leadership`
     /// that depends on it.
     Voters(Voters),
     /// What became of a proposal.
     Proposed {
+        /// To which group.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// Whether it may yet be committed.
@@ -70,6 +89,8 @@ pub enum Input {
     },
     /// A read barrier: everything acknowledged before it was asked for is at or below this log index.
     ReadIndex {
+        /// Of which group's log.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// The index, or none when no majority answered.
@@ -124,7 +145,7 @@ pub enum Payload {
     },
 }
 
-/// The state of the region's Raft group.
+/// The state of a Raft group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Leadership {
     /// The leader, when known.

@@ -18,7 +18,7 @@
 //! # use trine_ledger::genesis::{Genesis, GenesisRegion};
 //! # use trine_protocol::request::{ObjectEdit, Options};
 //! # use trine_protocol::{Edit, Request, Role};
-//! # use trine_replica::input::{CommittedEntry, Leadership, Payload};
+//! # use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload};
 //! # use trine_replica::{Config, Effect, Input, Outbox, Replica, store::Memory};
 //! # let region: RegionId = "us-east-1".parse().unwrap();
 //! # let of = GenesisRegion { id: region.clone(), log_key: [0; 32], nodes: Vec::new() };
@@ -26,7 +26,9 @@
 //! let (mut store, mut out, mut index, mut asked, mut answer) = (Memory::default(), Outbox::default(), 0, false, None);
 //! let config = Config::new(genesis, NodeId(1), "us-east-1-a", region, WriterId([1; 16]));
 //! let mut core = Replica::open(config, &store, &mut out)?;
-//! let mut inputs = VecDeque::from([Input::Leadership(Leadership { leader: Some(NodeId(1)), term: 1, serving: true })]);
+//! let mut inputs = VecDeque::new();
+//! let leadership = Leadership { leader: Some(NodeId(1)), term: 1, serving: true };
+//! inputs.push_back(Input::Leadership { group: GroupId::Region, leadership });
 //! let mut now = Now { wall_ns: 1_800_000_000_000_000_000, monotonic_ns: 1 };
 //! while answer.is_none() {
 //!     for effect in std::mem::take(&mut out.effects) {
@@ -38,7 +40,8 @@
 //!             Effect::Propose { entry, .. } => {
 //!                 store.append(index, entry.clone());
 //!                 let position = trine_ledger::LogPosition { term: 1, leader: NodeId(1), index };
-//!                 inputs.push_back(Input::Committed(vec![CommittedEntry { position, payload: Payload::Entry(entry) }]));
+//!                 let entries = vec![CommittedEntry { position, payload: Payload::Entry(entry) }];
+//!                 inputs.push_back(Input::Committed { group: GroupId::Region, entries });
 //!                 index += 1;
 //!             }
 //!             Effect::Reply { answer: told, .. } => answer = Some(told),

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
 use crate::effect::{Effect, Halt, Outbox, Roster};
-use crate::input::Input;
+use crate::input::{GroupId, Input};
 use crate::joining::Joining;
 use crate::ledger::{Founds, OwnLedger, Withheld};
 use crate::mirrors::{Beside, Mirrors};
@@ -272,11 +272,11 @@ impl Organs {
             Input::PeerUp(peer) => self.peer_up(turn, peer),
             Input::PeerDown(node) => self.peer_down(turn, node),
             Input::Request { id, role, options, request } => self.client_request(turn, id, role, options, request),
-            Input::Committed(entries) => self.committed(turn, entries)?,
+            Input::Committed { group: GroupId::Region, entries } => self.committed(turn, entries)?,
             Input::Voters(told) => self.cluster.voters_changed(told),
-            Input::Leadership(leadership) => self.leadership_changed(turn, leadership),
-            Input::Proposed { ticket, outcome } => self.proposed(turn, ticket, outcome),
-            Input::ReadIndex { ticket, index } => self.barrier_reached(turn, ticket, index),
+            Input::Leadership { group: GroupId::Region, leadership } => self.leadership_changed(turn, leadership),
+            Input::Proposed { group: GroupId::Region, ticket, outcome } => self.proposed(turn, ticket, outcome),
+            Input::ReadIndex { group: GroupId::Region, ticket, index } => self.barrier_reached(turn, ticket, index),
             Input::HeldBack(why) => self.cluster.set_held_back(why),
             Input::OtherGroup(names) => self.cluster.set_other_group(names),
             Input::Damaged(words) => self.cluster.set_damage(words),

@@ -11,7 +11,7 @@ use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
 use trine_replica::effect::{Halt, Roster};
-use trine_replica::input::{Leadership, Voters};
+use trine_replica::input::{GroupId, Leadership, Voters};
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
 use crate::chance::Chance;
@@ -166,10 +166,10 @@ impl World {
                         self.publish(node, &bytes);
                     }
                 }
-                Effect::Propose { ticket, entry } => {
+                Effect::Propose { group: GroupId::Region, ticket, entry } => {
                     self.schedule(MS, Event::Propose { node, life, ticket, entry });
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group: GroupId::Region, ticket } => {
                     let wait = MS + self.chance.below(5 * MS);
                     self.schedule(wait, Event::Barrier { node, life, ticket });
                 }
@@ -183,7 +183,7 @@ impl World {
                         clients::answered(self, request, answer);
                     }
                 }
-                Effect::Roster(roster) => self.nodes[node].roster = Some(roster),
+                Effect::Roster { group: GroupId::Region, roster } => self.nodes[node].roster = Some(roster),
                 Effect::Peers(_) => {}
                 Effect::StepDown => {
                     let region = self.nodes[node].region;

@@ -8,7 +8,7 @@ use metrics::gauge;
 use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
 use trine_replica::Input;
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Voters};
 use trine_replica::not_ready::WentBack;
 
 use crate::daemon::limits::FIGURES_INTERVAL;
@@ -57,7 +57,7 @@ pub(super) async fn leadership(
         let now = *watched.borrow_and_update();
         let told = voters.borrow_and_update().clone();
         if driver.deliver(Input::Voters(told), 0).await.is_err()
-            || driver.deliver(Input::Leadership(now), 0).await.is_err()
+            || driver.deliver(Input::Leadership { group: GroupId::Region, leadership: now }, 0).await.is_err()
         {
             return;
         }
@@ -148,7 +148,7 @@ impl Applied for Uptake {
         let bytes = entries.iter().map(weight).sum();
         Box::pin(async move {
             // The driver gone, the process ends: what it did not take is in the log.
-            let _ = self.driver.deliver(Input::Committed(entries), bytes).await;
+            let _ = self.driver.deliver(Input::Committed { group: GroupId::Region, entries }, bytes).await;
         })
     }
 }

@@ -10,7 +10,7 @@ use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::request::{Append, NodeRemove, Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
 use trine_replica::effect::{Halt, PeerAddress, Roster};
-use trine_replica::input::Leadership;
+use trine_replica::input::{GroupId, Leadership};
 use trine_replica::store::{Memory, Store};
 use trine_replica::{Batch, Counters, Effect, Input, NotReady, Outbox, PeerMessage, Persistence, StoreError};
 
@@ -50,7 +50,9 @@ impl Core for Script {
                     outbox.effects.push(Effect::Reply { request, answer: Ok(Box::new(answer)) });
                 }
             }
-            Input::Rumor { bytes, .. } => outbox.effects.push(Effect::Propose { ticket: 7, entry: bytes }),
+            Input::Rumor { bytes, .. } => {
+                outbox.effects.push(Effect::Propose { group: GroupId::Region, ticket: 7, entry: bytes })
+            }
             Input::PeerDown(_) => {
                 outbox.effects.push(Effect::Halt(Halt::Store(StoreError::Failed("fenced".to_owned()))))
             }
@@ -91,13 +93,13 @@ impl World for Notes {
 
     fn peers(&mut self, _peers: Vec<PeerAddress>) {}
 
-    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes) {
+    fn propose(&mut self, _group: GroupId, term: u64, ticket: u64, entry: Bytes) {
         let _ = self.0.send(format!("propose {ticket} in term {term}: {}", entry.len()));
     }
 
-    fn read_index(&mut self, _ticket: u64) {}
+    fn read_index(&mut self, _group: GroupId, _ticket: u64) {}
 
-    fn roster(&mut self, _roster: Roster) {}
+    fn roster(&mut self, _group: GroupId, _roster: Roster) {}
 
     fn leave(&mut self, reason: String) {
         let _ = self.0.send(format!("leave: {reason}"));
@@ -161,10 +163,11 @@ async fn a_client_is_answered_only_after_its_batch_is_on_disk() {
 #[tokio::test]
 async fn proposals_bear_the_term_in_which_the_core_last_served() {
     let running = start().after_opening();
-    let serving = Leadership { leader: Some(NodeId(1)), term: 3, serving: true };
-    running.driver.deliver(Input::Leadership(serving), 0).await.unwrap();
-    let later = Leadership { leader: Some(NodeId(2)), term: 4, serving: false };
-    running.driver.deliver(Input::Leadership(later), 0).await.unwrap();
+    let group = GroupId::Region;
+    let leadership = Leadership { leader: Some(NodeId(1)), term: 3, serving: true };
+    running.driver.deliver(Input::Leadership { group, leadership }, 0).await.unwrap();
+    let leadership = Leadership { leader: Some(NodeId(2)), term: 4, serving: false };
+    running.driver.deliver(Input::Leadership { group, leadership }, 0).await.unwrap();
     running.driver.deliver(Input::Rumor { from: NodeId(1), bytes: Bytes::from_static(b"x") }, 1).await.unwrap();
     assert_eq!(running.next(), "propose 7 in term 3: 1");
 }

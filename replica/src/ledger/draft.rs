@@ -15,7 +15,7 @@ use trine_protocol::RequestError;
 use super::OwnLedger;
 use crate::cluster::Cluster;
 use crate::effect::Effect;
-use crate::input::ProposeOutcome;
+use crate::input::{GroupId, ProposeOutcome};
 use crate::records::Records;
 use crate::sizes::Sizes;
 use crate::stop::Stop;
@@ -221,7 +221,7 @@ impl OwnLedger {
     /// Proposes an entry of commands with these stamps.
     pub(crate) fn propose(&mut self, turn: &mut Turn<'_>, entry: Bytes, stamps: Vec<Timestamp>) {
         let ticket = self.ticket(stamps);
-        turn.effects.push(Effect::Propose { ticket, entry });
+        turn.effects.push(Effect::Propose { group: GroupId::Region, ticket, entry });
     }
 
     /// A stamp above every stamp in the log. Where the log is far ahead of this node's clock it counts on by itself, and the

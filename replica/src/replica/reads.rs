@@ -17,6 +17,7 @@ use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
 use crate::cluster::{Cluster, name_taken};
 use crate::effect::Effect;
+use crate::input::GroupId;
 use crate::ledger::Withheld;
 use crate::not_ready::NotReady;
 use crate::records::Place;
@@ -45,7 +46,7 @@ impl Organs {
             }
             self.last_barrier += 1;
             let ticket = self.last_barrier;
-            turn.effects.push(Effect::ReadIndex { ticket });
+            turn.effects.push(Effect::ReadIndex { group: GroupId::Region, ticket });
             let mut asked = Box::new(asked.clone());
             // Once the barrier is reached, the read must see at least what is applied here then.
             asked.options.consistency = Consistency::Session;

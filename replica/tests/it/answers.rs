@@ -8,7 +8,7 @@ use trine_protocol::request::{
 };
 use trine_protocol::session::Position;
 use trine_protocol::{Durability, Missing, Reply, Request, RequestError, Role, SessionToken};
-use trine_replica::input::ProposeOutcome;
+use trine_replica::input::{GroupId, ProposeOutcome};
 use trine_replica::limits::REQUESTS_WAITING_MAX;
 use trine_replica::{Input, PeerMessage};
 
@@ -47,7 +47,7 @@ fn what_a_leader_had_queued_goes_to_its_successor() {
     world.lead(1);
     let tickets: Vec<u64> = world.nodes[0].proposed.drain(..).map(|(ticket, _)| ticket).collect();
     for ticket in tickets {
-        world.input(0, Input::Proposed { ticket, outcome: ProposeOutcome::Refused });
+        world.input(0, Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Refused });
     }
     world.commits = true;
     world.pass(500);

@@ -2,8 +2,9 @@
 
 use trine_protocol::request::{NamespaceCreate, NodeRemove, Options};
 use trine_protocol::{Durability, Reply, Request};
-use trine_replica::Effect;
 use trine_replica::effect::Halt;
+use trine_replica::input::GroupId;
+use trine_replica::{Effect, Input};
 
 use crate::world::{World, append, region};
 
@@ -31,7 +32,7 @@ fn a_restarted_node_goes_on_where_its_disk_ends() {
     world.settle();
     // Entries that it has applied are handed over again: they count once.
     let log = world.logs[&region(0)].borrow().clone();
-    world.input(2, trine_replica::Input::Committed(log));
+    world.input(2, Input::Committed { group: GroupId::Region, entries: log });
     assert_eq!(head(&mut world, 2), before);
     world.increment(2, "visits", Durability::Local);
     world.settle();

@@ -6,7 +6,7 @@ use trine_crdt::NodeId;
 use trine_protocol::reply::Recovered;
 use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace, ObjectEdit, Options, RegionRecover};
 use trine_protocol::{Durability, Reply, Request, RequestError};
-use trine_replica::input::{Leadership, Voters};
+use trine_replica::input::{GroupId, Leadership, Voters};
 use trine_replica::{Effect, Input, NotReady, PeerMessage};
 
 use crate::world::World;
@@ -30,7 +30,8 @@ fn answering(world: &mut World, voters: &[usize], up: &[usize]) {
     let told = Voters { term, sets: vec![ids(world, voters)], learners: BTreeSet::new(), answering: ids(world, up) };
     world.input(0, Input::Voters(told));
     let leader = Some(world.nodes[0].id);
-    world.input(0, Input::Leadership(Leadership { leader, term, serving: true }));
+    world
+        .input(0, Input::Leadership { group: GroupId::Region, leadership: Leadership { leader, term, serving: true } });
     for place in (0..world.nodes.len()).filter(|place| !up.contains(place)) {
         let node = world.nodes[place].id;
         up.iter().for_each(|there| world.input(*there, Input::PeerDown(node)));
@@ -139,7 +140,10 @@ fn removals_are_judged_after_those_before_them_also_when_none_is_applied_yet() {
 fn a_leader_that_does_not_know_yet_who_answers_lets_a_removal_wait() {
     let mut world = voting(3);
     let leader = Some(world.nodes[0].id);
-    world.input(0, Input::Leadership(Leadership { leader, term: 100, serving: true }));
+    world.input(
+        0,
+        Input::Leadership { group: GroupId::Region, leadership: Leadership { leader, term: 100, serving: true } },
+    );
     let node = world.nodes[2].id;
     let id = world.ask(0, Options::default(), Request::NodeRemove(NodeRemove { node, force: false }));
     world.run();

@@ -12,7 +12,7 @@ use trine_ledger::{Genesis, LogPosition};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Append, ObjectEdit, ObjectGet, Options};
 use trine_protocol::{Consistency, Durability, Edit, Reply, Request, RequestError, Role, SessionToken};
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome, Voters};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Peer, ProposeOutcome, Voters};
 use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica};
 
 pub use crate::disk::{Disk, Log};
@@ -226,7 +226,7 @@ impl World {
             self.input(node, Input::Voters(voters));
         }
         let leadership = Leadership { leader: Some(self.nodes[leader].id), term, serving: node == leader };
-        self.input(node, Input::Leadership(leadership));
+        self.input(node, Input::Leadership { group: GroupId::Region, leadership });
     }
 
     /// The log of a region says who votes.
@@ -249,7 +249,8 @@ impl World {
 
     /// Nobody leads any more, as far as this node knows.
     pub fn unseat(&mut self, node: usize) {
-        self.input(node, Input::Leadership(Leadership { leader: None, term: 99, serving: false }));
+        let leadership = Leadership { leader: None, term: 99, serving: false };
+        self.input(node, Input::Leadership { group: GroupId::Region, leadership });
     }
 
     /// One input, and its effects.
@@ -275,18 +276,18 @@ impl World {
                     node.disk.write(batch);
                 }
                 Effect::Send { to, message } => node.sent.push_back((to, message)),
-                Effect::Propose { ticket, entry } => node.proposed.push_back((ticket, entry)),
+                Effect::Propose { group: GroupId::Region, ticket, entry } => node.proposed.push_back((ticket, entry)),
                 Effect::Reply { request, answer } => {
                     assert!(node.answers.insert(request, answer).is_none(), "a second answer");
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group: GroupId::Region, ticket } => {
                     let index = Some(self.logs[&node.region].borrow().len() as u64 - 1);
-                    let input = Input::ReadIndex { ticket, index };
+                    let input = Input::ReadIndex { group: GroupId::Region, ticket, index };
                     return self.after(place, derived, Some(input));
                 }
                 end @ (Effect::Halt(_) | Effect::Leave { .. }) => node.halted = Some(end),
                 Effect::StepDown => node.stepped_down += 1,
-                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
+                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster { .. } => {}
             }
         }
         self.after(place, derived, None);
@@ -329,7 +330,10 @@ impl World {
             {
                 any = true;
                 if self.leaders.get(&self.nodes[place].region) != Some(&place) {
-                    self.input(place, Input::Proposed { ticket, outcome: ProposeOutcome::Refused });
+                    self.input(
+                        place,
+                        Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Refused },
+                    );
                     continue;
                 }
                 let log = Rc::clone(&self.logs[&self.nodes[place].region]);
@@ -337,7 +341,10 @@ impl World {
                 let position = LogPosition { term: 1, leader: self.nodes[place].id, index };
                 log.borrow_mut().push(CommittedEntry { position, payload: Payload::Entry(entry) });
                 self.hand_over(place);
-                self.input(place, Input::Proposed { ticket, outcome: ProposeOutcome::Committed });
+                self.input(
+                    place,
+                    Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Committed },
+                );
             }
         }
         for place in 0..self.nodes.len() {
@@ -353,7 +360,7 @@ impl World {
             return false;
         }
         node.delivered += entries.len();
-        self.input(place, Input::Committed(entries));
+        self.input(place, Input::Committed { group: GroupId::Region, entries });
         true
     }
 
