@@ -9,9 +9,12 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_ledger::LogPosition;
-use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, ManifestShow,
+    NamespaceCreate, NamespaceKind, ObjectEdit, ObjectGet, ObjectList, Options,
+};
 use trine_protocol::{Consistency, Durability, Edit, Request, RequestError, Role};
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Peer, ProposeOutcome};
 use trine_replica::store::Memory;
 use trine_replica::{Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica, Store, StoreError};
 
@@ -111,7 +114,7 @@ pub struct Node {
     published: Vec<Bytes>,
     now: Now,
     pending: VecDeque<Input>,
-    halted: Option<String>,
+    halted: Option<Effect>,
     damaged: bool,
     asked: u64,
 }
@@ -162,8 +165,8 @@ impl Node {
     }
 
     /// Why it stopped, if it did.
-    pub fn halted(&self) -> Option<&str> {
-        self.halted.as_deref()
+    pub fn halted(&self) -> Option<&Effect> {
+        self.halted.as_ref()
     }
 
     /// Whether a request met a damaged row.
@@ -215,8 +218,9 @@ impl Node {
         self.rows.log.push(CommittedEntry { position, payload: Payload::Blank });
         let next = self.core.last_applied().map_or(0, |last| last.index.saturating_add(1));
         let entries = self.rows.log.get(usize::try_from(next).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
-        self.input(Input::Committed(entries));
-        self.input(Input::Leadership(Leadership { leader: Some(self.id), term: index + 1, serving: true }));
+        self.input(Input::Committed { group: GroupId::Region, entries });
+        let leadership = Leadership { leader: Some(self.id), term: index + 1, serving: true };
+        self.input(Input::Leadership { group: GroupId::Region, leadership });
         // It hears nobody, and waits for a while before it believes its clock, and signs.
         (0..5).for_each(|_| self.pass_a_second());
     }
@@ -246,28 +250,28 @@ impl Node {
                     self.pending.push_back(Input::Persisted(batch.id));
                     self.rows.rows.write(&batch);
                 }
-                Effect::Propose { ticket, entry } => {
+                Effect::Propose { group, ticket, entry } => {
                     let index = self.rows.log.len() as u64;
                     let position = LogPosition { term: index + 1, leader: self.id, index };
                     let committed = CommittedEntry { position, payload: Payload::Entry(entry) };
                     self.rows.log.push(committed.clone());
-                    self.pending.push_back(Input::Committed(vec![committed]));
-                    self.pending.push_back(Input::Proposed { ticket, outcome: ProposeOutcome::Committed });
+                    self.pending.push_back(Input::Committed { group, entries: vec![committed] });
+                    self.pending.push_back(Input::Proposed { group, ticket, outcome: ProposeOutcome::Committed });
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group, ticket } => {
                     let index = (self.rows.log.len() as u64).checked_sub(1);
-                    self.pending.push_back(Input::ReadIndex { ticket, index });
+                    self.pending.push_back(Input::ReadIndex { group, ticket, index });
                 }
                 Effect::Reply { answer, .. } => {
                     self.damaged |= matches!(answer, Err(RequestError::Damaged { .. }));
                 }
-                Effect::Halt { reason } | Effect::Leave { reason } => self.halted = Some(reason),
+                end @ (Effect::Halt(_) | Effect::Leave { .. }) => self.halted = Some(end),
                 Effect::Send { message, .. } => {
                     let bytes = trine_crdt::codec::encode(&message);
                     assert!(bytes.len() <= trine_crdt::codec::ENCODED_BYTES_MAX, "a message that no peer takes");
                 }
                 Effect::Publish(rumor) => self.published.push(rumor),
-                Effect::Peers(_) | Effect::Roster(_) | Effect::StepDown => {}
+                Effect::Peers(_) | Effect::Roster { .. } | Effect::StepDown => {}
             }
         }
     }
@@ -280,7 +284,7 @@ pub fn told_abroad() -> &'static [Bytes] {
         let mut node = Node::open_as(ABROAD, Rows::default()).expect("an empty disk");
         node.lead();
         let (name, kind) = ("orders".to_owned(), NamespaceKind::Objects);
-        node.ask(Request::NamespaceCreate { name, kind, slots: Some(16) });
+        node.ask(Request::NamespaceCreate(NamespaceCreate { name, kind, slots: Some(16) }));
         writes().into_iter().for_each(|request| node.ask(request));
         // Heads are told once a second, and a segment is sealed at a tick.
         (0..3).for_each(|_| node.pass_a_second());
@@ -316,16 +320,18 @@ fn writes() -> Vec<Request> {
         Edit::Add(element()),
         field(Edit::Add(element())),
     ];
-    let edit = |(number, edit)| Request::ObjectEdit { namespace: objects.clone(), key: key(number), edit };
-    let append = |number: usize| Request::Append {
-        namespace: default.clone(),
-        key: key(number % 2),
-        value: element(),
-        content_type: "text/plain".to_owned(),
-        metadata: BTreeMap::new(),
-        idempotency_key: Some(format!("once-{number}")),
-        if_match: None,
-        with_proof: true,
+    let edit = |(number, edit)| Request::ObjectEdit(ObjectEdit { namespace: objects.clone(), key: key(number), edit });
+    let append = |number: usize| {
+        Request::Append(Append {
+            namespace: default.clone(),
+            key: key(number % 2),
+            value: element(),
+            content_type: "text/plain".to_owned(),
+            metadata: BTreeMap::new(),
+            idempotency_key: Some(format!("once-{number}")),
+            if_match: None,
+            with_proof: true,
+        })
     };
     edits.into_iter().enumerate().map(edit).chain((0..3).map(append)).collect()
 }
@@ -333,33 +339,38 @@ fn writes() -> Vec<Request> {
 fn reads() -> Vec<Request> {
     let (objects, default) = ("objects".to_owned(), "default".to_owned());
     let mut reads: Vec<Request> =
-        (0..5).map(|number| Request::ObjectGet { namespace: objects.clone(), key: key(number) }).collect();
+        (0..5).map(|number| Request::ObjectGet(ObjectGet { namespace: objects.clone(), key: key(number) })).collect();
     for number in 0..2 {
         let (namespace, key) = (default.clone(), key(number));
-        reads.push(Request::LedgerHistory { namespace: namespace.clone(), key: key.clone(), after: None, limit: 10 });
-        reads.push(Request::LedgerGet { namespace, key, with_proof: true });
+        reads.push(Request::LedgerHistory(LedgerHistory {
+            namespace: namespace.clone(),
+            key: key.clone(),
+            after: None,
+            limit: 10,
+        }));
+        reads.push(Request::LedgerGet(LedgerGet { namespace, key, with_proof: true }));
     }
     for region in ["us-east-1", "eu-west-1"].map(|name| name.parse::<trine_crdt::RegionId>().expect("a name")) {
         for index in 0..3 {
-            reads.push(Request::LedgerRecord { region: region.clone(), index, with_proof: true });
+            reads.push(Request::LedgerRecord(LedgerRecord { region: region.clone(), index, with_proof: true }));
         }
-        reads.push(Request::Checkpoint { region: region.clone() });
-        reads.push(Request::Consistency { region, from: 1, to: 3 });
+        reads.push(Request::Checkpoint(CheckpointGet { region: region.clone() }));
+        reads.push(Request::Consistency(ConsistencyGet { region, from: 1, to: 3 }));
     }
     reads.extend([
-        Request::LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 },
-        Request::ObjectList {
+        Request::LedgerRange(LedgerRange { namespace: default, prefix: String::new(), after: None, limit: 10 }),
+        Request::ObjectList(ObjectList {
             namespace: trine_crdt::NamespaceId::default_objects().to_string(),
             prefix: String::new(),
             kind: None,
             after: None,
             limit: 10,
-        },
+        }),
         Request::Status,
         Request::NodeList,
         Request::RegionList,
         Request::NamespaceList,
-        Request::ManifestShow { region: None },
+        Request::ManifestShow(ManifestShow { region: None }),
     ]);
     reads
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Missing;
+
 /// Why a request was not done. The code ([`Self::code`]) is stable; the text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "code")]
@@ -19,7 +21,7 @@ pub enum RequestError {
     #[error("{what} not found")]
     NotFound {
         /// What was asked for.
-        what: String,
+        what: Missing,
     },
     /// The caller's role does not allow it.
     #[error("refused: {what}")]
@@ -112,7 +114,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The stable code, as problem+json and `-o json` show it.
+    /// The stable code, as problem+json shows it.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

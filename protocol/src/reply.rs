@@ -316,6 +316,15 @@ pub struct SegmentView {
     pub root: [u8; 32],
 }
 
+/// That all records of a region that were lost are back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// How many records the region's ledger has.
+    pub size: u64,
+    /// How many of them were put back since the answering node started.
+    pub restored: u64,
+}
+
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -352,12 +361,7 @@ pub enum Reply {
     /// Done; to `NamespaceDelete`, `NodeRemove`, `NodeReplace` and `NodeReadmit`.
     Done,
     /// To `RegionRecover`: all is here.
-    Recovered {
-        /// How many records the region's ledger has.
-        size: u64,
-        /// How many of them were put back since the answering node started.
-        restored: u64,
-    },
+    Recovered(Recovered),
 }
 
 /// A reply with what the session has seen by it.

@@ -1,13 +1,21 @@
-//! What a client may ask.
+//! What a client may ask: each request is a struct of its own.
 
-use std::collections::BTreeMap;
+mod ledger;
+mod namespace;
+mod object;
+mod region;
+
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trine_crdt::{NodeId, RegionId};
 
-use crate::{Consistency, Durability, Edit, ObjectKind, SessionToken};
+pub use self::ledger::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, Precondition,
+};
+pub use self::namespace::{NamespaceCreate, NamespaceDelete, NamespaceRename, NamespaceShow};
+pub use self::object::{ObjectEdit, ObjectGet, ObjectList};
+pub use self::region::{ManifestShow, NodeReadmit, NodeRemove, NodeReplace, RegionRecover};
+use crate::{Consistency, Durability, SessionToken};
 
 /// What a certificate lets its holder do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,142 +77,37 @@ pub enum NamespaceKind {
 #[non_exhaustive]
 pub enum Request {
     /// Appends a record to the ledger of the node's region.
-    Append {
-        /// A ledger namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-        /// The value.
-        value: Bytes,
-        /// The value's media type.
-        content_type: String,
-        /// Names and values that travel with the record.
-        metadata: BTreeMap<String, String>,
-        /// The same key within ten minutes returns the first append's answer.
-        idempotency_key: Option<String>,
-        /// Appends only when the key's latest version in this region's ledger is this record (0 records before: none).
-        if_match: Option<Precondition>,
-        /// Whether the answer carries an inclusion proof.
-        with_proof: bool,
-    },
+    Append(Append),
     /// Reads the latest version of a key, over all regions' ledgers.
-    LedgerGet {
-        /// A ledger namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-        /// Whether the answer carries an inclusion proof.
-        with_proof: bool,
-    },
+    LedgerGet(LedgerGet),
     /// Reads one record by its place.
-    LedgerRecord {
-        /// Whose ledger.
-        region: RegionId,
-        /// The record's index there.
-        index: u64,
-        /// Whether the answer carries an inclusion proof.
-        with_proof: bool,
-    },
+    LedgerRecord(LedgerRecord),
     /// All versions of a key, oldest first by hybrid time.
-    LedgerHistory {
-        /// A ledger namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-        /// Where to go on; from the last page.
-        after: Option<String>,
-        /// At most so many.
-        limit: u32,
-    },
+    LedgerHistory(LedgerHistory),
     /// The latest versions of the keys with a prefix, in key order.
-    LedgerRange {
-        /// A ledger namespace.
-        namespace: String,
-        /// The keys' prefix.
-        prefix: String,
-        /// Start after this key.
-        after: Option<String>,
-        /// At most so many.
-        limit: u32,
-    },
+    LedgerRange(LedgerRange),
     /// The latest signed checkpoint known of a region's ledger.
-    Checkpoint {
-        /// Whose ledger.
-        region: RegionId,
-    },
+    Checkpoint(CheckpointGet),
     /// Proof that a later checkpoint extends an earlier one.
-    Consistency {
-        /// Whose ledger.
-        region: RegionId,
-        /// The earlier size.
-        from: u64,
-        /// The later size.
-        to: u64,
-    },
+    Consistency(ConsistencyGet),
     /// Reads an object.
-    ObjectGet {
-        /// An objects namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-    },
+    ObjectGet(ObjectGet),
     /// The objects whose keys have a prefix, in key order. A page may hold fewer than asked for, or none, while there are more.
-    ObjectList {
-        /// An objects namespace.
-        namespace: String,
-        /// The keys' prefix.
-        prefix: String,
-        /// Only objects of this kind.
-        kind: Option<ObjectKind>,
-        /// Start after this key.
-        after: Option<String>,
-        /// At most so many.
-        limit: u32,
-    },
+    ObjectList(ObjectList),
     /// Changes an object.
-    ObjectEdit {
-        /// An objects namespace.
-        namespace: String,
-        /// The key.
-        key: String,
-        /// The change.
-        edit: Edit,
-    },
+    ObjectEdit(ObjectEdit),
     /// Creates a namespace, in this region's ledger.
-    NamespaceCreate {
-        /// Its label.
-        name: String,
-        /// What it holds; fixed.
-        kind: NamespaceKind,
-        /// How many partitions (objects); a power of two, fixed. None: 256.
-        slots: Option<u32>,
-    },
+    NamespaceCreate(NamespaceCreate),
     /// All namespaces.
     NamespaceList,
     /// The namespaces of a label or an id.
-    NamespaceShow {
-        /// A label or an id.
-        namespace: String,
-    },
+    NamespaceShow(NamespaceShow),
     /// Gives a namespace another label; its id stays, and what it holds with it. The region that created it does so, whoever
     /// is asked.
-    NamespaceRename {
-        /// Its label or id.
-        namespace: String,
-        /// Its label from now on.
-        name: String,
-    },
+    NamespaceRename(NamespaceRename),
     /// Deletes a namespace: its label is free, and what it holds is read and written no more. The region that created it does
     /// so, whoever is asked.
-    NamespaceDelete {
-        /// Its label or id.
-        namespace: String,
-        /// Also while it holds objects or records.
-        force: bool,
-        /// Whether a node that mirrors the other regions' ledgers has found no record of it. Nodes say so to each other; a
-        /// client says that it has not.
-        vetted: bool,
-    },
+    NamespaceDelete(NamespaceDelete),
     /// The regions, as this node knows them.
     RegionList,
     /// The nodes of all regions, as this node knows them.
@@ -214,44 +117,15 @@ pub enum Request {
     /// The cluster's founding document, as its authority signed it.
     Genesis,
     /// The manifest's segments.
-    ManifestShow {
-        /// Only this region's.
-        region: Option<RegionId>,
-    },
+    ManifestShow(ManifestShow),
     /// Takes a node off its region's roster. That region does so, whoever is asked.
-    NodeRemove {
-        /// The node.
-        node: NodeId,
-        /// Also when those that would be left could not go on with the nodes that answer now: it leaves once they can.
-        force: bool,
-    },
+    NodeRemove(NodeRemove),
     /// Lets a new node take a lost one's place under its name, as `NodeRemove`.
-    NodeReplace {
-        /// The lost node.
-        node: NodeId,
-        /// Also when it answers, and as with `NodeRemove`.
-        force: bool,
-    },
+    NodeReplace(NodeReplace),
     /// Opens the name of a node that was removed for a new node, as `NodeRemove`.
-    NodeReadmit {
-        /// The name.
-        name: String,
-    },
+    NodeReadmit(NodeReadmit),
     /// Brings back the records that a region's disks lost and other regions kept. That region does so, whoever is asked.
-    RegionRecover {
-        /// Which.
-        region: RegionId,
-    },
-}
-
-/// What the key's latest version must be for an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precondition {
-    /// The key has no version in this region's ledger.
-    Absent,
-    /// The key's latest version in this region's ledger is the record of this index.
-    Index(u64),
+    RegionRecover(RegionRecover),
 }
 
 impl Request {
@@ -260,14 +134,14 @@ impl Request {
     pub fn writes(&self) -> bool {
         matches!(
             self,
-            Self::Append { .. }
-                | Self::ObjectEdit { .. }
-                | Self::NamespaceCreate { .. }
-                | Self::NamespaceRename { .. }
-                | Self::NamespaceDelete { .. }
-                | Self::NodeRemove { .. }
-                | Self::NodeReplace { .. }
-                | Self::NodeReadmit { .. }
+            Self::Append(_)
+                | Self::ObjectEdit(_)
+                | Self::NamespaceCreate(_)
+                | Self::NamespaceRename(_)
+                | Self::NamespaceDelete(_)
+                | Self::NodeRemove(_)
+                | Self::NodeReplace(_)
+                | Self::NodeReadmit(_)
         )
     }
 
@@ -275,13 +149,13 @@ impl Request {
     #[must_use]
     pub fn role(&self) -> Role {
         match self {
-            Self::NamespaceCreate { .. }
-            | Self::NamespaceRename { .. }
-            | Self::NamespaceDelete { .. }
-            | Self::NodeRemove { .. }
-            | Self::NodeReplace { .. }
-            | Self::NodeReadmit { .. }
-            | Self::RegionRecover { .. } => Role::Admin,
+            Self::NamespaceCreate(_)
+            | Self::NamespaceRename(_)
+            | Self::NamespaceDelete(_)
+            | Self::NodeRemove(_)
+            | Self::NodeReplace(_)
+            | Self::NodeReadmit(_)
+            | Self::RegionRecover(_) => Role::Admin,
             request if request.writes() => Role::Writer,
             _ => Role::Reader,
         }

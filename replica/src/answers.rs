@@ -6,7 +6,6 @@ use trine_protocol::reply::{Answer, NamespaceView};
 use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Reply, RequestError, SessionToken};
 
-use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::Cause;
 
@@ -14,15 +13,9 @@ use crate::waiting::Cause;
 #[allow(clippy::large_enum_variant, reason = "is taken apart at once by its one caller")]
 pub(crate) enum Served {
     /// The answer.
-    Now(Result<Answer, RequestError>),
+    Now(Answer),
     /// It waits for this.
     Waits(Cause),
-}
-
-impl From<RequestError> for Served {
-    fn from(error: RequestError) -> Self {
-        Self::Now(Err(error))
-    }
 }
 
 /// What is answered when an earlier try may have been done: that nothing was done now is not the whole truth then.
@@ -47,14 +40,6 @@ pub(crate) fn plain(turn: &Turn<'_>, reply: Reply) -> Answer {
 pub(crate) fn namespace_view(record: &NamespaceRecord) -> NamespaceView {
     let kind = if record.kind == LedgerKind::Ledger { NamespaceKind::Ledger } else { NamespaceKind::Objects };
     NamespaceView { id: record.id.clone(), name: record.name.clone(), kind, slots: record.slots }
-}
-
-/// What a client is told of an error of the store.
-pub(crate) fn storage(error: &StoreError) -> RequestError {
-    match error {
-        StoreError::Damaged(what) => RequestError::Damaged { what: what.clone() },
-        StoreError::Failed(what) => RequestError::Unavailable { what: what.clone() },
-    }
 }
 
 pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> RequestError {

@@ -29,6 +29,7 @@ use self::standing::Standing;
 use crate::config::Config;
 use crate::input::{Leadership, Peer};
 use crate::limits::SILENT_NODES_MAX;
+use crate::not_ready::WentBack;
 use crate::turn::Turn;
 
 /// One node's picture of its cluster, and of its own place in it.
@@ -51,7 +52,7 @@ pub(crate) struct Cluster {
     registered: bool,
     writable: bool,
     /// Why this node votes for nobody.
-    held_back: Option<String>,
+    held_back: Option<WentBack>,
     other_group: BTreeSet<String>,
     /// How often a neighbour was asked for what only a leader can do.
     asked_neighbours: usize,
@@ -183,7 +184,7 @@ impl Cluster {
     }
 
     /// Why this node votes for nobody.
-    pub(crate) fn held_back(&self) -> Option<&String> {
+    pub(crate) fn held_back(&self) -> Option<&WentBack> {
         self.held_back.as_ref()
     }
 
@@ -198,7 +199,7 @@ impl Cluster {
     }
 
     /// The driver says why this node votes for nobody.
-    pub(crate) fn set_held_back(&mut self, why: Option<String>) {
+    pub(crate) fn set_held_back(&mut self, why: Option<WentBack>) {
         self.held_back = why;
     }
 

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_crdt::{NodeId, PartitionId, RegionId, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
 
-use crate::input::{BatchId, RequestId};
+use crate::input::{BatchId, GroupId, RequestId};
 use crate::message::PeerMessage;
+use crate::not_ready::NotReady;
+use crate::store::StoreError;
 
 /// One thing to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "lives for one turn; a box for each message would cost more")]
 pub enum Effect {
     /// Write rows; atomic.
@@ -25,15 +27,19 @@ pub enum Effect {
     },
     /// Tell every node by gossip; may be lost.
     Publish(Bytes),
-    /// Put an entry into the region's log; only at the leader. Entries are appended in the order of this effect.
+    /// Put an entry into a group's log; only at its leader. Entries are appended in the order of this effect.
     Propose {
+        /// Which group's.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// An encoded `trine_ledger::Entry`.
         entry: Bytes,
     },
-    /// Ask for a read barrier; only at the leader.
+    /// Ask for a read barrier of a group's log; only at its leader.
     ReadIndex {
+        /// Which group's.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
     },
@@ -46,8 +52,13 @@ pub enum Effect {
     },
     /// The nodes to be connected with, all of them; replaces the last list.
     Peers(Vec<PeerAddress>),
-    /// This region's roster; the leader's driver makes Raft membership follow it.
-    Roster(Roster),
+    /// Who belongs to a group; its leader's driver makes Raft membership follow it.
+    Roster {
+        /// Which group.
+        group: GroupId,
+        /// Who belongs to it.
+        roster: Roster,
+    },
     /// Hand leadership of the region's log to another voter, if this node has it: its clock is not believed.
     StepDown,
     /// This node was taken off its region's roster and its vote is not missed any more: stop.
@@ -55,11 +66,34 @@ pub enum Effect {
         /// What happened, for the log and the operator.
         reason: String,
     },
-    /// This node may not go on (its disk is older than what it acknowledged): stop.
-    Halt {
-        /// Why, for the log and the operator.
-        reason: String,
+    /// This node may not go on: stop, and tell the log and the operator why.
+    Halt(Halt),
+}
+
+/// Why a node may not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// Its disk is older than what it acknowledged: going on would reuse or lose dots.
+    #[error(
+        "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {theirs}, this disk \
+         {here}; start again with an empty data directory"
+    )]
+    OldDisk {
+        /// One of this disk's own writers.
+        writer: WriterId,
+        /// A partition that it wrote.
+        partition: PartitionId,
+        /// Up to which number a peer has its writes there.
+        theirs: u64,
+        /// Up to which this disk has them.
+        here: u64,
     },
+    /// Its region has no place for it.
+    #[error(transparent)]
+    NotAdmitted(NotReady),
+    /// What it holds could not be read, outside of any request.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A node to be connected with.
@@ -105,7 +139,7 @@ pub enum Persistence {
 }
 
 /// Rows to be written atomically. The two kinds live in two databases, each with its own key space.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Rises; not every number is used.
     pub id: BatchId,

@@ -10,11 +10,19 @@ use trine_protocol::request::Options;
 use trine_protocol::{Request, Role};
 
 use crate::message::PeerMessage;
+use crate::not_ready::WentBack;
 
 /// Names a request at the driver; unique while the process runs.
 pub type RequestId = u64;
 /// Names a batch of rows; rises from 1 at each start, with gaps.
 pub type BatchId = u64;
+
+/// A Raft group, of which a node may belong to several: each has its own log, leader, term and tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupId {
+    /// The own region's, whose log is the region's ledger.
+    Region,
+}
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -52,16 +60,28 @@ pub enum Input {
     },
     /// The batch, and every earlier one of its durability, is as durable as it asked for.
     Persisted(BatchId),
-    /// Entries that the region's log committed, in log order without gaps, each exactly once from the position
+    /// Entries that a group's log committed, in log order without gaps, each exactly once from the position
     /// after the one the store holds.
-    Committed(Vec<CommittedEntry>),
-    /// Who leads the region's Raft group.
-    Leadership(Leadership),
+    Committed {
+        /// Whose log.
+        group: GroupId,
+        /// The entries.
+        entries: Vec<CommittedEntry>,
+    },
+    /// Who leads a group.
+    Leadership {
+        /// Which.
+        group: GroupId,
+        /// Who leads it.
+        leadership: Leadership,
+    },
     /// Who votes in the region's Raft group, and who of it answers; said whenever that changes, before a `Leadership`
     /// that depends on it.
     Voters(Voters),
     /// What became of a proposal.
     Proposed {
+        /// To which group.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// Whether it may yet be committed.
@@ -69,6 +89,8 @@ pub enum Input {
     },
     /// A read barrier: everything acknowledged before it was asked for is at or below this log index.
     ReadIndex {
+        /// Of which group's log.
+        group: GroupId,
         /// The core's name for it.
         ticket: u64,
         /// The index, or none when no majority answered.
@@ -76,8 +98,8 @@ pub enum Input {
     },
     /// What is damaged on this node's disk and not healed, in words; replaces what was said before.
     Damaged(Vec<String>),
-    /// Why this node votes for nobody, in words; none: it votes.
-    HeldBack(Option<String>),
+    /// Why this node votes for nobody; none: it votes.
+    HeldBack(Option<WentBack>),
     /// The names of nodes of this region that are of another Raft group: two were founded.
     OtherGroup(BTreeSet<String>),
     /// Whether the disk has room for writes.
@@ -123,7 +145,7 @@ pub enum Payload {
     },
 }
 
-/// The state of the region's Raft group.
+/// The state of a Raft group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Leadership {
     /// The leader, when known.

@@ -21,6 +21,7 @@ use crate::cluster::Cluster;
 use crate::effect::Persistence::Synced;
 use crate::limits::{JOIN_PARTITIONS_MAX, VECTORS_PER_MESSAGE_MAX};
 use crate::message::{Holdings, PeerMessage};
+use crate::not_ready::CatchingUp;
 use crate::objects::Objects;
 use crate::rows;
 use crate::turn::Turn;
@@ -106,13 +107,13 @@ impl Joining {
     }
 
     /// How far this node has come, while it serves nothing for it.
-    pub(crate) fn waits(&self) -> Option<String> {
-        self.state.as_ref().filter(|state| !state.gave_up).map(State::words)
+    pub(crate) fn waits(&self) -> Option<CatchingUp> {
+        self.state.as_ref().filter(|state| !state.gave_up).map(State::how_far)
     }
 
     /// How far it has come, when it serves although something is missing.
-    pub(crate) fn incomplete(&self) -> Option<String> {
-        self.state.as_ref().filter(|state| state.gave_up).map(State::words)
+    pub(crate) fn incomplete(&self) -> Option<CatchingUp> {
+        self.state.as_ref().filter(|state| state.gave_up).map(State::how_far)
     }
 
     /// Asks, tells, and looks whether all is here.
@@ -246,19 +247,16 @@ impl State {
         self.ledger = lacks;
     }
 
-    fn words(&self) -> String {
-        let (whole, asked) = (self.peers.values().filter(|told| told.whole).count(), self.peers.len());
-        if whole < asked || asked == 0 {
-            return format!("it is catching up: {whole} of {asked} peers have said what they hold");
+    fn how_far(&self) -> CatchingUp {
+        let (told, peers) = (self.peers.values().filter(|told| told.whole).count(), self.peers.len());
+        if told < peers || peers == 0 {
+            return CatchingUp::Asking { told, peers };
         }
-        if let Some((region, held, was)) = self.ledger.as_ref().filter(|_| self.missing == 0) {
-            return format!(
-                "it is catching up: it holds {held} of {was} records of {region} that were there when it joined"
-            );
+        if let Some((region, held, all)) = self.ledger.clone().filter(|_| self.missing == 0) {
+            return CatchingUp::Records { region, held, all };
         }
         let all = self.partitions.len();
-        let held = all - self.missing;
-        format!("it is catching up: it holds {held} of {all} partitions that its peers held when it joined")
+        CatchingUp::Objects { held: all - self.missing, all }
     }
 }
 

@@ -16,8 +16,9 @@
 //! # use std::collections::VecDeque;
 //! # use trine_crdt::{NodeId, Now, RegionId, WriterId};
 //! # use trine_ledger::genesis::{Genesis, GenesisRegion};
-//! # use trine_protocol::{Edit, Request, Role, request::Options};
-//! # use trine_replica::input::{CommittedEntry, Leadership, Payload};
+//! # use trine_protocol::request::{ObjectEdit, Options};
+//! # use trine_protocol::{Edit, Request, Role};
+//! # use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload};
 //! # use trine_replica::{Config, Effect, Input, Outbox, Replica, store::Memory};
 //! # let region: RegionId = "us-east-1".parse().unwrap();
 //! # let of = GenesisRegion { id: region.clone(), log_key: [0; 32], nodes: Vec::new() };
@@ -25,7 +26,9 @@
 //! let (mut store, mut out, mut index, mut asked, mut answer) = (Memory::default(), Outbox::default(), 0, false, None);
 //! let config = Config::new(genesis, NodeId(1), "us-east-1-a", region, WriterId([1; 16]));
 //! let mut core = Replica::open(config, &store, &mut out)?;
-//! let mut inputs = VecDeque::from([Input::Leadership(Leadership { leader: Some(NodeId(1)), term: 1, serving: true })]);
+//! let mut inputs = VecDeque::new();
+//! let leadership = Leadership { leader: Some(NodeId(1)), term: 1, serving: true };
+//! inputs.push_back(Input::Leadership { group: GroupId::Region, leadership });
 //! let mut now = Now { wall_ns: 1_800_000_000_000_000_000, monotonic_ns: 1 };
 //! while answer.is_none() {
 //!     for effect in std::mem::take(&mut out.effects) {
@@ -37,7 +40,8 @@
 //!             Effect::Propose { entry, .. } => {
 //!                 store.append(index, entry.clone());
 //!                 let position = trine_ledger::LogPosition { term: 1, leader: NodeId(1), index };
-//!                 inputs.push_back(Input::Committed(vec![CommittedEntry { position, payload: Payload::Entry(entry) }]));
+//!                 let entries = vec![CommittedEntry { position, payload: Payload::Entry(entry) }];
+//!                 inputs.push_back(Input::Committed { group: GroupId::Region, entries });
 //!                 index += 1;
 //!             }
 //!             Effect::Reply { answer: told, .. } => answer = Some(told),
@@ -45,7 +49,8 @@
 //!         }
 //!     }
 //!     if inputs.is_empty() && core.ready().is_ok() && !std::mem::replace(&mut asked, true) {
-//!         let request = Request::ObjectEdit { namespace: "objects".into(), key: "visits".into(), edit: Edit::Increment(1) };
+//!         let (namespace, key) = ("objects".into(), "visits".into());
+//!         let request = Request::ObjectEdit(ObjectEdit { namespace, key, edit: Edit::Increment(1) });
 //!         inputs.push_back(Input::Request { id: 1, role: Role::Writer, options: Options::default(), request });
 //!     }
 //!     let input = inputs.pop_front().unwrap_or_else(|| {
@@ -73,11 +78,13 @@ pub mod limits;
 pub mod message;
 mod mirrors;
 mod news;
+pub mod not_ready;
 mod objects;
 mod records;
 mod replica;
 pub mod rows;
 pub mod sizes;
+mod stop;
 pub mod store;
 mod turn;
 mod waiting;
@@ -88,6 +95,7 @@ pub use effect::{Batch, Effect, Outbox, Persistence};
 pub use input::Input;
 pub use ledger::{Founds, Withheld};
 pub use message::PeerMessage;
+pub use not_ready::{NotReady, NotTaken};
 pub use replica::Replica;
 pub use sizes::Sizes;
 pub use store::{Store, StoreError};

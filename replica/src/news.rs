@@ -51,7 +51,13 @@ pub(crate) enum News {
     },
     /// This disk is older than what it acknowledged: going on would reuse or lose dots.
     DiskIsOld {
-        /// What shows it.
-        reason: String,
+        /// The partition that shows it.
+        partition: PartitionId,
+        /// Which of this disk's writers wrote there.
+        writer: WriterId,
+        /// Up to where a peer has those writes.
+        theirs: u64,
+        /// Up to where this disk has them.
+        here: u64,
     },
 }

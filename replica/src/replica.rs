@@ -26,12 +26,13 @@ use crate::cluster::{Cluster, Metadata};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::effect::Persistence::{Derived, Synced};
-use crate::effect::{Effect, Outbox, Roster};
-use crate::input::Input;
+use crate::effect::{Effect, Halt, Outbox, Roster};
+use crate::input::{GroupId, Input};
 use crate::joining::Joining;
 use crate::ledger::{Founds, OwnLedger, Withheld};
 use crate::mirrors::{Beside, Mirrors};
 use crate::news::News;
+use crate::not_ready::{NotReady, NotTaken};
 use crate::objects::Objects;
 use crate::records::Records;
 use crate::rows;
@@ -146,7 +147,7 @@ impl Replica {
             input => organs.take(&mut turn, input),
         };
         if let Err(error) = done.and_then(|()| organs.after_each(&mut turn)) {
-            turn.effects.push(Effect::Halt { reason: error.to_string() });
+            turn.effects.push(Effect::Halt(error.into()));
         }
         turn.end(out);
     }
@@ -215,7 +216,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn ready(&self) -> Result<(), String> {
+    pub fn ready(&self) -> Result<(), NotReady> {
         self.organs.ready(self.kept.clock())
     }
 
@@ -223,7 +224,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn edits(&self) -> Result<(), String> {
+    pub fn edits(&self) -> Result<(), NotReady> {
         self.organs.edits(self.kept.clock())
     }
 
@@ -231,7 +232,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn appends(&self) -> Result<(), String> {
+    pub fn appends(&self) -> Result<(), NotReady> {
         self.organs.appends(self.kept.clock())
     }
 
@@ -239,7 +240,7 @@ impl Replica {
     ///
     /// # Errors
     /// The reason.
-    pub fn writes(&self) -> Result<(), String> {
+    pub fn writes(&self) -> Result<(), NotTaken> {
         self.organs.writes(self.kept.clock())
     }
 
@@ -271,11 +272,11 @@ impl Organs {
             Input::PeerUp(peer) => self.peer_up(turn, peer),
             Input::PeerDown(node) => self.peer_down(turn, node),
             Input::Request { id, role, options, request } => self.client_request(turn, id, role, options, request),
-            Input::Committed(entries) => self.committed(turn, entries)?,
+            Input::Committed { group: GroupId::Region, entries } => self.committed(turn, entries)?,
             Input::Voters(told) => self.cluster.voters_changed(told),
-            Input::Leadership(leadership) => self.leadership_changed(turn, leadership),
-            Input::Proposed { ticket, outcome } => self.proposed(turn, ticket, outcome),
-            Input::ReadIndex { ticket, index } => self.barrier_reached(turn, ticket, index),
+            Input::Leadership { group: GroupId::Region, leadership } => self.leadership_changed(turn, leadership),
+            Input::Proposed { group: GroupId::Region, ticket, outcome } => self.proposed(turn, ticket, outcome),
+            Input::ReadIndex { group: GroupId::Region, ticket, index } => self.barrier_reached(turn, ticket, index),
             Input::HeldBack(why) => self.cluster.set_held_back(why),
             Input::OtherGroup(names) => self.cluster.set_other_group(names),
             Input::Damaged(words) => self.cluster.set_damage(words),
@@ -379,7 +380,9 @@ impl Organs {
                 News::RostersChanged { regions } => {
                     self.rosters_changed(turn, &regions);
                 }
-                News::DiskIsOld { reason } => turn.effects.push(Effect::Halt { reason }),
+                News::DiskIsOld { partition, writer, theirs, here } => {
+                    turn.effects.push(Effect::Halt(Halt::OldDisk { writer, partition, theirs, here }));
+                }
             }
         }
     }

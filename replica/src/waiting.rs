@@ -16,7 +16,7 @@ use trine_crdt::marks::{self, Mark};
 use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Append, ObjectEdit, Options};
 use trine_protocol::{Consistency, Edit, Request, RequestError, Role};
 
 use crate::input::RequestId;
@@ -449,7 +449,7 @@ impl Asked {
     #[must_use]
     pub fn idempotent(&self) -> bool {
         match &self.request {
-            Request::Append { idempotency_key, .. } => idempotency_key.is_some(),
+            Request::Append(Append { idempotency_key, .. }) => idempotency_key.is_some(),
             request => !request.writes(),
         }
     }
@@ -457,11 +457,11 @@ impl Asked {
     /// About how many bytes a client made this node keep.
     fn bytes(&self) -> usize {
         match &self.request {
-            Request::Append { key, value, metadata, .. } => {
+            Request::Append(Append { key, value, metadata, .. }) => {
                 let metadata: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
                 key.len() + value.len() + metadata
             }
-            Request::ObjectEdit { key, edit, .. } => key.len() + edit_bytes(edit),
+            Request::ObjectEdit(ObjectEdit { key, edit, .. }) => key.len() + edit_bytes(edit),
             _ => 0,
         }
     }

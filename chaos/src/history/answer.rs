@@ -2,19 +2,19 @@
 
 use trine_ledger::checkpoint::Checkpoint;
 use trine_protocol::reply::{Answer, Appended, RecordView};
-use trine_protocol::{Reply, RequestError};
+use trine_protocol::{Missing, Reply, RequestError};
 
 use crate::history::call::{Action, Outcome};
 use crate::history::seen::{Known, Placed, Proof, Seen, Shown, Version, View, text};
 
 impl Outcome {
-    /// What an answer comes to for a call. "Not found" is what a read saw, not a failure.
+    /// What an answer comes to for a call. That a key or an object is not there is what a read saw, not a failure.
     #[must_use]
     pub fn of(action: &Action, answer: &Result<Answer, RequestError>) -> Self {
         match answer {
             Ok(answer) => Self::Ok(Box::new(seen(action, answer))),
             // A stamp is not told with it, so that it can be judged only by what it does not show.
-            Err(RequestError::NotFound { .. })
+            Err(RequestError::NotFound { what: Missing::Key { .. } | Missing::Object { .. } })
                 if matches!(action, Action::Latest | Action::Versions | Action::Read) =>
             {
                 Self::Ok(Box::new(Seen {

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use trine_replica::Input;
-use trine_replica::input::{Leadership, Payload, ProposeOutcome};
+use trine_replica::input::{GroupId, Leadership, Payload, ProposeOutcome};
 
 use crate::sim::event::Event;
 use crate::sim::world::{MS, World};
@@ -50,7 +50,7 @@ impl World {
         let log = self.logs[self.nodes[node].region].borrow();
         let index = (log.leader == Some(node) && !alone).then(|| log.end() - 1);
         drop(log);
-        self.input(node, life, Input::ReadIndex { ticket, index });
+        self.input(node, life, Input::ReadIndex { group: GroupId::Region, ticket, index });
     }
 
     /// Lets the nodes of a region hear of their log, each in its time.
@@ -86,7 +86,7 @@ impl World {
         let entries = log.borrow().from(delivered, ENTRIES_MAX);
         if !entries.is_empty() {
             self.nodes[node].delivered += entries.len() as u64;
-            self.input(node, life, Input::Committed(entries));
+            self.input(node, life, Input::Committed { group: GroupId::Region, entries });
         }
         let (term, len) = (log.borrow().term, log.borrow().end());
         let all = self.nodes[node].delivered == len;
@@ -95,7 +95,7 @@ impl World {
         let leadership = Leadership { leader: leader.map(|leader| self.nodes[leader].id), term, serving };
         if told != leadership {
             self.nodes[node].told = leadership;
-            self.input(node, life, Input::Leadership(leadership));
+            self.input(node, life, Input::Leadership { group: GroupId::Region, leadership });
         }
         if !all {
             self.schedule(MS, Event::Deliver { node, life });

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trine_protocol::Role;
-use trine_protocol::request::{Options, Request};
+use trine_protocol::request::{NodeRemove, Options, Request};
 use trine_replica::Input;
 
 use crate::chance::Chance;
@@ -289,7 +289,7 @@ impl World {
             id: OPERATOR,
             role: Role::Admin,
             options: Options::default(),
-            request: Request::NodeRemove { node: state.id, force: false },
+            request: Request::NodeRemove(NodeRemove { node: state.id, force: false }),
         };
         let near =
             self.members[state.region].iter().copied().find(|other| *other != node && self.nodes[*other].awake());

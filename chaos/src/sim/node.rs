@@ -10,8 +10,8 @@ use std::sync::Arc;
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::Answer;
-use trine_replica::effect::Roster;
-use trine_replica::input::{Leadership, Voters};
+use trine_replica::effect::{Halt, Roster};
+use trine_replica::input::{GroupId, Leadership, Voters};
 use trine_replica::{Config, Effect, Input, Outbox, Persistence, Replica, rows};
 
 use crate::chance::Chance;
@@ -166,10 +166,10 @@ impl World {
                         self.publish(node, &bytes);
                     }
                 }
-                Effect::Propose { ticket, entry } => {
+                Effect::Propose { group: GroupId::Region, ticket, entry } => {
                     self.schedule(MS, Event::Propose { node, life, ticket, entry });
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group: GroupId::Region, ticket } => {
                     let wait = MS + self.chance.below(5 * MS);
                     self.schedule(wait, Event::Barrier { node, life, ticket });
                 }
@@ -183,7 +183,7 @@ impl World {
                         clients::answered(self, request, answer);
                     }
                 }
-                Effect::Roster(roster) => self.nodes[node].roster = Some(roster),
+                Effect::Roster { group: GroupId::Region, roster } => self.nodes[node].roster = Some(roster),
                 Effect::Peers(_) => {}
                 Effect::StepDown => {
                     let region = self.nodes[node].region;
@@ -192,16 +192,21 @@ impl World {
                         self.unseat(region);
                     }
                 }
-                Effect::Halt { reason } | Effect::Leave { reason } => {
-                    self.halt(node, reason);
+                Effect::Halt(why) => {
+                    self.halt(node, why.to_string(), matches!(why, Halt::OldDisk { .. }));
+                    return;
+                }
+                Effect::Leave { reason } => {
+                    self.halt(node, reason, false);
                     return;
                 }
             }
         }
     }
 
-    /// A core gives up. Where that was to be expected, an operator does what it asks for.
-    fn halt(&mut self, node: usize, reason: String) {
+    /// A core gives up, because its disk is `old` or for another reason. Where that was to be expected, an operator does what
+    /// it asks for.
+    fn halt(&mut self, node: usize, reason: String, old: bool) {
         if self.nodes[node].leaving {
             self.tell(node, Did::Tell, &reason);
             self.crash(node);
@@ -210,7 +215,7 @@ impl World {
             self.forget_id(node);
             return;
         }
-        if self.faults.may_be_old(node) && reason.contains("older than what it acknowledged") {
+        if self.faults.may_be_old(node) && old {
             self.tell(node, Did::Tell, &reason);
             // What it alone took in since it came back goes with its disk.
             let (targets, at_ns) = (vec![self.name(node)], self.now_ns);

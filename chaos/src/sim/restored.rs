@@ -11,7 +11,7 @@ use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::tree::Hash;
 use trine_placement::voters::Membership;
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{Options, Request};
+use trine_protocol::request::{CheckpointGet, Options, RegionRecover, Request};
 use trine_protocol::{Reply, RequestError, Role};
 use trine_replica::Input;
 
@@ -146,7 +146,7 @@ impl World {
         let near = self.members[region].iter().copied().find(|node| self.nodes[*node].awake());
         if let Some(near) = near {
             let id = RECOVERY + region as u64;
-            let request = Request::RegionRecover { region: self.regions[region].clone() };
+            let request = Request::RegionRecover(RegionRecover { region: self.regions[region].clone() });
             let options = Options::default();
             self.input(near, self.nodes[near].life, Input::Request { id, role: Role::Admin, options, request });
         }
@@ -157,7 +157,7 @@ impl World {
     pub(super) fn ask_head(&mut self, node: usize) {
         if self.restored.asks {
             let (id, life) = (HEADS + node as u64, self.nodes[node].life);
-            let request = Request::Checkpoint { region: self.regions[self.nodes[node].region].clone() };
+            let request = Request::Checkpoint(CheckpointGet { region: self.regions[self.nodes[node].region].clone() });
             let options = Options::default();
             self.input(node, life, Input::Request { id, role: Role::Admin, options, request });
         }

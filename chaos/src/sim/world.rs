@@ -14,6 +14,7 @@ use ed25519_dalek::SigningKey;
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
 use trine_replica::Input;
+use trine_replica::input::GroupId;
 
 use crate::chance::Chance;
 use crate::check::{ClockMark, Happened, NodeEvent, Said, Uptime};
@@ -263,7 +264,7 @@ impl World {
             }
             Event::Propose { node, life, ticket, entry } => self.propose(node, life, ticket, entry),
             Event::Proposed { node, life, ticket, outcome } => {
-                self.input(node, life, Input::Proposed { ticket, outcome });
+                self.input(node, life, Input::Proposed { group: GroupId::Region, ticket, outcome });
             }
             Event::Deliver { node, life } => self.deliver(node, life),
             Event::Barrier { node, life, ticket } => self.barrier(node, life, ticket),

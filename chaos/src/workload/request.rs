@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_protocol::Request;
-use trine_protocol::request::Precondition;
+use trine_protocol::request::{Append, LedgerGet, LedgerHistory, ObjectEdit, ObjectGet, Precondition};
 
 use crate::history::{Action, After, Call, Edit, Known, Outcome};
 use crate::workload::Next;
@@ -22,7 +22,7 @@ impl Next {
     pub fn request(&self) -> Request {
         let key = self.key.clone();
         match &self.action {
-            Action::Append { value, only_after } => Request::Append {
+            Action::Append { value, only_after } => Request::Append(Append {
                 namespace: LEDGER.to_owned(),
                 key,
                 value: Bytes::from(value.clone()),
@@ -34,13 +34,18 @@ impl Next {
                     After::Record(index) => Precondition::Index(index),
                 }),
                 with_proof: self.with_proof,
-            },
-            Action::Latest => Request::LedgerGet { namespace: LEDGER.to_owned(), key, with_proof: false },
-            Action::Versions => {
-                Request::LedgerHistory { namespace: LEDGER.to_owned(), key, after: None, limit: PAGE_RECORDS }
+            }),
+            Action::Latest => Request::LedgerGet(LedgerGet { namespace: LEDGER.to_owned(), key, with_proof: false }),
+            Action::Versions => Request::LedgerHistory(LedgerHistory {
+                namespace: LEDGER.to_owned(),
+                key,
+                after: None,
+                limit: PAGE_RECORDS,
+            }),
+            Action::Edit(edit) => {
+                Request::ObjectEdit(ObjectEdit { namespace: OBJECTS.to_owned(), key, edit: asked(edit) })
             }
-            Action::Edit(edit) => Request::ObjectEdit { namespace: OBJECTS.to_owned(), key, edit: asked(edit) },
-            Action::Read => Request::ObjectGet { namespace: OBJECTS.to_owned(), key },
+            Action::Read => Request::ObjectGet(ObjectGet { namespace: OBJECTS.to_owned(), key }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_protocol::Request;
-use trine_protocol::request::Precondition;
+use trine_protocol::request::{Append, Precondition};
 
 /// A record to be appended.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl AppendRequest {
     }
 
     pub(crate) fn into_request(self, idempotency_key: Option<String>, with_proof: bool) -> Request {
-        Request::Append {
+        Request::Append(Append {
             namespace: self.namespace,
             key: self.key,
             value: self.value,
@@ -69,6 +69,6 @@ impl AppendRequest {
             idempotency_key,
             if_match: self.if_match,
             with_proof,
-        }
+        })
     }
 }

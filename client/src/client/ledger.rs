@@ -5,7 +5,8 @@ use trine_crdt::RegionId;
 use trine_ledger::Checkpoint;
 use trine_ledger::tree::leaf_hash;
 use trine_protocol::reply::{Appended, InclusionView, Page, RecordView, Reply};
-use trine_protocol::{Request, RequestError};
+use trine_protocol::request::{CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord};
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::views::expect_reply;
 use super::{AppendRequest, Client};
@@ -35,7 +36,7 @@ impl Client {
     /// Reads the latest version of a key over all regions' ledgers; none when there is none.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; a namespace that is not known is one.
     pub async fn get(&self, namespace: &str, key: &str) -> Result<Option<RecordView>, ClientError> {
         self.get_with(&CallOptions::default(), namespace, key).await
     }
@@ -50,9 +51,10 @@ impl Client {
         namespace: &str,
         key: &str,
     ) -> Result<Option<RecordView>, ClientError> {
-        let request = Request::LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: false };
+        let request =
+            Request::LedgerGet(LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: false });
         match self.request(call, request).await {
-            Err(ClientError::Request(RequestError::NotFound { what })) if what != namespace => Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Key { .. } })) => Ok(None),
             Err(error) => Err(error),
             Ok(answer) => expect_reply!(answer, "get", Reply::Record(record) => Some(record)),
         }
@@ -85,9 +87,10 @@ impl Client {
         namespace: &str,
         key: &str,
     ) -> Result<Option<RecordView>, ClientError> {
-        let request = Request::LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: true };
+        let request =
+            Request::LedgerGet(LedgerGet { namespace: namespace.to_owned(), key: key.to_owned(), with_proof: true });
         let answer = match self.request(call, request).await {
-            Err(ClientError::Request(RequestError::NotFound { what })) if what != namespace => return Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Key { .. } })) => return Ok(None),
             answer => answer?,
         };
         let record = expect_reply!(answer, "get", Reply::Record(record) => record)?;
@@ -124,7 +127,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Proof`] when it is not.
     pub async fn checkpoint(&self, region: &RegionId) -> Result<Bytes, ClientError> {
-        let request = Request::Checkpoint { region: region.clone() };
+        let request = Request::Checkpoint(CheckpointGet { region: region.clone() });
         let answer = self.request(&CallOptions::default(), request).await?;
         let note = expect_reply!(answer, "checkpoint", Reply::Checkpoint(note) => note)?;
         self.pin(region, self.inner.pins.open(region, &note)?).await?;
@@ -140,7 +143,11 @@ impl Client {
             let proof = if smaller.size == larger.size || smaller.size == 0 {
                 Vec::new()
             } else {
-                let request = Request::Consistency { region: region.clone(), from: smaller.size, to: larger.size };
+                let request = Request::Consistency(ConsistencyGet {
+                    region: region.clone(),
+                    from: smaller.size,
+                    to: larger.size,
+                });
                 let answer = self.request(&CallOptions::default(), request).await?;
                 expect_reply!(answer, "consistency", Reply::Consistency(proof) => proof)?
             };
@@ -155,7 +162,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn record(&self, region: &RegionId, index: u64) -> Result<RecordView, ClientError> {
-        let request = Request::LedgerRecord { region: region.clone(), index, with_proof: false };
+        let request = Request::LedgerRecord(LedgerRecord { region: region.clone(), index, with_proof: false });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "record", Reply::Record(record) => record)
     }
@@ -171,7 +178,12 @@ impl Client {
         after: Option<String>,
         limit: u32,
     ) -> Result<Page, ClientError> {
-        let request = Request::LedgerHistory { namespace: namespace.to_owned(), key: key.to_owned(), after, limit };
+        let request = Request::LedgerHistory(LedgerHistory {
+            namespace: namespace.to_owned(),
+            key: key.to_owned(),
+            after,
+            limit,
+        });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "history", Reply::Page(page) => page)
     }
@@ -187,7 +199,12 @@ impl Client {
         after: Option<String>,
         limit: u32,
     ) -> Result<Page, ClientError> {
-        let request = Request::LedgerRange { namespace: namespace.to_owned(), prefix: prefix.to_owned(), after, limit };
+        let request = Request::LedgerRange(LedgerRange {
+            namespace: namespace.to_owned(),
+            prefix: prefix.to_owned(),
+            after,
+            limit,
+        });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "range", Reply::Page(page) => page)
     }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use trine_protocol::reply::Reply;
-use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request};
+use trine_protocol::request::{ObjectEdit, ObjectGet, ObjectList};
+use trine_protocol::{Edit, Missing, ObjectKind, ObjectPage, ObjectView, Request, RequestError};
 
 use super::Client;
 use super::views::expect_reply;
@@ -13,7 +14,7 @@ impl Client {
     /// Reads an object; none when there is none.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; a namespace that is not known is one.
     pub async fn object_get(&self, namespace: &str, key: &str) -> Result<Option<ObjectView>, ClientError> {
         self.object_get_with(&CallOptions::default(), namespace, key).await
     }
@@ -28,9 +29,9 @@ impl Client {
         namespace: &str,
         key: &str,
     ) -> Result<Option<ObjectView>, ClientError> {
-        let request = Request::ObjectGet { namespace: namespace.to_owned(), key: key.to_owned() };
+        let request = Request::ObjectGet(ObjectGet { namespace: namespace.to_owned(), key: key.to_owned() });
         match self.request(call, request).await {
-            Err(ClientError::Request(trine_protocol::RequestError::NotFound { what })) if what != namespace => Ok(None),
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Object { .. } })) => Ok(None),
             Err(error) => Err(error),
             Ok(answer) => expect_reply!(answer, "object get", Reply::Object(view) => Some(view)),
         }
@@ -51,7 +52,7 @@ impl Client {
         limit: u32,
     ) -> Result<ObjectPage, ClientError> {
         let (namespace, prefix) = (namespace.to_owned(), prefix.to_owned());
-        let request = Request::ObjectList { namespace, prefix, kind, after, limit };
+        let request = Request::ObjectList(ObjectList { namespace, prefix, kind, after, limit });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "object list", Reply::Objects(page) => page)
     }
@@ -75,7 +76,7 @@ impl Client {
         key: &str,
         edit: Edit,
     ) -> Result<ObjectView, ClientError> {
-        let request = Request::ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit };
+        let request = Request::ObjectEdit(ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit });
         let answer = self.request(call, request).await?;
         expect_reply!(answer, "object edit", Reply::Object(view) => view)
     }
@@ -131,7 +132,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn object_delete(&self, namespace: &str, key: &str) -> Result<(), ClientError> {
         let edit = Edit::Delete;
-        let request = Request::ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit };
+        let request = Request::ObjectEdit(ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "object delete", Reply::Object(_) => (), Reply::Done => ())
     }

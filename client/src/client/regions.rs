@@ -12,6 +12,7 @@
 use trine_crdt::RegionId;
 use trine_protocol::Request;
 use trine_protocol::reply::Reply;
+use trine_protocol::request::Append;
 
 use super::Client;
 use super::views::expect_reply;
@@ -77,5 +78,5 @@ impl Client {
 }
 
 fn counts_in_one_ledger(request: &Request) -> bool {
-    matches!(request, Request::Append { idempotency_key, if_match, .. } if idempotency_key.is_some() || if_match.is_some())
+    matches!(request, Request::Append(Append { idempotency_key, if_match, .. }) if idempotency_key.is_some() || if_match.is_some())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use trine_crdt::RegionId;
 use trine_protocol::reply::Answer;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Append, Options};
 use trine_protocol::{Request, RequestError};
 
 use super::Client;
@@ -112,7 +112,7 @@ impl Client {
             Err(error @ ClientError::Refused(_)) => return Err((error, None, After::Stop)),
             Err(error) => return Err((self.kept_in(bound, error), None, After::Again(Duration::ZERO))),
         };
-        let connection = if matches!(request, Request::Append { .. }) { self.leader(connection) } else { connection };
+        let connection = if matches!(request, Request::Append(_)) { self.leader(connection) } else { connection };
         *sent = true;
         let options = Options { timeout: Some(time_for_node(ends, connection.round_trip)), ..options };
         let region = Some(connection.endpoint.region.clone());
@@ -178,7 +178,7 @@ fn time_for_node(ends: Instant, round_trip: Duration) -> Duration {
 /// Gives an append an idempotency key unless it has one; says whether the request may be done twice.
 fn make_harmless(request: &mut Request) -> bool {
     match request {
-        Request::Append { idempotency_key, .. } => {
+        Request::Append(Append { idempotency_key, .. }) => {
             if idempotency_key.is_none() {
                 let mut bytes = [0; 16];
                 if getrandom::fill(&mut bytes).is_err() {

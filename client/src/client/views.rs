@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use trine_crdt::RegionId;
 use trine_protocol::Request;
-use trine_protocol::reply::{NamespaceView, NodeView, RegionView, Reply, SegmentView, StatusView};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::reply::{NamespaceView, NodeView, Recovered, RegionView, Reply, SegmentView, StatusView};
+use trine_protocol::request::{
+    ManifestShow, NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow, RegionRecover,
+};
 
 use super::Client;
 use crate::CallOptions;
@@ -36,7 +38,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn namespace(&self, namespace: &str) -> Result<Vec<NamespaceView>, ClientError> {
-        let request = Request::NamespaceShow { namespace: namespace.to_owned() };
+        let request = Request::NamespaceShow(NamespaceShow { namespace: namespace.to_owned() });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "namespace show", Reply::Namespaces(list) => list, Reply::Namespace(one) => vec![one])
     }
@@ -51,7 +53,7 @@ impl Client {
         kind: NamespaceKind,
         slots: Option<u32>,
     ) -> Result<NamespaceView, ClientError> {
-        let request = Request::NamespaceCreate { name: name.to_owned(), kind, slots };
+        let request = Request::NamespaceCreate(NamespaceCreate { name: name.to_owned(), kind, slots });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "namespace create", Reply::Namespace(view) => view)
     }
@@ -61,7 +63,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; `Ambiguous` when the new label is taken, or the present one stands for several namespaces.
     pub async fn namespace_rename(&self, namespace: &str, name: &str) -> Result<NamespaceView, ClientError> {
-        let request = Request::NamespaceRename { namespace: namespace.to_owned(), name: name.to_owned() };
+        let request =
+            Request::NamespaceRename(NamespaceRename { namespace: namespace.to_owned(), name: name.to_owned() });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "namespace rename", Reply::Namespace(view) => view)
     }
@@ -72,7 +75,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; `NotEmpty` when it holds objects or records.
     pub async fn namespace_delete(&self, namespace: &str, force: bool) -> Result<(), ClientError> {
-        let request = Request::NamespaceDelete { namespace: namespace.to_owned(), force, vetted: false };
+        let request =
+            Request::NamespaceDelete(NamespaceDelete { namespace: namespace.to_owned(), force, vetted: false });
         let answer = self.request(&CallOptions::default(), request).await?;
         expect_reply!(answer, "namespace delete", Reply::Done => ())
     }
@@ -83,9 +87,9 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn region_recover(&self, region: &RegionId) -> Result<(u64, u64), ClientError> {
-        let request = Request::RegionRecover { region: region.clone() };
+        let request = Request::RegionRecover(RegionRecover { region: region.clone() });
         let answer = self.request(&CallOptions::default(), request).await?;
-        expect_reply!(answer, "region recover", Reply::Recovered { size, restored } => (size, restored))
+        expect_reply!(answer, "region recover", Reply::Recovered(Recovered { size, restored }) => (size, restored))
     }
 
     /// The regions, as the answering node knows them.
@@ -130,7 +134,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn segments(&self, region: Option<RegionId>) -> Result<Vec<SegmentView>, ClientError> {
-        let answer = self.request(&CallOptions::default(), Request::ManifestShow { region }).await?;
+        let answer = self.request(&CallOptions::default(), Request::ManifestShow(ManifestShow { region })).await?;
         expect_reply!(answer, "manifest show", Reply::Segments(list) => list)
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::RegionId;
 use trine_protocol::reply::{RecordView, Reply};
-use trine_protocol::{Edit, Request, RequestError, View};
+use trine_protocol::request::LedgerRecord;
+use trine_protocol::{Edit, Missing, Request, RequestError, View};
 
 use super::release::{Latest, downloads_key, latest_key, versions_key};
 use super::trust::{Doubt, Trust, hex};
@@ -62,13 +63,13 @@ pub async fn object(client: &Client, namespace: &str, key: &str) -> Result<Optio
 /// # Errors
 /// Whatever the client says.
 pub async fn record(client: &Client, region: &RegionId, index: u64) -> Result<Option<RecordView>, ClientError> {
-    let request = Request::LedgerRecord { region: region.clone(), index, with_proof: true };
+    let request = Request::LedgerRecord(LedgerRecord { region: region.clone(), index, with_proof: true });
     match client.request(&CallOptions::new(), request).await {
         Ok(answer) => match answer.reply {
             Reply::Record(view) => Ok(Some(view)),
             _ => Err(ClientError::UnexpectedReply { asked: "record", got: "something else" }),
         },
-        Err(ClientError::Request(RequestError::NotFound { .. })) => Ok(None),
+        Err(ClientError::Request(RequestError::NotFound { what: Missing::Record { .. } })) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use trine_crdt::{NamespaceId, NodeId};
 use trine_protocol::object::View;
 use trine_protocol::reply::{Answer, InclusionView, Page, RecordView};
-use trine_protocol::request::{Options, Precondition};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceDelete,
+    NamespaceRename, NodeRemove, ObjectEdit, ObjectGet, ObjectList, Options, Precondition,
+};
 use trine_protocol::session::Position;
 use trine_protocol::{
     ClientFrame, ClientHello, Consistency, Durability, Edit, NodeFrame, NodeHello, ObjectEntry, ObjectKind, ObjectPage,
@@ -49,7 +52,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
     vec![
         (
             "append",
-            Request::Append {
+            Request::Append(Append {
                 namespace: namespace.clone(),
                 key: key.clone(),
                 value: Bytes::from_static(b"\0\xff"),
@@ -58,43 +61,62 @@ pub fn requests() -> Vec<(&'static str, Request)> {
                 idempotency_key: Some("once".to_owned()),
                 if_match: Some(Precondition::Index(u64::MAX)),
                 with_proof: true,
-            },
+            }),
         ),
-        ("get", Request::LedgerGet { namespace: namespace.clone(), key: key.clone(), with_proof: true }),
-        ("record", Request::LedgerRecord { region: region(), index: u64::MAX, with_proof: true }),
+        ("get", Request::LedgerGet(LedgerGet { namespace: namespace.clone(), key: key.clone(), with_proof: true })),
+        ("record", Request::LedgerRecord(LedgerRecord { region: region(), index: u64::MAX, with_proof: true })),
         (
             "history",
-            Request::LedgerHistory { namespace: namespace.clone(), key: key.clone(), after: None, limit: u32::MAX },
+            Request::LedgerHistory(LedgerHistory {
+                namespace: namespace.clone(),
+                key: key.clone(),
+                after: None,
+                limit: u32::MAX,
+            }),
         ),
         (
             "range",
-            Request::LedgerRange { namespace, prefix: String::new(), after: Some("../a\0".to_owned()), limit: 0 },
+            Request::LedgerRange(LedgerRange {
+                namespace,
+                prefix: String::new(),
+                after: Some("../a\0".to_owned()),
+                limit: 0,
+            }),
         ),
-        ("checkpoint", Request::Checkpoint { region: region() }),
-        ("consistency", Request::Consistency { region: region(), from: u64::MAX, to: 0 }),
-        ("object-get", Request::ObjectGet { namespace: objects.clone(), key: key.clone() }),
+        ("checkpoint", Request::Checkpoint(CheckpointGet { region: region() })),
+        ("consistency", Request::Consistency(ConsistencyGet { region: region(), from: u64::MAX, to: 0 })),
+        ("object-get", Request::ObjectGet(ObjectGet { namespace: objects.clone(), key: key.clone() })),
         (
             "object-list",
-            Request::ObjectList {
+            Request::ObjectList(ObjectList {
                 namespace: objects.clone(),
                 prefix: "p".to_owned(),
                 kind: Some(ObjectKind::MultiValue),
                 after: Some(String::new()),
                 limit: u32::MAX,
-            },
+            }),
         ),
-        ("object-edit", Request::ObjectEdit { namespace: objects, key, edit }),
+        ("object-edit", Request::ObjectEdit(ObjectEdit { namespace: objects, key, edit })),
         ("genesis", Request::Genesis),
         ("status", Request::Status),
-        ("remove", Request::NodeRemove { node: NodeId(7), force: false }),
+        ("remove", Request::NodeRemove(NodeRemove { node: NodeId(7), force: false })),
     ]
 }
 
 /// Requests that alter namespaces; they have come later, and stand behind all else where inputs are numbered.
 pub fn alterations() -> Vec<(&'static str, Request)> {
     vec![
-        ("rename", Request::NamespaceRename { namespace: "us-east-1/17".to_owned(), name: "carts".to_owned() }),
-        ("delete", Request::NamespaceDelete { namespace: "carts".to_owned(), force: true, vetted: false }),
+        (
+            "rename",
+            Request::NamespaceRename(NamespaceRename {
+                namespace: "us-east-1/17".to_owned(),
+                name: "carts".to_owned(),
+            }),
+        ),
+        (
+            "delete",
+            Request::NamespaceDelete(NamespaceDelete { namespace: "carts".to_owned(), force: true, vetted: false }),
+        ),
     ]
 }
 

@@ -18,9 +18,14 @@ use trine_node::http::server::Api;
 use trine_node::http::{Backend, HttpConfig, headers, routes};
 use trine_node::model::ObjectEdit;
 use trine_protocol::reply::{
-    Answer, Appended, Health, LedgerHead, NamespaceView, NodeView, ObjectsView, Page, RaftRole, Reply, StatusView,
+    Answer, Appended, Health, LedgerHead, NamespaceView, NodeView, ObjectsView, Page, RaftRole, Recovered, Reply,
+    StatusView,
 };
-use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceCreate,
+    NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow, NodeRemove, NodeReplace, ObjectGet, ObjectList,
+    Options, RegionRecover,
+};
 use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, View};
 
 use super::client_frames::{answered, options};
@@ -93,19 +98,19 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
     };
     let is = |of: &str, at: &str| assert_eq!((Some(of), Some(at)), (namespace, key), "{uri} became another name");
     match asked {
-        Request::Append { namespace, key, value, .. } => {
+        Request::Append(Append { namespace, key, value, .. }) => {
             is(namespace, key);
             assert_eq!(value, body, "another value was appended");
         }
-        Request::LedgerGet { namespace, key, .. }
-        | Request::LedgerHistory { namespace, key, .. }
-        | Request::ObjectGet { namespace, key } => is(namespace, key),
-        Request::LedgerRange { namespace: of, .. }
-        | Request::ObjectList { namespace: of, .. }
-        | Request::NamespaceShow { namespace: of } => {
+        Request::LedgerGet(LedgerGet { namespace, key, .. })
+        | Request::LedgerHistory(LedgerHistory { namespace, key, .. })
+        | Request::ObjectGet(ObjectGet { namespace, key }) => is(namespace, key),
+        Request::LedgerRange(LedgerRange { namespace: of, .. })
+        | Request::ObjectList(ObjectList { namespace: of, .. })
+        | Request::NamespaceShow(NamespaceShow { namespace: of }) => {
             assert_eq!(Some(of.as_str()), namespace);
         }
-        Request::ObjectEdit { namespace, key, edit } => {
+        Request::ObjectEdit(trine_protocol::request::ObjectEdit { namespace, key, edit }) => {
             is(namespace, key);
             if let Ok(told) = serde_json::from_slice::<ObjectEdit>(body) {
                 let json = serde_json::to_vec(&told).expect("JSON");
@@ -117,25 +122,25 @@ fn says(asked: &Request, uri: &Uri, body: &[u8]) {
                 assert!(removes, "a change out of nothing");
             }
         }
-        Request::NamespaceCreate { name, kind, slots } => {
+        Request::NamespaceCreate(NamespaceCreate { name, kind, slots }) => {
             let told: NewNamespace = serde_json::from_slice(body).expect("it was read");
             assert_eq!((name, *kind, *slots), (&told.name, NamespaceKind::from(told.kind), told.slots));
         }
-        Request::NamespaceRename { namespace: of, name: to } => {
+        Request::NamespaceRename(NamespaceRename { namespace: of, name: to }) => {
             let told: Rename = serde_json::from_slice(body).expect("it was read");
             assert_eq!((Some(of.as_str()), to), (namespace, &told.name));
         }
-        Request::NamespaceDelete { namespace: of, force, vetted } => {
+        Request::NamespaceDelete(NamespaceDelete { namespace: of, force, vetted }) => {
             assert_eq!((Some(of.as_str()), *vetted), (namespace, false));
             assert!(!force || uri.query().is_some(), "it was forced by nobody");
         }
-        Request::LedgerRecord { region, index, .. } => {
+        Request::LedgerRecord(LedgerRecord { region, index, .. }) => {
             assert_eq!((name(3), name(4).and_then(|text| text.parse().ok())), (Some(region.as_str()), Some(*index)));
         }
-        Request::Consistency { region, .. } => assert_eq!(name(3), Some(region.as_str())),
-        Request::Checkpoint { region } => assert_eq!(name(1), Some(region.as_str())),
-        Request::RegionRecover { region } => assert_eq!(name(3), Some(region.as_str())),
-        Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } => {
+        Request::Consistency(ConsistencyGet { region, .. }) => assert_eq!(name(3), Some(region.as_str())),
+        Request::Checkpoint(CheckpointGet { region }) => assert_eq!(name(1), Some(region.as_str())),
+        Request::RegionRecover(RegionRecover { region }) => assert_eq!(name(3), Some(region.as_str())),
+        Request::NodeRemove(NodeRemove { node, .. }) | Request::NodeReplace(NodeReplace { node, .. }) => {
             assert_eq!(name(3).map(str::to_ascii_lowercase), Some(node.to_string()));
         }
         _ => {}
@@ -238,7 +243,7 @@ impl Backend for Recorder {
 fn reply(request: &Request) -> Reply {
     let namespace = |kind| NamespaceView { id: NamespaceId::default_objects(), name: "n".to_owned(), kind, slots: 1 };
     match request {
-        Request::Append { .. } => Reply::Appended(Appended {
+        Request::Append(_) => Reply::Appended(Appended {
             region: region(),
             index: 3,
             timestamp: at(3),
@@ -247,30 +252,30 @@ fn reply(request: &Request) -> Reply {
             proof: None,
             header: None,
         }),
-        Request::LedgerGet { .. } | Request::LedgerRecord { .. } => Reply::Record(answered(3, 13)),
-        Request::LedgerHistory { .. } | Request::LedgerRange { .. } => {
+        Request::LedgerGet(_) | Request::LedgerRecord(_) => Reply::Record(answered(3, 13)),
+        Request::LedgerHistory(_) | Request::LedgerRange(_) => {
             Reply::Page(Page { records: vec![answered(3, 13)], next: Some("k".to_owned()) })
         }
-        Request::Checkpoint { .. } => Reply::Checkpoint(ledger().note(13)),
-        Request::Consistency { .. } => Reply::Consistency(vec![vec![7; 32].into()]),
-        Request::ObjectList { .. } => {
+        Request::Checkpoint(_) => Reply::Checkpoint(ledger().note(13)),
+        Request::Consistency(_) => Reply::Consistency(vec![vec![7; 32].into()]),
+        Request::ObjectList(_) => {
             let object = ObjectView { views: vec![View::Counter(1)], timestamp: at(1), digest: [7; 32] };
             Reply::Objects(ObjectPage { objects: vec![ObjectEntry { key: "k".to_owned(), object }], next: None })
         }
         Request::Genesis => Reply::Genesis(Bytes::from_static(b"genesis")),
-        Request::ObjectGet { .. } | Request::ObjectEdit { .. } => {
+        Request::ObjectGet(_) | Request::ObjectEdit(_) => {
             let views = vec![View::Counter(1), View::Register(Bytes::from_static(&[0xff]))];
             Reply::Object(ObjectView { views, timestamp: at(1), digest: [7; 32] })
         }
-        Request::NamespaceCreate { kind, .. } => Reply::Namespace(namespace(*kind)),
-        Request::NamespaceRename { .. } => Reply::Namespace(namespace(NamespaceKind::Ledger)),
-        Request::NamespaceList | Request::NamespaceShow { .. } => {
+        Request::NamespaceCreate(NamespaceCreate { kind, .. }) => Reply::Namespace(namespace(*kind)),
+        Request::NamespaceRename(_) => Reply::Namespace(namespace(NamespaceKind::Ledger)),
+        Request::NamespaceList | Request::NamespaceShow(_) => {
             Reply::Namespaces(vec![namespace(NamespaceKind::Objects)])
         }
-        Request::RegionRecover { .. } => Reply::Recovered { size: 70, restored: 50 },
+        Request::RegionRecover(_) => Reply::Recovered(Recovered { size: 70, restored: 50 }),
         Request::RegionList => Reply::Regions(Vec::new()),
         Request::NodeList => Reply::Nodes(vec![node_view()]),
-        Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
+        Request::ManifestShow(_) => Reply::Segments(Vec::new()),
         Request::Status => Reply::Status(Box::new(StatusView {
             cluster: CLUSTER.to_owned(),
             format_level: Some(1),

@@ -45,9 +45,9 @@ fn run(bytes: &[u8]) -> Verdict {
         return Verdict::Refused;
     };
     after.difference(&before).filter(|(row, _)| row[0] == b'y').for_each(|(_, value)| vouched(value, &entries));
-    if let Some(reason) = node.halted() {
+    if let Some(end) = node.halted() {
         let own = entries.iter().any(|entry| &entry.key[..] == b"registry/us-east-1" && vouches(entry));
-        assert!(own, "another region's word stopped a node: {reason}");
+        assert!(own, "another region's word stopped a node: {end:?}");
         return Verdict::Accepted;
     }
     node.hear_rumor(rumor);

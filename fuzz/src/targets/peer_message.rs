@@ -5,6 +5,7 @@ use trine_crdt::VersionVector;
 use trine_gossip::RepairMessage;
 use trine_protocol::Role;
 use trine_replica::PeerMessage;
+use trine_replica::effect::{Effect, Halt};
 use trine_replica::message::{HeadTold, Holdings, Interval, NotAdmitted, Registration};
 
 use super::client_frames::{alterations, answers, options, requests};
@@ -25,9 +26,10 @@ fn run(bytes: &[u8]) -> Verdict {
     node.hear(message.clone());
     node.hear(message);
     node.pass_a_second();
-    if let Some(reason) = node.halted() {
+    if let Some(end) = node.halted() {
         // The only thing that a peer may stop a node with is more of the node's own writes than the node has.
-        assert!(reason.contains("disk"), "a peer's message stopped a node: {reason}");
+        let old = matches!(end, Effect::Halt(Halt::OldDisk { .. }));
+        assert!(old, "a peer's message stopped a node: {end:?}");
         return Verdict::Accepted;
     }
     node.ask_everything();

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use trine_client::{Builder, CallOptions, Client, RegionId};
 use trine_protocol::reply::{Answer, Reply};
+use trine_protocol::request::Append;
 use trine_protocol::{Consistency, Durability, Request};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
@@ -101,7 +102,7 @@ impl Connection {
         let mut call = CallOptions::new();
         call.consistency = consistency;
         call.durability = durability;
-        if let Request::Append { idempotency_key: Some(key), .. } = &request {
+        if let Request::Append(Append { idempotency_key: Some(key), .. }) = &request {
             call = call.idempotency_key(key.clone());
         }
         let Answer { reply, .. } = self.client.request(&call, request).await?;

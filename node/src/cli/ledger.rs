@@ -7,7 +7,9 @@ use trine_crdt::RegionId;
 use trine_ledger::Checkpoint;
 use trine_ledger::tree::verify_consistency;
 use trine_protocol::reply::{Page, RecordView, Reply};
-use trine_protocol::request::Precondition;
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, Precondition,
+};
 use trine_protocol::{Durability, Request};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
@@ -167,21 +169,21 @@ pub async fn run(globals: &Globals, command: &LedgerCommand) -> Result<Output, F
         LedgerCommand::Append(args) => append(globals, args).await,
         LedgerCommand::Get(args) => get(globals, args).await,
         LedgerCommand::History(args) => {
-            let request = Request::LedgerHistory {
+            let request = Request::LedgerHistory(LedgerHistory {
                 namespace: args.key.namespace.clone(),
                 key: args.key.key.clone(),
                 after: args.after.clone(),
                 limit: args.limit,
-            };
+            });
             page(globals, &args.read, request).await
         }
         LedgerCommand::Range(args) => {
-            let request = Request::LedgerRange {
+            let request = Request::LedgerRange(LedgerRange {
                 namespace: args.namespace.clone(),
                 prefix: args.prefix.clone(),
                 after: args.after.clone(),
                 limit: args.limit,
-            };
+            });
             page(globals, &args.read, request).await
         }
         LedgerCommand::Verify(args) => verify::run(globals, args),
@@ -208,7 +210,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         let what = format!("would append {} bytes of {content_type} under {}", value.len(), args.key.key);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "bytes": value.len() }), what));
     }
-    let request = Request::Append {
+    let request = Request::Append(Append {
         namespace: args.key.namespace.clone(),
         key: args.key.key.clone(),
         value,
@@ -217,7 +219,7 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
         idempotency_key: args.idempotency_key.clone(),
         if_match: args.if_match.map(Precondition::Index).or(args.if_absent.then_some(Precondition::Absent)),
         with_proof: false,
-    };
+    });
     let Reply::Appended(view) = connection.write(&write, request).await? else {
         return Err(Failure::unexpected());
     };
@@ -239,8 +241,12 @@ async fn append(globals: &Globals, args: &AppendArgs) -> Result<Output, Failure>
 async fn get(globals: &Globals, args: &GetArgs) -> Result<Output, Failure> {
     let with_proof = args.proof.is_some();
     let request = match (&args.at, &args.key) {
-        (Some((region, index)), _) => Request::LedgerRecord { region: region.clone(), index: *index, with_proof },
-        (None, Some(key)) => Request::LedgerGet { namespace: args.namespace.clone(), key: key.clone(), with_proof },
+        (Some((region, index)), _) => {
+            Request::LedgerRecord(LedgerRecord { region: region.clone(), index: *index, with_proof })
+        }
+        (None, Some(key)) => {
+            Request::LedgerGet(LedgerGet { namespace: args.namespace.clone(), key: key.clone(), with_proof })
+        }
         (None, None) => return Err(Failure::usage("which key? Give one, or --at REGION/INDEX")),
     };
     let Reply::Record(view) = Connection::open(globals)?.read(&args.read, request).await? else {
@@ -320,7 +326,7 @@ async fn genesis(globals: &Globals, args: &GenesisArgs) -> Result<Output, Failur
 
 async fn checkpoint(globals: &Globals, args: &CheckpointArgs) -> Result<Output, Failure> {
     let connection = Connection::open(globals)?;
-    let request = Request::Checkpoint { region: args.region.clone() };
+    let request = Request::Checkpoint(CheckpointGet { region: args.region.clone() });
     let Reply::Checkpoint(note) = connection.read(&args.read, request).await? else {
         return Err(Failure::unexpected());
     };
@@ -351,7 +357,7 @@ async fn extension(
     latest: &Checkpoint,
 ) -> Result<Vec<String>, Failure> {
     let (from, to) = (earlier.size, latest.size);
-    let request = Request::Consistency { region: args.region.clone(), from, to };
+    let request = Request::Consistency(ConsistencyGet { region: args.region.clone(), from, to });
     let Reply::Consistency(hashes) = connection.read(&args.read, request).await? else {
         return Err(Failure::unexpected());
     };

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
 use trine_protocol::Request;
 use trine_protocol::reply::Reply;
+use trine_protocol::request::ManifestShow;
 
 use super::args::Globals;
 use super::connect::Connection;
@@ -32,7 +33,7 @@ pub struct ShowArgs {
 /// As the cluster answers.
 pub async fn run(globals: &Globals, command: &ManifestCommand) -> Result<Output, Failure> {
     let ManifestCommand::Show(args) = command;
-    let request = Request::ManifestShow { region: args.of.clone() };
+    let request = Request::ManifestShow(ManifestShow { region: args.of.clone() });
     let Reply::Segments(views) = Connection::open(globals)?.plain(request).await? else {
         return Err(Failure::unexpected());
     };

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand, ValueEnum};
-use trine_protocol::Request;
 use trine_protocol::reply::{NamespaceView, Reply};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow};
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::args::{Globals, ReadArgs};
 use super::connect::Connection;
@@ -104,7 +104,7 @@ pub async fn run(globals: &Globals, command: &NamespaceCommand) -> Result<Output
         NamespaceCommand::Create(args) => create(globals, args).await,
         NamespaceCommand::List(args) => listed(globals, &args.read, Request::NamespaceList).await,
         NamespaceCommand::Show(args) => {
-            let request = Request::NamespaceShow { namespace: args.namespace.clone() };
+            let request = Request::NamespaceShow(NamespaceShow { namespace: args.namespace.clone() });
             listed(globals, &args.read, request).await
         }
         NamespaceCommand::Rename(args) => rename(globals, args).await,
@@ -120,7 +120,7 @@ async fn rename(globals: &Globals, args: &RenameArgs) -> Result<Output, Failure>
         return Ok(Output::new(&json, format!("would rename the namespace {name} ({id}) to {}", args.name)));
     }
     // What was looked up is altered, and nothing that bears the name by now.
-    let request = Request::NamespaceRename { namespace: id.to_string(), name: args.name.clone() };
+    let request = Request::NamespaceRename(NamespaceRename { namespace: id.to_string(), name: args.name.clone() });
     match connection.plain(request).await? {
         Reply::Namespace(view) => {
             let namespace = Namespace::from(&view);
@@ -140,18 +140,19 @@ async fn delete(globals: &Globals, args: &DeleteArgs) -> Result<Output, Failure>
     }
     let holds = if args.force { "What it holds is found under it no more" } else { "Its name is free then" };
     confirm(globals, &format!("{holds}, and nothing brings it back. Delete {name} ({id})?"))?;
-    let request = Request::NamespaceDelete { namespace: id.to_string(), force: args.force, vetted: false };
+    let request =
+        Request::NamespaceDelete(NamespaceDelete { namespace: id.to_string(), force: args.force, vetted: false });
     connection.plain(request).await?;
     Ok(Output::new(&json, format!("deleted: {name} ({id})")).ids([id.to_string()]).changed())
 }
 
 /// The one namespace of a name or id.
 async fn find(connection: &Connection, namespace: &str) -> Result<NamespaceView, Failure> {
-    let request = Request::NamespaceShow { namespace: namespace.to_owned() };
+    let request = Request::NamespaceShow(NamespaceShow { namespace: namespace.to_owned() });
     let Reply::Namespaces(views) = connection.plain(request).await? else { return Err(Failure::unexpected()) };
     match &views[..] {
         [one] => Ok(one.clone()),
-        [] => Err(Failure::new(Exit::NotFound, format!("namespace {namespace} not found"))),
+        [] => Err(RequestError::from(Missing::namespace(namespace)).into()),
         several => {
             let ids: Vec<String> = several.iter().map(|view| view.id.to_string()).collect();
             let what = format!("several namespaces are named {namespace}: {}", ids.join(", "));
@@ -173,7 +174,7 @@ async fn create(globals: &Globals, args: &CreateArgs) -> Result<Output, Failure>
         let what = format!("would create the namespace {}", args.name);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "name": args.name }), what));
     }
-    let request = Request::NamespaceCreate { name: args.name.clone(), kind, slots: args.slots };
+    let request = Request::NamespaceCreate(NamespaceCreate { name: args.name.clone(), kind, slots: args.slots });
     match connection.plain(request).await? {
         Reply::Namespace(view) => {
             let namespace = Namespace::from(&view);
@@ -187,8 +188,8 @@ async fn listed(globals: &Globals, read: &ReadArgs, request: Request) -> Result<
     let Reply::Namespaces(views) = Connection::open(globals)?.read(read, request.clone()).await? else {
         return Err(Failure::unexpected());
     };
-    if let (Request::NamespaceShow { namespace }, true) = (&request, views.is_empty()) {
-        return Err(Failure::new(Exit::NotFound, format!("namespace {namespace} not found")));
+    if let (Request::NamespaceShow(NamespaceShow { namespace }), true) = (&request, views.is_empty()) {
+        return Err(RequestError::from(Missing::namespace(namespace)).into());
     }
     let namespaces: Vec<Namespace> = views.iter().map(Namespace::from).collect();
     Ok(shown(&Namespaces { namespaces: namespaces.clone() }, &namespaces))

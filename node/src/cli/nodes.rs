@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use trine_crdt::NodeId;
 use trine_protocol::Request;
 use trine_protocol::reply::{NodeView, RaftRole, Reply};
+use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace};
 
 use super::args::Globals;
 use super::connect::Connection;
@@ -77,12 +78,12 @@ pub async fn run(globals: &Globals, command: &NodesCommand) -> Result<Output, Fa
         }
         NodesCommand::Remove(args) => {
             let question = "It stops voting and serving. Remove";
-            let request = |node| Request::NodeRemove { node, force: args.force };
+            let request = |node| Request::NodeRemove(NodeRemove { node, force: args.force });
             change(globals, &connection, args, question, request).await
         }
         NodesCommand::Replace(args) => {
             let question = "Its data is given up; a new node may take its name. Replace";
-            let request = |node| Request::NodeReplace { node, force: args.force };
+            let request = |node| Request::NodeReplace(NodeReplace { node, force: args.force });
             change(globals, &connection, args, question, request).await
         }
         NodesCommand::Readmit(args) => readmit(globals, &connection, &args.name).await,
@@ -115,7 +116,7 @@ async fn change(
 
 async fn readmit(globals: &Globals, connection: &Connection, name: &str) -> Result<Output, Failure> {
     confirm(globals, &format!("A new node may register under it. Readmit {name}?"))?;
-    connection.plain(Request::NodeReadmit { name: name.to_owned() }).await.map_err(refused)?;
+    connection.plain(Request::NodeReadmit(NodeReadmit { name: name.to_owned() })).await.map_err(refused)?;
     let json = serde_json::json!({ "name": name });
     let people = format!(
         "done: start a node of the name {name} with an empty data directory, unless it waits already; `trine nodes list` \

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 use trine_protocol::reply::Reply;
+use trine_protocol::request::{ObjectEdit, ObjectGet, ObjectList};
 use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request, View};
 
 use super::args::{Globals, ReadArgs, WriteArgs};
@@ -156,7 +157,8 @@ pub async fn run(globals: &Globals, command: &ObjectCommand) -> Result<Output, F
     let valued = |args: &ValuedArgs, edit: fn(Bytes) -> Edit| Ok::<_, Failure>(edit(args.value.read()?));
     match command {
         ObjectCommand::Get(args) => {
-            let request = Request::ObjectGet { namespace: args.key.namespace.clone(), key: args.key.key.clone() };
+            let request =
+                Request::ObjectGet(ObjectGet { namespace: args.key.namespace.clone(), key: args.key.key.clone() });
             let reply = Connection::open(globals)?.read(&args.read, request).await?;
             shown(&args.key, reply)
         }
@@ -186,13 +188,13 @@ async fn list(globals: &Globals, args: &ListArgs) -> Result<Output, Failure> {
     let connection = Connection::open(globals)?;
     let (mut objects, mut after) = (Vec::new(), args.after.clone());
     loop {
-        let request = Request::ObjectList {
+        let request = Request::ObjectList(ObjectList {
             namespace: args.namespace.clone(),
             prefix: args.prefix.clone(),
             kind: args.kind.map(ObjectKind::from),
             after,
             limit: args.limit - u32::try_from(objects.len()).unwrap_or(args.limit),
-        };
+        });
         let Reply::Objects(page) = connection.read(&args.read, request).await? else {
             return Err(Failure::unexpected());
         };
@@ -230,7 +232,7 @@ async fn edit(
         let what = format!("would change {} in {}: {edit:?}", key.key, key.namespace);
         return Ok(Output::new(&serde_json::json!({ "dry_run": true, "change": what }), what));
     }
-    let request = Request::ObjectEdit { namespace: key.namespace.clone(), key: key.key.clone(), edit };
+    let request = Request::ObjectEdit(ObjectEdit { namespace: key.namespace.clone(), key: key.key.clone(), edit });
     let reply = connection.write(write, request).await?;
     shown(key, reply).map(Output::changed)
 }

@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
 use trine_protocol::Request;
-use trine_protocol::reply::Reply;
+use trine_protocol::reply::{self, Reply};
+use trine_protocol::request::RegionRecover;
 
 use super::args::Globals;
 use super::connect::Connection;
@@ -70,8 +71,9 @@ pub async fn run(globals: &Globals, command: &RegionCommand) -> Result<Output, F
 /// Asked of a node of that region, where there is one: its leader proposes what it lacks.
 async fn recover(globals: &Globals, region: &RegionId) -> Result<Output, Failure> {
     let globals = Globals { region: Some(region.clone()), ..globals.clone() };
-    let request = Request::RegionRecover { region: region.clone() };
-    let Reply::Recovered { size, restored } = Connection::open(&globals)?.plain(request).await? else {
+    let request = Request::RegionRecover(RegionRecover { region: region.clone() });
+    let Reply::Recovered(reply::Recovered { size, restored }) = Connection::open(&globals)?.plain(request).await?
+    else {
         return Err(Failure::unexpected());
     };
     let people = format!("{region} has {size} records; {restored} were put back since its leader started");

@@ -7,6 +7,7 @@ use trine_crdt::RegionId;
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
 use trine_protocol::{Request, RequestError, Role};
+use trine_replica::NotReady;
 
 use crate::driver::{DriverHandle, Readiness};
 use crate::http::Backend;
@@ -26,14 +27,14 @@ impl Backend for NodeBackend {
 
     fn ready(&self) -> Result<(), String> {
         if *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Err("the node is stopping".to_owned());
+            return Err(NotReady::Stopping.to_string());
         }
-        self.readiness.get()
+        self.readiness.get().map_err(|why| why.to_string())
     }
 
     fn writes(&self) -> Result<(), String> {
         self.ready()?;
-        self.readiness.writes()
+        self.readiness.writes().map_err(|why| why.to_string())
     }
 
     fn region(&self) -> RegionId {

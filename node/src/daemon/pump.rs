@@ -8,7 +8,8 @@ use metrics::gauge;
 use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
 use trine_replica::Input;
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Voters};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Voters};
+use trine_replica::not_ready::WentBack;
 
 use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::{DriverHandle, Readiness};
@@ -56,7 +57,7 @@ pub(super) async fn leadership(
         let now = *watched.borrow_and_update();
         let told = voters.borrow_and_update().clone();
         if driver.deliver(Input::Voters(told), 0).await.is_err()
-            || driver.deliver(Input::Leadership(now), 0).await.is_err()
+            || driver.deliver(Input::Leadership { group: GroupId::Region, leadership: now }, 0).await.is_err()
         {
             return;
         }
@@ -73,7 +74,7 @@ pub(super) async fn leadership(
 /// Hands over why this node votes for nobody, whenever that changes.
 pub(super) async fn held(mut watched: watch::Receiver<Option<Held>>, driver: DriverHandle) {
     loop {
-        let why = watched.borrow_and_update().as_ref().map(Held::words);
+        let why = watched.borrow_and_update().as_ref().map(WentBack::from);
         gauge!("trine_raft_held_back").set(if why.is_some() { 1.0 } else { 0.0 });
         if driver.deliver(Input::HeldBack(why), 0).await.is_err() || watched.changed().await.is_err() {
             return;
@@ -147,7 +148,7 @@ impl Applied for Uptake {
         let bytes = entries.iter().map(weight).sum();
         Box::pin(async move {
             // The driver gone, the process ends: what it did not take is in the log.
-            let _ = self.driver.deliver(Input::Committed(entries), bytes).await;
+            let _ = self.driver.deliver(Input::Committed { group: GroupId::Region, entries }, bytes).await;
         })
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use trine_crdt::NodeId;
 use trine_replica::effect::{PeerAddress, Roster};
+use trine_replica::input::GroupId;
 use trine_replica::{Batch, Input, PeerMessage};
 
 use super::signals::End;
@@ -22,6 +23,14 @@ pub(super) struct NodeWorld {
     pub(super) driver: DriverHandle,
     pub(super) runtime: Handle,
     pub(super) end: Arc<End>,
+}
+
+impl NodeWorld {
+    fn group(&self, id: GroupId) -> &Group {
+        match id {
+            GroupId::Region => &self.group,
+        }
+    }
 }
 
 impl World for NodeWorld {
@@ -41,27 +50,27 @@ impl World for NodeWorld {
         self.net.set_peers(peers);
     }
 
-    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes) {
+    fn propose(&mut self, group: GroupId, term: u64, ticket: u64, entry: Bytes) {
         // Called here, polled there: entries enter the log in the order of the calls. The core bounds how many are
         // under way.
-        let outcome = self.group.propose(term, entry);
+        let outcome = self.group(group).propose(term, entry);
         let driver = self.driver.clone();
         self.runtime.spawn(async move {
             let outcome = outcome.await;
-            let _ = driver.deliver(Input::Proposed { ticket, outcome }, 0).await;
+            let _ = driver.deliver(Input::Proposed { group, ticket, outcome }, 0).await;
         });
     }
 
-    fn read_index(&mut self, ticket: u64) {
-        let (group, driver) = (self.group.clone(), self.driver.clone());
+    fn read_index(&mut self, group: GroupId, ticket: u64) {
+        let (asked, driver) = (self.group(group).clone(), self.driver.clone());
         self.runtime.spawn(async move {
-            let index = group.read_index().await;
-            let _ = driver.deliver(Input::ReadIndex { ticket, index }, 0).await;
+            let index = asked.read_index().await;
+            let _ = driver.deliver(Input::ReadIndex { group, ticket, index }, 0).await;
         });
     }
 
-    fn roster(&mut self, roster: Roster) {
-        self.group.reconcile(roster);
+    fn roster(&mut self, group: GroupId, roster: Roster) {
+        self.group(group).reconcile(roster);
     }
 
     fn leave(&mut self, reason: String) {

@@ -12,10 +12,10 @@ use std::time::Duration;
 use metrics::{Gauge, counter, gauge};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{Options, Request, Role};
+use trine_protocol::request::{Append, ObjectEdit, Options, Request, Role};
 use trine_protocol::{Edit, RequestError};
-use trine_replica::Input;
 use trine_replica::input::{BatchId, RequestId};
+use trine_replica::{Input, NotReady};
 
 use crate::mutants::{self, Mutant};
 
@@ -189,7 +189,7 @@ fn full() -> RequestError {
 }
 
 fn stopping() -> RequestError {
-    RequestError::Unavailable { what: Stopped.to_string() }
+    NotReady::Stopping.into()
 }
 
 fn kib(bytes: usize) -> u32 {
@@ -199,10 +199,10 @@ fn kib(bytes: usize) -> u32 {
 /// What a request weighs in memory, roughly.
 fn weight(request: &Request) -> usize {
     match request {
-        Request::Append { key, value, metadata, .. } => {
+        Request::Append(Append { key, value, metadata, .. }) => {
             key.len() + value.len() + metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
         }
-        Request::ObjectEdit { key, edit, .. } => key.len() + edit_weight(edit),
+        Request::ObjectEdit(ObjectEdit { key, edit, .. }) => key.len() + edit_weight(edit),
         _ => 0,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
-use trine_replica::Founds;
+use trine_replica::{Founds, NotReady, NotTaken};
 
 use crate::driver::limits::{READINESS_SILENCE_MAX, READINESS_TOLD_INTERVAL};
 
@@ -12,17 +12,23 @@ use crate::driver::limits::{READINESS_SILENCE_MAX, READINESS_TOLD_INTERVAL};
 #[derive(Debug)]
 struct Said {
     at: Instant,
-    serves: Result<(), String>,
-    writes: Result<(), String>,
+    serves: Result<(), NotReady>,
+    writes: Result<(), NotTaken>,
 }
 
 /// What was logged last: what changes back and forth is told at most so often.
-#[derive(Debug, Default)]
-struct Told(Option<(Instant, Result<(), String>)>);
+#[derive(Debug)]
+struct Told<E>(Option<(Instant, Result<(), E>)>);
 
-impl Told {
+impl<E> Default for Told<E> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<E: Clone + PartialEq> Told<E> {
     /// Whether this is to be told now: it is something else, and the last word stands for a while already.
-    fn news(&mut self, now: Instant, said: &Result<(), String>) -> bool {
+    fn news(&mut self, now: Instant, said: &Result<(), E>) -> bool {
         let due = match &self.0 {
             None => true,
             Some((at, before)) => before != said && now.duration_since(*at) >= READINESS_TOLD_INTERVAL,
@@ -38,8 +44,8 @@ impl Told {
 #[derive(Debug, Default)]
 struct State {
     said: Option<Said>,
-    told_serves: Told,
-    told_writes: Told,
+    told_serves: Told<NotReady>,
+    told_writes: Told<NotTaken>,
 }
 
 /// Shared by the driver, which sets it, and `/readyz`, which asks.
@@ -51,19 +57,19 @@ pub struct Readiness {
 
 impl Readiness {
     /// What the core says now.
-    pub fn set(&self, serves: Result<(), String>, writes: Result<(), String>) {
+    pub fn set(&self, serves: Result<(), NotReady>, writes: Result<(), NotTaken>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if state.told_serves.news(now, &serves) {
             match &serves {
                 Ok(()) => tracing::info!("the node serves"),
-                Err(reason) => tracing::info!(reason, "the node does not serve"),
+                Err(reason) => tracing::info!(reason = reason.to_string(), "the node does not serve"),
             }
         }
         if state.told_writes.news(now, &writes) {
             match &writes {
                 Ok(()) => tracing::info!("takes writes"),
-                Err(reason) => tracing::info!(reason, "takes no writes"),
+                Err(reason) => tracing::info!(reason = reason.to_string(), "takes no writes"),
             }
         }
         state.said = Some(Said { at: now, serves, writes });
@@ -88,7 +94,7 @@ impl Readiness {
     ///
     /// # Errors
     /// Why it does not serve.
-    pub fn get(&self) -> Result<(), String> {
+    pub fn get(&self) -> Result<(), NotReady> {
         self.said(|said| &said.serves)
     }
 
@@ -96,15 +102,15 @@ impl Readiness {
     ///
     /// # Errors
     /// Why it does not.
-    pub fn writes(&self) -> Result<(), String> {
+    pub fn writes(&self) -> Result<(), NotTaken> {
         self.said(|said| &said.writes)
     }
 
-    fn said(&self, of: fn(&Said) -> &Result<(), String>) -> Result<(), String> {
+    fn said<E: Clone + From<NotReady>>(&self, of: fn(&Said) -> &Result<(), E>) -> Result<(), E> {
         match &self.state.lock().unwrap_or_else(PoisonError::into_inner).said {
-            None => Err("the node is starting".to_owned()),
+            None => Err(NotReady::Starting.into()),
             Some(said) if said.at.elapsed() > READINESS_SILENCE_MAX => {
-                Err(format!("the core is stuck for {:?}", said.at.elapsed()))
+                Err(NotReady::Stuck { silence: said.at.elapsed() }.into())
             }
             Some(said) => of(said).clone(),
         }
@@ -121,7 +127,7 @@ mod tests {
     #[test]
     fn what_changes_back_at_once_is_told_once() {
         let (mut told, began) = (Told::default(), Instant::now());
-        let (yes, no) = (Ok(()), Err("no leader".to_owned()));
+        let (yes, no) = (Ok(()), Err("no leader"));
         let moments = [(0, &no, true), (100, &yes, false), (200, &no, false), (900, &yes, false), (990, &no, false)];
         for (ms, said, news) in moments {
             assert_eq!(told.news(began + Duration::from_millis(ms), said), news, "after {ms} ms");

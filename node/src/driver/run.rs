@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use tokio::sync::Notify;
-use trine_replica::input::{BatchId, RequestId};
+use trine_replica::input::{BatchId, GroupId, RequestId};
 use trine_replica::store::Store;
 use trine_replica::{Counters, Effect, Input, Outbox};
 
@@ -45,7 +45,8 @@ pub struct Driver<C, W> {
     readiness: Readiness,
     waiters: BTreeMap<RequestId, Waiter>,
     reported: [BatchId; 2],
-    term: u64,
+    /// The term of each group in which the core served it last.
+    terms: BTreeMap<GroupId, u64>,
     swept: Instant,
     figures: Figures,
     halted: bool,
@@ -95,7 +96,7 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             readiness,
             waiters: BTreeMap::new(),
             reported: [0; 2],
-            term: 0,
+            terms: BTreeMap::new(),
             swept: Instant::now(),
             figures: Figures::default(),
             halted: false,
@@ -190,10 +191,10 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
         if self.halted {
             return;
         }
-        if let Input::Leadership(leadership) = &input
+        if let Input::Leadership { group, leadership } = &input
             && leadership.serving
         {
-            self.term = leadership.term;
+            self.terms.insert(*group, leadership.term);
         }
         let name = name(&input);
         let started = Instant::now();
@@ -213,21 +214,24 @@ impl<C: Core + 'static, W: World + 'static> Driver<C, W> {
             Effect::Persist(batch) => self.world.persist(batch),
             Effect::Send { to, message } => self.world.send(to, message),
             Effect::Publish(rumor) => self.world.publish(rumor),
-            Effect::Propose { ticket, entry } => self.world.propose(self.term, ticket, entry),
-            Effect::ReadIndex { ticket } => self.world.read_index(ticket),
+            Effect::Propose { group, ticket, entry } => {
+                let term = self.terms.get(&group).copied().unwrap_or_default();
+                self.world.propose(group, term, ticket, entry);
+            }
+            Effect::ReadIndex { group, ticket } => self.world.read_index(group, ticket),
             Effect::Reply { request, answer } => {
                 if let Some(waiter) = self.waiters.remove(&request) {
                     let _ = waiter.answer.send(answer.map(|answer| *answer));
                 }
             }
             Effect::Peers(peers) => self.world.peers(peers),
-            Effect::Roster(roster) => self.world.roster(roster),
+            Effect::Roster { group, roster } => self.world.roster(group, roster),
             // It goes on until it is stopped: others may need its word until then.
             Effect::Leave { reason } => self.world.leave(reason),
             Effect::StepDown => self.world.step_down(),
-            Effect::Halt { reason } => {
+            Effect::Halt(why) => {
                 self.halted = true;
-                self.world.halt(reason);
+                self.world.halt(why.to_string());
             }
         }
     }
@@ -274,8 +278,8 @@ fn name(input: &Input) -> &'static str {
         Input::PeerDown(_) => "peer_down",
         Input::Request { .. } => "request",
         Input::Persisted(_) => "persisted",
-        Input::Committed(_) => "committed",
-        Input::Leadership(_) => "leadership",
+        Input::Committed { .. } => "committed",
+        Input::Leadership { .. } => "leadership",
         Input::Voters(_) => "voters",
         Input::Proposed { .. } => "proposed",
         Input::ReadIndex { .. } => "read_index",

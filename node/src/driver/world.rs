@@ -4,7 +4,8 @@ use super::clock::Clocks;
 use bytes::Bytes;
 use trine_crdt::{NodeId, Now};
 use trine_replica::effect::{PeerAddress, Roster};
-use trine_replica::{Batch, Counters, Founds, Input, Outbox, PeerMessage, Replica, Store};
+use trine_replica::input::GroupId;
+use trine_replica::{Batch, Counters, Founds, Input, NotReady, NotTaken, Outbox, PeerMessage, Replica, Store};
 
 /// Somebody to drive: the node's [`trine_replica::Replica`], or in tests a script.
 pub trait Core: Send {
@@ -18,14 +19,14 @@ pub trait Core: Send {
     ///
     /// # Errors
     /// Why not.
-    fn ready(&self) -> Result<(), String>;
+    fn ready(&self) -> Result<(), NotReady>;
 
     /// Whether it takes writes.
     ///
     /// # Errors
     /// Why not.
-    fn writes(&self) -> Result<(), String> {
-        self.ready()
+    fn writes(&self) -> Result<(), NotTaken> {
+        Ok(self.ready()?)
     }
 
     /// Whether it may found its region's Raft group, should the log be empty.
@@ -51,11 +52,11 @@ impl Core for Replica {
         Self::deadline(self)
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), NotReady> {
         Self::ready(self)
     }
 
-    fn writes(&self) -> Result<(), String> {
+    fn writes(&self) -> Result<(), NotTaken> {
         Self::writes(self)
     }
 
@@ -87,15 +88,15 @@ pub trait World: Send {
     /// Replaces the list of nodes to be connected with.
     fn peers(&mut self, peers: Vec<PeerAddress>);
 
-    /// Puts an entry into the region's log; `term` is that in which the core believes to lead. Entries enter in the
+    /// Puts an entry into a group's log; `term` is that in which the core believes to lead it. Entries of a group enter in the
     /// order of these calls.
-    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes);
+    fn propose(&mut self, group: GroupId, term: u64, ticket: u64, entry: Bytes);
 
-    /// Asks for a read barrier.
-    fn read_index(&mut self, ticket: u64);
+    /// Asks for a read barrier of a group's log.
+    fn read_index(&mut self, group: GroupId, ticket: u64);
 
-    /// Replaces the list of nodes that the region's Raft membership follows.
-    fn roster(&mut self, roster: Roster);
+    /// Replaces the list of nodes that a group's Raft membership follows.
+    fn roster(&mut self, group: GroupId, roster: Roster);
 
     /// The node has left its region: it is to be stopped in order.
     fn leave(&mut self, reason: String);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use trine_crdt::NodeId;
 use trine_protocol::Request;
 use trine_protocol::reply::Reply;
+use trine_protocol::request::{ManifestShow, NodeReadmit, NodeRemove, NodeReplace, RegionRecover};
 use utoipa::IntoParams;
 
 use super::ask::{Ask, Names, Parameters, unexpected};
@@ -49,9 +50,9 @@ pub async fn regions(ask: Ask) -> Result<Response, Problem> {
     (status = "default", description = "Not done, or not yet", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn region_recover(ask: Ask, Names(region): Names<String>) -> Result<Response, Problem> {
-    let (reply, headers) = ask.node(Request::RegionRecover { region: region_id(&region)? }).await?;
-    let Reply::Recovered { size, restored } = reply else { return Err(unexpected()) };
-    Ok((headers, Json(Recovered { region, size, restored })).into_response())
+    let (reply, headers) = ask.node(Request::RegionRecover(RegionRecover { region: region_id(&region)? })).await?;
+    let Reply::Recovered(all) = reply else { return Err(unexpected()) };
+    Ok((headers, Json(Recovered { region, size: all.size, restored: all.restored })).into_response())
 }
 
 /// The nodes of all regions, as this node knows them
@@ -85,7 +86,7 @@ pub struct Force {
     (status = "default", description = "Not done", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn node_readmit(ask: Ask, Names(name): Names<String>) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::NodeReadmit { name }).await?;
+    let (_, headers) = ask.node(Request::NodeReadmit(NodeReadmit { name })).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
@@ -102,7 +103,7 @@ pub async fn node_remove(
     Names(node): Names<String>,
     Parameters(how): Parameters<Force>,
 ) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::NodeRemove { node: node_id(&node)?, force: how.force }).await?;
+    let (_, headers) = ask.node(Request::NodeRemove(NodeRemove { node: node_id(&node)?, force: how.force })).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
@@ -119,7 +120,7 @@ pub async fn node_replace(
     Names(node): Names<String>,
     Parameters(how): Parameters<Force>,
 ) -> Result<Response, Problem> {
-    let (_, headers) = ask.node(Request::NodeReplace { node: node_id(&node)?, force: how.force }).await?;
+    let (_, headers) = ask.node(Request::NodeReplace(NodeReplace { node: node_id(&node)?, force: how.force })).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 
@@ -143,7 +144,7 @@ pub struct ManifestQuery {
 ))]
 pub async fn manifest(ask: Ask, Parameters(query): Parameters<ManifestQuery>) -> Result<Response, Problem> {
     let region = query.region.as_deref().map(region_id).transpose()?;
-    let (reply, headers) = ask.node(Request::ManifestShow { region }).await?;
+    let (reply, headers) = ask.node(Request::ManifestShow(ManifestShow { region })).await?;
     let Reply::Segments(views) = reply else { return Err(unexpected()) };
     let segments = views.iter().map(crate::model::cluster::Segment::from).collect();
     Ok((headers, Json(Manifest { segments })).into_response())

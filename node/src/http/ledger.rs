@@ -14,6 +14,9 @@ use serde::Deserialize;
 use trine_crdt::RegionId;
 use trine_protocol::limits::PAGE_RECORDS_MAX;
 use trine_protocol::reply::{RecordView, Reply};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord,
+};
 use trine_protocol::{Request, Role};
 use utoipa::IntoParams;
 
@@ -118,7 +121,7 @@ pub(super) async fn append_to(
     let metadata = headers::metadata(&ask.headers)?;
     let idempotency_key = headers::idempotency_key(&ask.headers)?;
     let payload = ask.body(body, Role::Writer, api.value_bytes_max).await?;
-    let request = Request::Append {
+    let request = Request::Append(Append {
         namespace,
         key,
         value: payload.bytes.clone(),
@@ -127,7 +130,7 @@ pub(super) async fn append_to(
         idempotency_key,
         if_match,
         with_proof: false,
-    };
+    });
     let answered = ask.node(request).await;
     let (reply, mut headers) =
         answered.map_err(|problem| if if_match.is_some() { problem.of_precondition() } else { problem })?;
@@ -156,7 +159,7 @@ pub async fn get(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> 
 
 /// Reads the latest version of a key.
 pub(super) async fn get_from(ask: &Ask, namespace: String, key: String) -> Result<Response, Problem> {
-    let (reply, mut headers) = ask.node(Request::LedgerGet { namespace, key, with_proof: false }).await?;
+    let (reply, mut headers) = ask.node(Request::LedgerGet(LedgerGet { namespace, key, with_proof: false })).await?;
     let Reply::Record(view) = reply else { return Err(unexpected()) };
     record_headers(&mut headers, &view);
     varies(&mut headers);
@@ -200,7 +203,7 @@ pub async fn history(
     Parameters(page): Parameters<PageQuery>,
 ) -> Result<Response, Problem> {
     let limit = limit(page.limit)?;
-    records(&ask, Request::LedgerHistory { namespace, key, after: page.from, limit }).await
+    records(&ask, Request::LedgerHistory(LedgerHistory { namespace, key, after: page.from, limit })).await
 }
 
 /// The latest versions of a namespace's keys, in key order
@@ -217,7 +220,7 @@ pub async fn range(
     Parameters(range): Parameters<RangeQuery>,
 ) -> Result<Response, Problem> {
     let limit = limit(range.limit)?;
-    records(&ask, Request::LedgerRange { namespace, prefix: range.prefix, after: range.from, limit }).await
+    records(&ask, Request::LedgerRange(LedgerRange { namespace, prefix: range.prefix, after: range.from, limit })).await
 }
 
 async fn records(ask: &Ask, request: Request) -> Result<Response, Problem> {
@@ -243,7 +246,7 @@ pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn proof(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> Result<Response, Problem> {
-    record(&ask, Request::LedgerGet { namespace, key, with_proof: true }).await
+    record(&ask, Request::LedgerGet(LedgerGet { namespace, key, with_proof: true })).await
 }
 
 /// One record by its place
@@ -261,7 +264,7 @@ pub async fn record_at(
     Parameters(query): Parameters<RecordQuery>,
 ) -> Result<Response, Problem> {
     let region = region_id(&region)?;
-    record(&ask, Request::LedgerRecord { region, index, with_proof: query.proof }).await
+    record(&ask, Request::LedgerRecord(LedgerRecord { region, index, with_proof: query.proof })).await
 }
 
 async fn record(ask: &Ask, request: Request) -> Result<Response, Problem> {
@@ -279,7 +282,7 @@ async fn record(ask: &Ask, request: Request) -> Result<Response, Problem> {
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn checkpoint(ask: Ask, Names(region): Names<String>) -> Result<Response, Problem> {
-    let (reply, mut headers) = ask.node(Request::Checkpoint { region: region_id(&region)? }).await?;
+    let (reply, mut headers) = ask.node(Request::Checkpoint(CheckpointGet { region: region_id(&region)? })).await?;
     let Reply::Checkpoint(note) = reply else { return Err(unexpected()) };
     headers::put(&mut headers, header::CONTENT_TYPE, "text/plain; charset=utf-8");
     Ok((headers, note).into_response())
@@ -298,7 +301,7 @@ pub async fn consistency(
     Names(region): Names<String>,
     Parameters(sizes): Parameters<SizesQuery>,
 ) -> Result<Response, Problem> {
-    let request = Request::Consistency { region: region_id(&region)?, from: sizes.from, to: sizes.to };
+    let request = Request::Consistency(ConsistencyGet { region: region_id(&region)?, from: sizes.from, to: sizes.to });
     let (reply, headers) = ask.node(request).await?;
     let Reply::Consistency(hashes) = reply else { return Err(unexpected()) };
     let hashes: Vec<String> = hashes.iter().map(|hash| crate::model::value::base64(hash)).collect();

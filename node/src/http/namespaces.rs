@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use trine_protocol::reply::Reply;
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow};
 use trine_protocol::{Request, Role};
 use utoipa::{IntoParams, ToSchema};
 
@@ -57,7 +57,7 @@ impl From<NewKind> for NamespaceKind {
 pub async fn namespace_create(ask: Ask, body: Body) -> Result<Response, Problem> {
     let payload = ask.body(body, Role::Admin, SMALL_BODY_BYTES_MAX).await?;
     let new: NewNamespace = json(&payload.bytes)?;
-    let request = Request::NamespaceCreate { name: new.name, kind: new.kind.into(), slots: new.slots };
+    let request = Request::NamespaceCreate(NamespaceCreate { name: new.name, kind: new.kind.into(), slots: new.slots });
     let (reply, headers) = ask.node(request).await?;
     let Reply::Namespace(view) = reply else { return Err(unexpected()) };
     Ok((StatusCode::CREATED, headers, Json(Namespace::from(&view))).into_response())
@@ -80,7 +80,7 @@ pub async fn namespaces(ask: Ask) -> Result<Response, Problem> {
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn namespace(ask: Ask, Names(namespace): Names<String>) -> Result<Response, Problem> {
-    listed(&ask, Request::NamespaceShow { namespace }).await
+    listed(&ask, Request::NamespaceShow(NamespaceShow { namespace })).await
 }
 
 /// Another label for a namespace.
@@ -101,7 +101,7 @@ pub struct Rename {
 pub async fn namespace_rename(ask: Ask, Names(namespace): Names<String>, body: Body) -> Result<Response, Problem> {
     let payload = ask.body(body, Role::Admin, SMALL_BODY_BYTES_MAX).await?;
     let Rename { name } = json(&payload.bytes)?;
-    let (reply, headers) = ask.node(Request::NamespaceRename { namespace, name }).await?;
+    let (reply, headers) = ask.node(Request::NamespaceRename(NamespaceRename { namespace, name })).await?;
     let Reply::Namespace(view) = reply else { return Err(unexpected()) };
     Ok((headers, Json(Namespace::from(&view))).into_response())
 }
@@ -129,7 +129,7 @@ pub async fn namespace_delete(
     Names(namespace): Names<String>,
     Parameters(how): Parameters<ForceDelete>,
 ) -> Result<Response, Problem> {
-    let request = Request::NamespaceDelete { namespace, force: how.force, vetted: false };
+    let request = Request::NamespaceDelete(NamespaceDelete { namespace, force: how.force, vetted: false });
     let (_, headers) = ask.node(request).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }

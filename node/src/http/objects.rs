@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use trine_protocol::reply::Reply;
+use trine_protocol::request::{ObjectGet, ObjectList};
 use trine_protocol::{Edit, ObjectKind, ObjectView, Request, Role};
 use utoipa::IntoParams;
 
@@ -53,7 +54,7 @@ pub async fn list(
     let ListQuery { prefix, kind, after, limit } = query;
     let limit = super::ledger::limit(limit)?;
     let (reply, headers) =
-        ask.node(Request::ObjectList { namespace: namespace.clone(), prefix, kind, after, limit }).await?;
+        ask.node(Request::ObjectList(ObjectList { namespace: namespace.clone(), prefix, kind, after, limit })).await?;
     let Reply::Objects(page) = reply else { return Err(unexpected()) };
     Ok((headers, Json(Objects::of(&namespace, &page))).into_response())
 }
@@ -71,7 +72,7 @@ pub async fn list(
     (status = "default", description = "Not read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub async fn get(ask: Ask, Names((namespace, key)): Names<(String, String)>) -> Result<Response, Problem> {
-    let request = Request::ObjectGet { namespace: namespace.clone(), key: key.clone() };
+    let request = Request::ObjectGet(ObjectGet { namespace: namespace.clone(), key: key.clone() });
     let (reply, headers) = ask.node(request).await?;
     let Reply::Object(view) = reply else { return Err(unexpected()) };
     Ok(shown(&namespace, &key, &view, headers))
@@ -102,7 +103,11 @@ pub async fn edit(
     let object = headers::object_condition(&ask.headers)?;
     let payload = ask.body(body, Role::Writer, limit).await?;
     let edit = json::<ObjectEdit>(&payload.bytes)?.edit().map_err(|error| Problem::invalid(error.to_string()))?;
-    let request = Request::ObjectEdit { namespace: namespace.clone(), key: key.clone(), edit };
+    let request = Request::ObjectEdit(trine_protocol::request::ObjectEdit {
+        namespace: namespace.clone(),
+        key: key.clone(),
+        edit,
+    });
     let (reply, headers) = ask.edit(request, object).await?;
     let Reply::Object(view) = reply else { return Err(unexpected()) };
     Ok(shown(&namespace, &key, &view, headers))
@@ -137,7 +142,8 @@ pub async fn delete(
 ) -> Result<Response, Problem> {
     let edit = part.field.map_or(Edit::Delete, Edit::RemoveField);
     let object = headers::object_condition(&ask.headers)?;
-    let (_, headers) = ask.edit(Request::ObjectEdit { namespace, key, edit }, object).await?;
+    let (_, headers) =
+        ask.edit(Request::ObjectEdit(trine_protocol::request::ObjectEdit { namespace, key, edit }), object).await?;
     Ok((StatusCode::NO_CONTENT, headers).into_response())
 }
 

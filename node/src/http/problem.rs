@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use trine_protocol::RequestError;
+use trine_protocol::{Missing, RequestError};
 use utoipa::ToSchema;
 
 use super::limits::RETRY_AFTER;
@@ -27,9 +27,55 @@ pub struct Problem {
     pub code: String,
     /// What happened here and what to do.
     pub detail: String,
+    /// What kind of thing is not there, where the code is `not_found`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingKind>,
     /// After how many seconds to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+}
+
+/// What kind of thing is not there, for programs; stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingKind {
+    /// A key of a ledger.
+    Key,
+    /// An object.
+    Object,
+    /// A namespace.
+    Namespace,
+    /// A record at a place.
+    Record,
+    /// A signed checkpoint of a ledger.
+    Checkpoint,
+    /// A ledger that is another region's.
+    Ledger,
+    /// A region.
+    Region,
+    /// The founding document.
+    Genesis,
+    /// A node.
+    Node,
+    /// A name that is closed since its node was removed.
+    ClosedName,
+}
+
+impl From<&Missing> for MissingKind {
+    fn from(missing: &Missing) -> Self {
+        match missing {
+            Missing::Key { .. } => Self::Key,
+            Missing::Object { .. } => Self::Object,
+            Missing::Namespace { .. } => Self::Namespace,
+            Missing::Record { .. } => Self::Record,
+            Missing::Checkpoint { .. } => Self::Checkpoint,
+            Missing::Ledger { .. } => Self::Ledger,
+            Missing::Region { .. } => Self::Region,
+            Missing::Genesis => Self::Genesis,
+            Missing::Node { .. } => Self::Node,
+            Missing::ClosedName { .. } => Self::ClosedName,
+        }
+    }
 }
 
 impl Problem {
@@ -42,6 +88,7 @@ impl Problem {
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
+            missing: None,
             retry_after: None,
         }
     }
@@ -143,6 +190,7 @@ impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Self {
         let problem = Self::new(status_of(&error), error.code(), error.to_string());
         match error {
+            RequestError::NotFound { what } => Self { missing: Some((&what).into()), ..problem },
             RequestError::Overloaded { retry_after } => problem.retry_after(retry_after),
             RequestError::Unavailable { .. } | RequestError::Stale { .. } | RequestError::DiskFull => {
                 problem.retry_after(RETRY_AFTER)

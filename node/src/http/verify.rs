@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use trine_protocol::reply::Reply;
+use trine_protocol::request::LedgerGet;
 use trine_protocol::{Request, RequestError};
 use utoipa::ToSchema;
 
@@ -39,7 +40,7 @@ pub async fn verify(State(api): State<Api>, ask: Ask, Names(key): Names<String>)
         let what = "this node was given no genesis to verify with".to_owned();
         return Err(RequestError::Unsupported { what }.into());
     };
-    let request = Request::LedgerGet { namespace: "default".into(), key, with_proof: true };
+    let request = Request::LedgerGet(LedgerGet { namespace: "default".into(), key, with_proof: true });
     let (reply, headers) = ask.node(request).await?;
     let Reply::Record(view) = reply else { return Err(unexpected()) };
     let checkpoint_size = crate::model::proof::verify_record(genesis, &view)

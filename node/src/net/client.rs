@@ -21,6 +21,7 @@ use trine_protocol::frame::PROTOCOL_VERSION;
 use trine_protocol::limits::FRAME_BYTES_MAX;
 use trine_protocol::reply::Answer;
 use trine_protocol::{ClientFrame, ClientHello, NodeFrame, NodeHello, RequestError, Role};
+use trine_replica::NotReady;
 
 use super::event::NetEvent;
 use super::limits::{
@@ -207,5 +208,5 @@ async fn put(writer: &mut BufWriter<WriteHalf<Stream>>, answer: NodeFrame) -> st
 
 /// The driver dropped the request.
 fn given_up(writes: bool) -> RequestError {
-    if writes { RequestError::Unknown } else { RequestError::Unavailable { what: "the node is stopping".to_owned() } }
+    if writes { RequestError::Unknown } else { NotReady::Stopping.into() }
 }

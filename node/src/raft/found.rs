@@ -49,7 +49,7 @@ impl Founding {
             if founds != Founds::Yes {
                 let refusal = founds.refusal();
                 if let Some(reason) = refusal.clone().filter(|_| refusal != said) {
-                    tracing::warn!(reason, "founds no Raft group");
+                    tracing::warn!(reason = reason.to_string(), "founds no Raft group");
                     said = refusal;
                 }
                 continue;

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use trine_crdt::WriterId;
 use trine_replica::input::Leadership;
+use trine_replica::not_ready::WentBack;
 
 use super::limits::{HOLD_ASK, HOLD_ROUND};
 use super::net::peer::Network;
@@ -57,11 +58,13 @@ impl Held {
     /// In words.
     #[must_use]
     pub fn words(&self) -> String {
-        let upto = self.target.map_or_else(|| "all of the log".to_owned(), |index| format!("the log up to {index}"));
-        format!(
-            "this node's disk is older than what it acknowledged: it votes for nobody until a leader elected without it \
-             has brought {upto}"
-        )
+        WentBack::from(self).to_string()
+    }
+}
+
+impl From<&Held> for WentBack {
+    fn from(held: &Held) -> Self {
+        Self { upto: held.target }
     }
 }
 

@@ -8,7 +8,7 @@ use trine_node::cli::connect::address;
 use trine_node::cli::exit::{Exit, Failure};
 use trine_node::cli::output::{Output, pairs, table};
 use trine_node::cli::{Cli, yaml};
-use trine_protocol::RequestError;
+use trine_protocol::{Missing, RequestError};
 
 fn check(failure: impl Into<Failure>, exit: Exit, expected: Expect) {
     let failure = failure.into();
@@ -20,7 +20,7 @@ fn check(failure: impl Into<Failure>, exit: Exit, expected: Expect) {
 fn failures_say_what_happened_and_what_to_do() {
     let what = |text: &str| text.to_owned();
     check(
-        RequestError::NotFound { what: what("key order-17") },
+        RequestError::NotFound { what: Missing::Key { key: what("order-17") } },
         Exit::NotFound,
         expect!["error: key order-17 not found"],
     );

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use trine_crdt::{NodeId, Now, Timestamp};
 use trine_node::driver::{Clock, Core, Driver, DriverHandle, Readiness, Stop, World, channel};
 use trine_protocol::reply::{Answer, Reply};
-use trine_protocol::request::{Options, Request, Role};
+use trine_protocol::request::{Append, NodeRemove, Options, Request, Role};
 use trine_protocol::{RequestError, SessionToken};
-use trine_replica::effect::{PeerAddress, Roster};
-use trine_replica::input::Leadership;
+use trine_replica::effect::{Halt, PeerAddress, Roster};
+use trine_replica::input::{GroupId, Leadership};
 use trine_replica::store::{Memory, Store};
-use trine_replica::{Batch, Counters, Effect, Input, Outbox, PeerMessage, Persistence};
+use trine_replica::{Batch, Counters, Effect, Input, NotReady, Outbox, PeerMessage, Persistence, StoreError};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -50,8 +50,12 @@ impl Core for Script {
                     outbox.effects.push(Effect::Reply { request, answer: Ok(Box::new(answer)) });
                 }
             }
-            Input::Rumor { bytes, .. } => outbox.effects.push(Effect::Propose { ticket: 7, entry: bytes }),
-            Input::PeerDown(_) => outbox.effects.push(Effect::Halt { reason: "fenced".to_owned() }),
+            Input::Rumor { bytes, .. } => {
+                outbox.effects.push(Effect::Propose { group: GroupId::Region, ticket: 7, entry: bytes })
+            }
+            Input::PeerDown(_) => {
+                outbox.effects.push(Effect::Halt(Halt::Store(StoreError::Failed("fenced".to_owned()))))
+            }
             _ => {}
         }
     }
@@ -60,8 +64,8 @@ impl Core for Script {
         self.deadline.unwrap_or(u64::MAX)
     }
 
-    fn ready(&self) -> Result<(), String> {
-        if self.ticks > 0 { Ok(()) } else { Err("no tick yet".to_owned()) }
+    fn ready(&self) -> Result<(), NotReady> {
+        if self.ticks > 0 { Ok(()) } else { Err(NotReady::Starting) }
     }
 
     fn counters(&self) -> Counters {
@@ -89,13 +93,13 @@ impl World for Notes {
 
     fn peers(&mut self, _peers: Vec<PeerAddress>) {}
 
-    fn propose(&mut self, term: u64, ticket: u64, entry: Bytes) {
+    fn propose(&mut self, _group: GroupId, term: u64, ticket: u64, entry: Bytes) {
         let _ = self.0.send(format!("propose {ticket} in term {term}: {}", entry.len()));
     }
 
-    fn read_index(&mut self, _ticket: u64) {}
+    fn read_index(&mut self, _group: GroupId, _ticket: u64) {}
 
-    fn roster(&mut self, _roster: Roster) {}
+    fn roster(&mut self, _group: GroupId, _roster: Roster) {}
 
     fn leave(&mut self, reason: String) {
         let _ = self.0.send(format!("leave: {reason}"));
@@ -159,10 +163,11 @@ async fn a_client_is_answered_only_after_its_batch_is_on_disk() {
 #[tokio::test]
 async fn proposals_bear_the_term_in_which_the_core_last_served() {
     let running = start().after_opening();
-    let serving = Leadership { leader: Some(NodeId(1)), term: 3, serving: true };
-    running.driver.deliver(Input::Leadership(serving), 0).await.unwrap();
-    let later = Leadership { leader: Some(NodeId(2)), term: 4, serving: false };
-    running.driver.deliver(Input::Leadership(later), 0).await.unwrap();
+    let group = GroupId::Region;
+    let leadership = Leadership { leader: Some(NodeId(1)), term: 3, serving: true };
+    running.driver.deliver(Input::Leadership { group, leadership }, 0).await.unwrap();
+    let leadership = Leadership { leader: Some(NodeId(2)), term: 4, serving: false };
+    running.driver.deliver(Input::Leadership { group, leadership }, 0).await.unwrap();
     running.driver.deliver(Input::Rumor { from: NodeId(1), bytes: Bytes::from_static(b"x") }, 1).await.unwrap();
     assert_eq!(running.next(), "propose 7 in term 3: 1");
 }
@@ -179,7 +184,7 @@ async fn a_core_that_gives_up_ends_the_driver_and_whoever_waits_is_told() {
     .await
     .unwrap();
     running.driver.deliver(Input::PeerDown(NodeId(9)), 0).await.unwrap();
-    assert_eq!(running.next(), "halt: fenced");
+    assert_eq!(running.next(), "halt: the disk failed: fenced");
     running.thread.join().unwrap();
     let error = asked.await.unwrap().unwrap_err();
     assert_eq!(error, RequestError::Unavailable { what: "the node is stopping".to_owned() });
@@ -192,7 +197,7 @@ async fn a_core_that_never_answers_leaves_a_write_unknown_and_a_read_unavailable
     let options = || Options { timeout: Some(Duration::from_millis(50)), ..Options::default() };
     let read = running.driver.request(Role::Reader, options(), Request::NamespaceList).await.unwrap_err();
     assert_eq!(read, RequestError::Unavailable { what: "no answer within 50ms".to_owned() });
-    let write = Request::NodeRemove { node: NodeId(1), force: false };
+    let write = Request::NodeRemove(NodeRemove { node: NodeId(1), force: false });
     assert_eq!(running.driver.request(Role::Admin, options(), write).await.unwrap_err(), RequestError::Unknown);
 }
 
@@ -201,15 +206,17 @@ async fn requests_that_weigh_too_much_together_are_refused_not_queued() {
     // Nobody takes anything out.
     let (driver, _inbox) = channel();
     let value = Bytes::from(vec![0; 16 * 1024 * 1024]);
-    let append = || Request::Append {
-        namespace: "default".to_owned(),
-        key: "k".to_owned(),
-        value: value.clone(),
-        content_type: String::new(),
-        metadata: Default::default(),
-        idempotency_key: None,
-        if_match: None,
-        with_proof: false,
+    let append = || {
+        Request::Append(Append {
+            namespace: "default".to_owned(),
+            key: "k".to_owned(),
+            value: value.clone(),
+            content_type: String::new(),
+            metadata: Default::default(),
+            idempotency_key: None,
+            if_match: None,
+            with_proof: false,
+        })
     };
     let waiting: Vec<_> = (0..3)
         .map(|_| {

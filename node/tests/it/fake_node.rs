@@ -10,10 +10,16 @@ use tokio::sync::{oneshot, watch};
 use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
 use trine_node::http::{Backend, HttpConfig, HttpServer};
 use trine_protocol::reply::{
-    Answer, Appended, Health, NamespaceView, NodeView, Page, RaftRole, RecordView, RegionView, Reply, StatusView,
+    Answer, Appended, Health, NamespaceView, NodeView, Page, RaftRole, RecordView, Recovered, RegionView, Reply,
+    StatusView,
 };
-use trine_protocol::request::{NamespaceKind, Options, Precondition};
-use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View};
+use trine_protocol::request::{
+    Append, CheckpointGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceCreate, NamespaceKind,
+    NamespaceRename, ObjectEdit, ObjectGet, ObjectList, Options, Precondition,
+};
+use trine_protocol::{
+    Edit, Missing, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View,
+};
 
 /// What the node was asked, as it arrived.
 pub type Asked = (Role, Options, Request);
@@ -143,7 +149,7 @@ impl Backend for FakeNode {
 impl Held {
     fn answer(&mut self, request: Request) -> Result<Reply, RequestError> {
         Ok(match request {
-            Request::Append { key, value, content_type, metadata, if_match, .. } => {
+            Request::Append(Append { key, value, content_type, metadata, if_match, .. }) => {
                 let latest = self.records.iter().rfind(|record| record.key == key).map(|record| record.index);
                 if if_match.is_some_and(|wanted| latest.map_or(Precondition::Absent, Precondition::Index) != wanted) {
                     return Err(RequestError::Conflict { what: "another version is the latest".into() });
@@ -160,19 +166,19 @@ impl Held {
                     header: None,
                 })
             }
-            Request::LedgerGet { key, .. } => {
+            Request::LedgerGet(LedgerGet { key, .. }) => {
                 let found = self.records.iter().rfind(|record| record.key == key).cloned();
-                Reply::Record(found.ok_or(RequestError::NotFound { what: key })?)
+                Reply::Record(found.ok_or(Missing::Key { key })?)
             }
-            Request::LedgerRecord { index, .. } => {
+            Request::LedgerRecord(LedgerRecord { region, index, .. }) => {
                 let found = self.records.get(usize::try_from(index).expect("small")).cloned();
-                Reply::Record(found.ok_or(RequestError::NotFound { what: index.to_string() })?)
+                Reply::Record(found.ok_or(Missing::Record { region, index })?)
             }
-            Request::LedgerHistory { key, .. } => {
+            Request::LedgerHistory(LedgerHistory { key, .. }) => {
                 let records = self.records.iter().filter(|record| record.key == key).cloned().collect();
                 Reply::Page(Page { records, next: None })
             }
-            Request::LedgerRange { prefix, limit, .. } => {
+            Request::LedgerRange(LedgerRange { prefix, limit, .. }) => {
                 let mut records: Vec<RecordView> =
                     self.records.iter().filter(|record| record.key.starts_with(&prefix)).cloned().collect();
                 let more = records.len() > limit as usize;
@@ -180,13 +186,15 @@ impl Held {
                 let next = more.then(|| records.last().expect("limit is above 0").key.clone());
                 Reply::Page(Page { records, next })
             }
-            Request::Checkpoint { region } => Reply::Checkpoint(Bytes::from(format!("trine/{region}\n1\n"))),
-            Request::Consistency { .. } => Reply::Consistency(vec![Bytes::from_static(&[9; 32])]),
-            Request::ObjectGet { key, .. } => {
-                let view = self.objects.get(&key).cloned().ok_or(RequestError::NotFound { what: key })?;
+            Request::Checkpoint(CheckpointGet { region }) => {
+                Reply::Checkpoint(Bytes::from(format!("trine/{region}\n1\n")))
+            }
+            Request::Consistency(_) => Reply::Consistency(vec![Bytes::from_static(&[9; 32])]),
+            Request::ObjectGet(ObjectGet { key, .. }) => {
+                let view = self.objects.get(&key).cloned().ok_or(Missing::Object { key })?;
                 Reply::Object(object(view))
             }
-            Request::ObjectList { prefix, kind, after, limit, .. } => {
+            Request::ObjectList(ObjectList { prefix, kind, after, limit, .. }) => {
                 let fits = |key: &str, view: &View| {
                     key.starts_with(&prefix)
                         && after.as_deref().is_none_or(|after| key > after)
@@ -201,28 +209,28 @@ impl Held {
                 Reply::Objects(ObjectPage { objects, next })
             }
             Request::Genesis => Reply::Genesis(Bytes::from_static(b"trine genesis\n")),
-            Request::ObjectEdit { key, edit: Edit::Delete, .. } => {
+            Request::ObjectEdit(ObjectEdit { key, edit: Edit::Delete, .. }) => {
                 self.objects.remove(&key);
                 Reply::Done
             }
-            Request::ObjectEdit { key, edit, .. } => {
+            Request::ObjectEdit(ObjectEdit { key, edit, .. }) => {
                 let view = edited(self.objects.remove(&key), edit);
                 self.objects.insert(key, view.clone());
                 Reply::Object(object(view))
             }
-            Request::NamespaceCreate { name, kind, slots } => Reply::Namespace(NamespaceView {
+            Request::NamespaceCreate(NamespaceCreate { name, kind, slots }) => Reply::Namespace(NamespaceView {
                 id: NamespaceId { region: home(), index: 17 },
                 name,
                 kind,
                 slots: slots.unwrap_or(256),
             }),
-            Request::NamespaceRename { name, .. } => Reply::Namespace(NamespaceView {
+            Request::NamespaceRename(NamespaceRename { name, .. }) => Reply::Namespace(NamespaceView {
                 id: NamespaceId { region: home(), index: 17 },
                 name,
                 kind: NamespaceKind::Ledger,
                 slots: 1,
             }),
-            Request::NamespaceList | Request::NamespaceShow { .. } => Reply::Namespaces(vec![NamespaceView {
+            Request::NamespaceList | Request::NamespaceShow(_) => Reply::Namespaces(vec![NamespaceView {
                 id: NamespaceId::default_ledger(),
                 name: "default".into(),
                 kind: NamespaceKind::Ledger,
@@ -239,7 +247,7 @@ impl Held {
                 fork: None,
                 recoveries: Vec::new(),
             }]),
-            Request::RegionRecover { .. } => Reply::Recovered { size: 70, restored: 50 },
+            Request::RegionRecover(_) => Reply::Recovered(Recovered { size: 70, restored: 50 }),
             Request::NodeList => Reply::Nodes(vec![this_node()]),
             Request::Status => Reply::Status(Box::new(StatusView {
                 cluster: "c".repeat(32),
@@ -262,7 +270,7 @@ impl Held {
                 problems: Vec::new(),
                 clock: trine_protocol::reply::ClockView::default(),
             })),
-            Request::ManifestShow { .. } => Reply::Segments(Vec::new()),
+            Request::ManifestShow(_) => Reply::Segments(Vec::new()),
             _ => Reply::Done,
         })
     }

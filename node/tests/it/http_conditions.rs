@@ -1,6 +1,6 @@
 //! No header that makes another request of a request is passed over.
 
-use trine_protocol::request::ObjectCondition;
+use trine_protocol::request::{Append, ObjectCondition};
 use trine_protocol::{Request, RequestError};
 
 use crate::bad_region::{Region, try_http};
@@ -48,7 +48,7 @@ async fn what_a_route_does_not_honour_is_refused_with_a_code() {
     assert_eq!(api.node.asked(), 0, "nothing was done");
     assert_eq!(ask(api.address, "PUT", "/k", &[("Content-Encoding", "identity")], b"v").await.status, 201);
     assert_eq!(ask(api.address, "PUT", "/k", &[uuid], b"v").await.status, 201);
-    let Request::Append { idempotency_key, .. } = api.node.last().2 else { panic!("no append") };
+    let Request::Append(Append { idempotency_key, .. }) = api.node.last().2 else { panic!("no append") };
     assert_eq!(idempotency_key.as_deref(), Some("4b1c"));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use trine_node::http::{HttpConfig, HttpServer, ServeError};
-use trine_protocol::{RequestError, Role};
+use trine_protocol::{Missing, RequestError, Role};
 
 use crate::fake_node::{FakeNode, serve, serve_with};
 use crate::http_client::{ask, exchange, get};
@@ -17,7 +17,7 @@ async fn every_error_has_a_status_and_a_stable_code() {
     let what = || "it".to_owned();
     for (error, status, retry_after) in [
         (RequestError::Invalid { what: what() }, 400, None),
-        (RequestError::NotFound { what: what() }, 404, None),
+        (Missing::namespace("it").into(), 404, None),
         (RequestError::Forbidden { what: what() }, 403, None),
         (RequestError::Conflict { what: what() }, 409, None),
         (RequestError::Ambiguous { what: what() }, 409, None),
@@ -38,6 +38,18 @@ async fn every_error_has_a_status_and_a_stable_code() {
         assert_eq!(answer.header("retry-after"), retry_after, "{error:?}");
         assert_eq!(answer.json()["detail"], error.to_string());
         assert_eq!(answer.json()["type"], format!("urn:trine:problem:{}", error.code()));
+        let missing = matches!(error, RequestError::NotFound { .. }).then_some("namespace");
+        assert_eq!(answer.json()["missing"].as_str(), missing, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let api = serve().await;
+    for (path, missing) in
+        [("/k", "key"), ("/api/v1/objects/objects/k", "object"), ("/api/v1/records/left/7", "record")]
+    {
+        assert_eq!(get(api.address, path).await.json()["missing"], missing, "{path}");
     }
 }
 

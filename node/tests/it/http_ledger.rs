@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trine_protocol::request::Precondition;
+use trine_protocol::request::{Append, Precondition};
 use trine_protocol::{Consistency, Durability, Request, Role};
 
 use crate::fake_node::{serve, serve_with};
@@ -23,7 +23,7 @@ async fn a_value_comes_back_as_it_went_in() {
     assert_eq!(put.status, 201, "{put:?}");
     assert_eq!(put.header("etag"), Some("\"us-east-1/0\""));
     assert_eq!(put.json()["version"], "us-east-1/0");
-    let (role, options, Request::Append { key, idempotency_key, metadata, .. }) = api.node.last() else {
+    let (role, options, Request::Append(Append { key, idempotency_key, metadata, .. })) = api.node.last() else {
         panic!("no append")
     };
     assert_eq!((key.as_str(), role, options.durability), ("order/17 ü", Role::Admin, Durability::Regions(2)));
@@ -85,7 +85,7 @@ async fn preconditions_hold_or_answer_412() {
     let api = serve().await;
     let put = |headers: &'static [(&'static str, &'static str)]| ask(api.address, "PUT", "/k", headers, b"v");
     assert_eq!(put(&[("If-None-Match", "*")]).await.status, 201);
-    let (_, _, Request::Append { if_match, .. }) = api.node.last() else { panic!("no append") };
+    let (_, _, Request::Append(Append { if_match, .. })) = api.node.last() else { panic!("no append") };
     assert_eq!(if_match, Some(Precondition::Absent));
     assert_eq!(put(&[("If-None-Match", "*")]).await.problem(), (412, "conflict".into()));
     assert_eq!(put(&[("If-Match", "\"us-east-1/0\"")]).await.status, 201);

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use trine_crdt::NodeId;
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{
+    NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow, NodeRemove, NodeReplace,
+    ObjectEdit,
+};
 use trine_protocol::{Edit, Request};
 
 use crate::fake_node::serve;
@@ -30,14 +33,14 @@ async fn a_deletion_takes_no_more_than_was_asked() {
         ask(api.address, "DELETE", &path, &[], b"").await
     };
     assert_eq!(delete("?field=a%20b").await.status, 204);
-    let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
+    let (_, _, Request::ObjectEdit(ObjectEdit { edit, .. })) = api.node.last() else { panic!("no edit") };
     assert_eq!(edit, Edit::RemoveField("a b".into()), "one field, not the object");
     for wrong in ["?fields=a", "?field=a&field=b", "?field=a&x", "?field=%FF", "?field=%zz", "?Field=a"] {
         assert_eq!(delete(wrong).await.problem(), (400, "invalid".into()), "{wrong}");
     }
     assert_eq!(api.node.asked(), 1);
     assert_eq!(delete("").await.status, 204);
-    let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
+    let (_, _, Request::ObjectEdit(ObjectEdit { edit, .. })) = api.node.last() else { panic!("no edit") };
     assert_eq!(edit, Edit::Delete);
 }
 
@@ -95,7 +98,7 @@ async fn every_change_has_a_form_in_json() {
         (r#"{"op":"delete"}"#, Edit::Delete),
     ] {
         ask(api.address, "POST", "/api/v1/objects/objects/k", &[], body.as_bytes()).await;
-        let (_, _, Request::ObjectEdit { edit, .. }) = api.node.last() else { panic!("no edit") };
+        let (_, _, Request::ObjectEdit(ObjectEdit { edit, .. })) = api.node.last() else { panic!("no edit") };
         assert_eq!(edit, expected, "{body}");
     }
     let asked = api.node.asked();
@@ -117,7 +120,7 @@ async fn the_cluster_shows_itself() {
     assert_eq!((&node["id"], &node["raft"]), (&"0000000000000005".into(), &"leader".into()));
     assert_eq!(get(api.address, "/api/v1/namespaces").await.json()["namespaces"][0]["id"], "_/0");
     assert_eq!(get(api.address, "/api/v1/namespaces/us-east-1%2F17").await.status, 200);
-    let (_, _, Request::NamespaceShow { namespace }) = api.node.last() else { panic!("not shown") };
+    let (_, _, Request::NamespaceShow(NamespaceShow { namespace })) = api.node.last() else { panic!("not shown") };
     assert_eq!(namespace, "us-east-1/17");
     assert_eq!(get(api.address, "/api/v1/manifest?region=us-east-1").await.json()["segments"], serde_json::json!([]));
     let status = get(api.address, "/api/v1/status").await.json();
@@ -125,23 +128,23 @@ async fn the_cluster_shows_itself() {
 
     let made = ask(api.address, "POST", "/api/v1/namespaces", &[], br#"{"name":"orders","kind":"ledger"}"#).await;
     assert_eq!((made.status, &made.json()["id"]), (201, &"us-east-1/17".into()));
-    let (_, _, Request::NamespaceCreate { kind, .. }) = api.node.last() else { panic!("not created") };
+    let (_, _, Request::NamespaceCreate(NamespaceCreate { kind, .. })) = api.node.last() else { panic!("not created") };
     assert_eq!(kind, NamespaceKind::Ledger);
     assert_eq!(made.json()["address"], "us-east-1%2F17");
     let at = "/api/v1/namespaces/us-east-1%2F17";
     let renamed = ask(api.address, "POST", &format!("{at}/rename"), &[], br#"{"name":"baskets"}"#).await;
     assert_eq!((renamed.status, &renamed.json()["name"]), (200, &"baskets".into()));
     let namespace = || "us-east-1/17".to_owned();
-    let asked = Request::NamespaceRename { namespace: namespace(), name: "baskets".to_owned() };
+    let asked = Request::NamespaceRename(NamespaceRename { namespace: namespace(), name: "baskets".to_owned() });
     assert_eq!(api.node.last().2, asked);
     for (path, force) in [(at.to_owned(), false), (format!("{at}?force=true"), true)] {
         assert_eq!(ask(api.address, "DELETE", &path, &[], b"").await.status, 204);
-        let asked = Request::NamespaceDelete { namespace: namespace(), force, vetted: false };
+        let asked = Request::NamespaceDelete(NamespaceDelete { namespace: namespace(), force, vetted: false });
         assert_eq!(api.node.last().2, asked);
     }
     assert_eq!(ask(api.address, "DELETE", "/api/v1/nodes/0000000000000005", &[], b"").await.status, 204);
-    assert_eq!(api.node.last().2, Request::NodeRemove { node: NodeId(5), force: false });
+    assert_eq!(api.node.last().2, Request::NodeRemove(NodeRemove { node: NodeId(5), force: false }));
     assert_eq!(ask(api.address, "POST", "/api/v1/nodes/0000000000000005/replace", &[], b"").await.status, 204);
-    assert_eq!(api.node.last().2, Request::NodeReplace { node: NodeId(5), force: false });
+    assert_eq!(api.node.last().2, Request::NodeReplace(NodeReplace { node: NodeId(5), force: false }));
     assert_eq!(ask(api.address, "DELETE", "/api/v1/nodes/five", &[], b"").await.problem(), (400, "invalid".into()));
 }

@@ -10,8 +10,8 @@ use trine_client::{AppendRequest, BuildError, CallOptions, Client, ClientError, 
 use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
 use trine_protocol::reply::{Answer, Appended, Health, NamespaceView, RegionView, Reply};
-use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Request, RequestError, Role, SessionToken};
+use trine_protocol::request::{Append, LedgerGet, NamespaceDelete, NamespaceKind, NamespaceRename, ObjectGet};
+use trine_protocol::{Missing, Request, RequestError, Role, SessionToken};
 
 use crate::net_world::{Node, World};
 
@@ -68,11 +68,11 @@ async fn namespaces_are_renamed_and_deleted() {
         node,
         Arc::new(move |request| {
             Some(match request {
-                Request::NamespaceRename { namespace, name } if namespace == "left/17" => {
+                Request::NamespaceRename(NamespaceRename { namespace, name }) if namespace == "left/17" => {
                     Ok(Reply::Namespace(NamespaceView { name: name.clone(), ..renamed.clone() }))
                 }
-                Request::NamespaceDelete { force: true, vetted: false, .. } => Ok(Reply::Done),
-                Request::NamespaceDelete { namespace, .. } => {
+                Request::NamespaceDelete(NamespaceDelete { force: true, vetted: false, .. }) => Ok(Reply::Done),
+                Request::NamespaceDelete(NamespaceDelete { namespace, .. }) => {
                     Err(RequestError::NotEmpty { what: format!("namespace {namespace} holds 1 object") })
                 }
                 other => panic!("{other:?}"),
@@ -90,6 +90,41 @@ async fn namespaces_are_renamed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_key_is_no_value_and_a_missing_namespace_is_an_error() {
+    let world = World::new();
+    let node = world.node(1, "left-a", &[]).await;
+    let client = client(&world, &[&node]);
+    let missing = |namespace: &str, there: Missing| match namespace {
+        "nowhere" => Missing::namespace(namespace),
+        _ => there,
+    };
+    answer(
+        node,
+        Arc::new(move |request| {
+            Some(match request {
+                Request::LedgerGet(LedgerGet { namespace, key, .. }) => {
+                    Err(missing(namespace, Missing::Key { key: key.clone() }).into())
+                }
+                Request::ObjectGet(ObjectGet { namespace, key }) => {
+                    Err(missing(namespace, Missing::Object { key: key.clone() }).into())
+                }
+                other => panic!("{other:?}"),
+            })
+        }),
+    );
+    // Keys named as namespaces are: what is compared is no text.
+    for key in ["k", "nowhere", "default"] {
+        assert_eq!(client.get("default", key).await.expect("an answer"), None);
+        assert_eq!(client.object_get("objects", key).await.expect("an answer"), None);
+        let none = ClientError::Request(Missing::namespace("nowhere").into());
+        assert_eq!(client.get("nowhere", key).await.expect_err("no namespace"), none);
+        let call = CallOptions::new();
+        assert_eq!(client.get_with_proof(&call, "nowhere", key).await.expect_err("no namespace"), none);
+        assert_eq!(client.object_get("nowhere", key).await.expect_err("no namespace"), none);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_requests_share_one_connection() {
     let world = World::new();
     let node = world.node(1, "left-a", &[]).await;
@@ -99,7 +134,7 @@ async fn thousands_of_requests_share_one_connection() {
     answer(
         node,
         Arc::new(move |request| match request {
-            Request::Append { key, idempotency_key, .. } => {
+            Request::Append(Append { key, idempotency_key, .. }) => {
                 assert!(idempotency_key.is_some(), "an append carries a key");
                 counted.fetch_add(1, Ordering::Relaxed);
                 Some(Ok(appended(key.parse().expect("a number"), "left")))
@@ -136,10 +171,10 @@ async fn a_refusal_that_did_nothing_is_retried_and_others_are_not() {
         Arc::new(move |request| {
             let attempt = counted.fetch_add(1, Ordering::Relaxed);
             Some(match request {
-                Request::Append { .. } if attempt < 2 => {
+                Request::Append(_) if attempt < 2 => {
                     Err(RequestError::Overloaded { retry_after: Duration::from_millis(1) })
                 }
-                Request::Append { .. } => Ok(appended(1, "left")),
+                Request::Append(_) => Ok(appended(1, "left")),
                 _ => Err(RequestError::Unknown),
             })
         }),
@@ -260,7 +295,7 @@ async fn two_regions(
     let script = |counted: Arc<AtomicUsize>, region: &'static str| -> Arc<Script> {
         Arc::new(move |request| match request {
             Request::RegionList => Some(Ok(regions(&["left", "right"]))),
-            Request::Append { .. } => {
+            Request::Append(_) => {
                 counted.fetch_add(1, Ordering::Relaxed);
                 Some(Ok(appended(1, region)))
             }

@@ -11,7 +11,8 @@ use trine_ledger::tree::{consistency_proof, inclusion_proof, leaf_hash};
 use trine_ledger::{Body, Checkpoint, Frontier, Genesis, GenesisRegion, Hash, RecordHeader, SigningKey, origin};
 use trine_node::identity::Key;
 use trine_protocol::reply::{InclusionView, RecordView, Reply};
-use trine_protocol::{Request, RequestError, Role};
+use trine_protocol::request::{ConsistencyGet, LedgerGet};
+use trine_protocol::{Missing, Request, RequestError, Role};
 
 use crate::net_client::answer;
 use crate::net_world::World;
@@ -79,10 +80,10 @@ impl Ledger {
 
     fn answer(&self, request: &Request) -> Result<Reply, RequestError> {
         match request {
-            Request::LedgerGet { key, .. } => {
-                self.record(key).map(Reply::Record).ok_or_else(|| RequestError::NotFound { what: key.clone() })
+            Request::LedgerGet(LedgerGet { key, .. }) => {
+                self.record(key).map(Reply::Record).ok_or_else(|| Missing::Key { key: key.clone() }.into())
             }
-            Request::Consistency { from, to, .. } => {
+            Request::Consistency(ConsistencyGet { from, to, .. }) => {
                 let proof = consistency_proof(*from, *to, self.read());
                 let proof = proof.map_err(|error| RequestError::Invalid { what: error.to_string() })?;
                 Ok(Reply::Consistency(proof.iter().map(|hash| Bytes::copy_from_slice(hash)).collect()))

@@ -1,3 +1,4 @@
 //! The crate's promises, each told in a file of its own.
 
+mod missing;
 mod session;

@@ -10,8 +10,8 @@ use trine_crdt::{NamespaceId, RegionId};
 use trine_ledger::entry::NamespaceKind as LedgerKind;
 use trine_ledger::limits::SLOTS_MAX;
 use trine_ledger::registry::NamespaceRecord;
-use trine_protocol::RequestError;
 use trine_protocol::request::NamespaceKind;
+use trine_protocol::{Missing, RequestError};
 
 use crate::cluster::Cluster;
 
@@ -47,7 +47,7 @@ impl Cluster {
     pub(crate) fn namespace(&self, label: &str, kind: NamespaceKind) -> Result<&NamespaceRecord, RequestError> {
         let id: Option<NamespaceId> = label.parse().ok();
         let found = match id.and_then(|id| self.namespace_by_id(&id)) {
-            Some(known) if known.deleted => return Err(not_found(&format!("{label} (it was deleted)"))),
+            Some(known) if known.deleted => return Err(deleted(label)),
             Some(known) => vec![known],
             None => self.labelled(label),
         };
@@ -95,7 +95,7 @@ impl Cluster {
         let id = self.altered(label)?.ok_or_else(|| not_found(label))?;
         match self.own.namespaces.get(&id) {
             Some(known) if !known.deleted => Ok(id),
-            Some(_) => Err(not_found(&format!("{label} (it was deleted)"))),
+            Some(_) => Err(deleted(label)),
             None if id.region != self.config.region => Err(unreached(&id)),
             None => Err(not_found(label)),
         }
@@ -152,7 +152,11 @@ fn ambiguous(label: &str, several: &[&NamespaceRecord]) -> RequestError {
 }
 
 fn not_found(label: &str) -> RequestError {
-    RequestError::NotFound { what: format!("namespace {label}") }
+    Missing::namespace(label).into()
+}
+
+fn deleted(label: &str) -> RequestError {
+    Missing::Namespace { namespace: label.to_owned(), deleted: true }.into()
 }
 
 /// That a namespace's region, which alone alters it, is not reached.

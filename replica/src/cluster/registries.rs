@@ -9,7 +9,8 @@ use trine_crdt::{NodeId, PartitionId, RegionId};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Registry};
-use trine_protocol::{Request, RequestError};
+use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace, RegionRecover};
+use trine_protocol::{Missing, Request, RequestError};
 
 use crate::cluster::Cluster;
 
@@ -100,19 +101,21 @@ impl Cluster {
             closed || registry.roster.contains_key(node) || registry.retired.contains(node)
         };
         Ok(match request {
-            Request::NodeRemove { node, .. } | Request::NodeReplace { node, .. } if !has(&self.own, node) => {
+            Request::NodeRemove(NodeRemove { node, .. }) | Request::NodeReplace(NodeReplace { node, .. })
+                if !has(&self.own, node) =>
+            {
                 told(&|registry| has(registry, node))
             }
-            Request::NodeReadmit { name } if !self.own.closed_names.contains_key(name) => {
+            Request::NodeReadmit(NodeReadmit { name }) if !self.own.closed_names.contains_key(name) => {
                 // A name that a node has is refused by that one's region, in the right words.
                 let named = |registry: &Registry| registry.named(name).is_some();
                 let closed = told(&|registry| registry.closed_names.contains_key(name));
                 closed.or_else(|| if named(&self.own) { None } else { told(&named) })
             }
-            Request::RegionRecover { region } if self.config.genesis.region(region).is_none() => {
-                return Err(RequestError::NotFound { what: format!("region {region}") });
+            Request::RegionRecover(RegionRecover { region }) if self.config.genesis.region(region).is_none() => {
+                return Err(Missing::Region { region: region.clone() }.into());
             }
-            Request::RegionRecover { region } if !self.is_own(region) => Some(region.clone()),
+            Request::RegionRecover(RegionRecover { region }) if !self.is_own(region) => Some(region.clone()),
             _ => None,
         })
     }
@@ -127,12 +130,12 @@ impl Cluster {
         if registry.roster.contains_key(&node) || closed {
             return Ok(node);
         }
-        if registry.retired.contains(&node) {
-            let what = format!("node {node} on the roster (it has left, and another one may have its name by now)");
-            return Err(RequestError::NotFound { what });
-        }
-        let what = format!("node {node} on the roster of {}, or on any other that is known there", self.config.region);
-        Err(RequestError::NotFound { what })
+        Err(self.no_node(node).into())
+    }
+
+    /// That a node is not on the own region's roster.
+    pub(crate) fn no_node(&self, node: NodeId) -> Missing {
+        Missing::Node { node, region: self.config.region.clone(), left: self.own.retired.contains(&node) }
     }
 
     /// A node that may be given up: it is silent, unless that is to be looked past.
@@ -160,7 +163,7 @@ impl Cluster {
                 let what = format!("the name {name} is not closed: it is that of the node {}", record.node);
                 RequestError::Conflict { what }
             }
-            None => RequestError::NotFound { what: format!("a removed node named {name} in {}", self.config.region) },
+            None => Missing::ClosedName { name: name.to_owned(), region: self.config.region.clone() }.into(),
         })
     }
 

@@ -24,9 +24,11 @@ use trine_placement::voters::{self, Membership};
 use trine_protocol::RequestError;
 
 use crate::cluster::Cluster;
+use crate::effect::{Effect, Halt};
 use crate::input::Voters;
 use crate::limits::NAME_HELD_MS_MAX;
 use crate::message::NotAdmitted;
+use crate::not_ready::NotReady;
 use crate::turn::Turn;
 
 /// What this node knows of its region's Raft group, and of its own place in it.
@@ -257,28 +259,18 @@ impl Cluster {
         if let NotAdmitted::NameHeld { .. } = &reason
             && now_ns.saturating_sub(since_ns) > NAME_HELD_MS_MAX * 1_000_000
         {
-            turn.effects.push(crate::effect::Effect::Halt { reason: self.waits_for(&reason) });
+            turn.effects.push(Effect::Halt(Halt::NotAdmitted(self.waits_for(&reason))));
         }
         self.standing.not_admitted = Some((reason, since_ns));
     }
 
-    /// Why this node is not registered and what ends that, in words.
-    pub(crate) fn waits_for(&self, reason: &NotAdmitted) -> String {
-        let name = &self.config.name;
-        match reason {
-            NotAdmitted::NameClosed { node } => format!(
-                "its name is closed since the node {node} was removed under it: it waits until an administrator lets it \
-                 in with `trine nodes readmit {name}`"
-            ),
-            NotAdmitted::NameHeld { node, since } => format!(
-                "the name {name} is that of the node {node}, which answers and has been registered since {}: stop \
-                 that one first, or give this one a certificate of another name",
-                since.utc()
-            ),
-            NotAdmitted::Level { cluster, node } => format!(
-                "the cluster writes format level {cluster}, and this program reads {} to {}: start one that reads it",
-                node.lowest, node.highest
-            ),
+    /// Why this node is not registered and what ends that.
+    pub(crate) fn waits_for(&self, reason: &NotAdmitted) -> NotReady {
+        let name = self.config.name.as_str().into();
+        match *reason {
+            NotAdmitted::NameClosed { node } => NotReady::NameClosed { name, node },
+            NotAdmitted::NameHeld { node, since } => NotReady::NameHeld { name, node, since },
+            NotAdmitted::Level { cluster, node } => NotReady::Level { cluster, node },
         }
     }
 }

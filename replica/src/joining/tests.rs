@@ -11,6 +11,7 @@ use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::fixture::{Bench, FAR, NEAR, WRITER, cluster, region};
 use crate::message::{Holdings, PeerMessage};
+use crate::not_ready::CatchingUp;
 use crate::objects::Objects;
 use crate::rows;
 
@@ -68,14 +69,20 @@ fn it_serves_once_it_holds_what_its_peers_held_when_it_came() {
     node.told(NEAR, vec![(partition, VersionVector { dots: [(WRITER, 1)].into() })], 0);
     node.told(FAR, Vec::new(), 3);
     node.tick(1, 3);
-    assert!(node.joining.waits().is_some_and(|words| words.contains("0 of 1 partitions")), "an object is missing");
+    assert!(
+        node.joining.waits().is_some_and(|how_far| how_far == CatchingUp::Objects { held: 0, all: 1 }),
+        "an object is missing"
+    );
     let Node { cluster, bench, objects, .. } = &mut node;
     let options = Options { durability: Durability::Local, ..Options::default() };
     let (edited, _) =
         bench.turn(|turn| objects.edit(turn, cluster, ("objects", "visits", &Edit::Increment(1)), &options));
-    assert!(edited.is_ok_and(|edited| edited.is_ok()));
+    assert!(edited.is_ok());
     node.tick(1, 2);
-    assert!(node.joining.waits().is_some_and(|words| words.contains("2 of 3 records")), "a record is missing");
+    assert!(
+        node.joining.waits().is_some_and(|how_far| matches!(how_far, CatchingUp::Records { held: 2, all: 3, .. })),
+        "a record is missing"
+    );
     let sent = node.tick(1, 3);
     assert!(sent.contains(&(NEAR, PeerMessage::CatchingUp(false))) && node.joining.waits().is_none());
     assert!(!node.marked(), "a restart does not begin anew");

@@ -15,9 +15,10 @@ use trine_protocol::RequestError;
 use super::OwnLedger;
 use crate::cluster::Cluster;
 use crate::effect::Effect;
-use crate::input::ProposeOutcome;
+use crate::input::{GroupId, ProposeOutcome};
 use crate::records::Records;
 use crate::sizes::Sizes;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::Asked;
@@ -169,7 +170,7 @@ impl OwnLedger {
         cluster: &mut Cluster,
         records: &mut Records,
         waits: impl Fn(u64) -> bool,
-        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<Result<(), RequestError>, StoreError>,
+        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<(), Stop>,
     ) -> Result<Option<Drafted>, StoreError> {
         if !self.may_propose() {
             return Ok(None);
@@ -185,21 +186,21 @@ impl OwnLedger {
             }
             let namespace = matches!(&command, DraftCommand::Other(Command::CreateNamespace { .. }));
             let stamp = self.next_stamp(turn)?;
-            // What of the indexes cannot be read is for whoever asked; the leader goes on.
             let command = match command {
-                DraftCommand::Deletion { force: false, namespace } if !settled => Ok(Err(unsettled(&namespace))),
+                DraftCommand::Deletion { force: false, namespace } if !settled => Err(unsettled(&namespace).into()),
                 command => Self::command(turn, cluster, records, stamp, command, &empty),
             };
-            match command.unwrap_or_else(|error| Err(crate::answers::storage(&error))) {
+            match command {
                 Ok(command) => {
                     bytes += command.bytes_max();
                     commands.push(command);
                     stamps.push(stamp);
                     drafted.entered.push(Entered { stamp, wait, with_proof, asked });
                 }
-                Err(error) => {
+                // Also what of the indexes cannot be read is for whoever asked; the leader goes on.
+                Err(stop) => {
                     let tried = asked.is_some_and(|asked| asked.tried);
-                    drafted.refused.push((wait, tried, error));
+                    drafted.refused.push((wait, tried, stop.into()));
                 }
             }
             // A namespace's id is its entry's index, so an entry creates one at most.
@@ -220,7 +221,7 @@ impl OwnLedger {
     /// Proposes an entry of commands with these stamps.
     pub(crate) fn propose(&mut self, turn: &mut Turn<'_>, entry: Bytes, stamps: Vec<Timestamp>) {
         let ticket = self.ticket(stamps);
-        turn.effects.push(Effect::Propose { ticket, entry });
+        turn.effects.push(Effect::Propose { group: GroupId::Region, ticket, entry });
     }
 
     /// A stamp above every stamp in the log. Where the log is far ahead of this node's clock it counts on by itself, and the
@@ -258,17 +259,20 @@ impl OwnLedger {
         records: &mut Records,
         stamp: Timestamp,
         draft: DraftCommand,
-        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<Result<(), RequestError>, StoreError>,
-    ) -> Result<Result<Command, RequestError>, StoreError> {
+        empty: impl Fn(&mut Turn<'_>, &NamespaceId) -> Result<(), Stop>,
+    ) -> Result<Command, Stop> {
         let mut append = match draft {
             DraftCommand::Append(append) => append,
-            DraftCommand::Other(command) => return Ok(Ok(stamped(command, stamp))),
+            DraftCommand::Other(command) => return Ok(stamped(command, stamp)),
             DraftCommand::Removal { command, force } => {
-                return Ok(cluster.judge_removal(&command, stamp, force).map(|()| stamped(command, stamp)));
+                cluster.judge_removal(&command, stamp, force)?;
+                return Ok(stamped(command, stamp));
             }
             DraftCommand::Deletion { namespace, force } => {
-                let may = if force { Ok(()) } else { empty(turn, &namespace)? };
-                return Ok(may.map(|()| Command::DeleteNamespace { stamp, namespace }));
+                if !force {
+                    empty(turn, &namespace)?;
+                }
+                return Ok(Command::DeleteNamespace { stamp, namespace });
             }
         };
         for (number, salt) in append.body.salts.iter_mut().enumerate() {
@@ -281,10 +285,8 @@ impl OwnLedger {
         let AppendDraft { namespace, content_type, body, idempotency, condition } = *append;
         let header =
             RecordHeader::of(namespace, stamp, content_type, seen, None, &body).and_then(|header| header.to_bytes());
-        Ok(match header {
-            Ok(header) => Ok(Command::Append(Box::new(AppendCommand { header, body, idempotency, condition }))),
-            Err(error) => Err(RequestError::Invalid { what: error.to_string() }),
-        })
+        let header = header.map_err(|error| RequestError::Invalid { what: error.to_string() })?;
+        Ok(Command::Append(Box::new(AppendCommand { header, body, idempotency, condition })))
     }
 
     /// The driver says what became of a proposal: the stamps of the commands that may yet be, or were not, committed.

@@ -21,6 +21,7 @@ use trine_crdt::NodeId;
 use super::OwnLedger;
 use crate::cluster::Cluster;
 use crate::limits::{ASK_HEADS_PATIENCE_MS, FOUND_LISTEN_MS};
+use crate::not_ready::NotReady;
 use crate::turn::Turn;
 
 /// Whether this node may found its region's Raft group.
@@ -39,14 +40,11 @@ pub enum Founds {
 }
 
 impl Founds {
-    /// Why this node founds nothing, in words; none where it may, or does not know yet.
+    /// Why this node founds nothing; none where it may, or does not know yet.
     #[must_use]
-    pub fn refusal(&self) -> Option<String> {
+    pub fn refusal(&self) -> Option<NotReady> {
         let Self::Exists { name } = self else { return None };
-        Some(format!(
-            "the region's Raft group exists, since {name} joined it: this node founds nothing, and waits until the \
-             region's leader adds it"
-        ))
+        Some(NotReady::GroupExists { joined: name.clone() })
     }
 }
 

@@ -121,6 +121,8 @@ impl Withheld {
     }
 }
 
+impl std::error::Error for Withheld {}
+
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -46,8 +46,7 @@ impl Node {
     fn propose(&mut self, waits: impl Fn(u64) -> bool) -> Option<(Vec<u64>, Bytes)> {
         let Self { cluster, bench, records, ledger } = self;
         let (entered, mut effects) = bench.turn(|turn| {
-            let drafted =
-                ledger.next_entry(turn, cluster, records, waits, |_, _| Ok(Ok(()))).expect("the store reads")?;
+            let drafted = ledger.next_entry(turn, cluster, records, waits, |_, _| Ok(())).expect("the store reads")?;
             let Drafted { entry, entered, refused } = drafted;
             assert!(refused.is_empty(), "nothing speaks against a record");
             let (entry, stamps) = entry?;
@@ -159,7 +158,7 @@ fn a_namespace_is_not_deleted_while_a_record_may_yet_come_into_it() {
         let command = DraftCommand::Deletion { namespace: NamespaceId::default_ledger(), force: false };
         node.ledger.enqueue(Draft { wait: 2, command, with_proof: false, asked: None });
         let Node { cluster, bench, records, ledger, .. } = node;
-        let held = || Ok(Err(RequestError::NotEmpty { what: "it holds records".to_owned() }));
+        let held = || Err(RequestError::NotEmpty { what: "it holds records".to_owned() }.into());
         let (drafted, _) = bench.turn(|turn| ledger.next_entry(turn, cluster, records, |_| true, |_, _| held()));
         let mut refused = drafted.expect("the store reads").expect("an answer").refused;
         refused.pop().expect("refused").2

@@ -15,6 +15,7 @@ use super::partitions::{Partitions, Stored, digest_of};
 use crate::answers::too_large;
 use crate::cluster::Cluster;
 use crate::limits::OBJECT_ENCODED_BYTES_MAX;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::{Clock, Turn};
 
@@ -38,30 +39,27 @@ impl Objects {
     /// Changes an object here.
     ///
     /// # Errors
-    /// What the store says; within, why it is not done.
+    /// What the store says, and why it is not done.
     pub(crate) fn edit(
         &mut self,
         turn: &mut Turn<'_>,
         cluster: &Cluster,
         (namespace, key, edit): (&str, &str, &Edit),
         options: &Options,
-    ) -> Result<Result<Edited, RequestError>, StoreError> {
+    ) -> Result<Edited, Stop> {
         if let Durability::Regions(_) | Durability::All = options.durability {
             let what = format!("durability {} for objects; use local or region", options.durability);
-            return Ok(Err(RequestError::Unsupported { what }));
+            return Err(RequestError::Unsupported { what }.into());
         }
-        let namespace = match cluster.namespace(namespace, NamespaceKind::Objects) {
-            Ok(namespace) => namespace,
-            Err(error) => return Ok(Err(error)),
-        };
+        let namespace = cluster.namespace(namespace, NamespaceKind::Objects)?;
         let bytes = value_bytes(edit);
         if bytes > cluster.config().value_bytes_max {
-            return Ok(Err(too_large("the value", bytes, cluster.config().value_bytes_max)));
+            return Err(too_large("the value", bytes, cluster.config().value_bytes_max).into());
         }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Partitions::read(turn, &partition, key.as_bytes())?;
         if let Some(what) = options.object.and_then(|wanted| contradicts(wanted, &stored)) {
-            return Ok(Err(RequestError::Conflict { what }));
+            return Err(RequestError::Conflict { what }.into());
         }
         let writer = cluster.config().writer;
         let before = self.held.held(&partition, writer);
@@ -71,18 +69,16 @@ impl Objects {
         turn.observe(&seen).ok();
         let stamp = turn.stamp()?;
         let stamp = Clock::above(seen, stamp);
-        let delta = match stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit)) {
-            Ok(delta) => delta,
-            Err(error) => return Ok(Err(refused(&error))),
-        };
+        let edited = stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit));
+        let delta = edited.map_err(|error| refused(&error))?;
         let durable = options.durability == Durability::Local || self.at_majority(cluster, &partition);
         if delta.changes_nothing() && (stored.bytes.is_none() || durable) {
             marks::reached(Mark::EditOfNothing);
-            return Ok(Ok(Edited::Done(nothing_done(stored.bytes.as_ref(), stamp)?)));
+            return Ok(Edited::Done(nothing_done(stored.bytes.as_ref(), stamp)?));
         }
         let bytes = bytes::Bytes::from(stored.object.to_bytes());
         if bytes.len() > OBJECT_ENCODED_BYTES_MAX {
-            return Ok(Err(too_large("the object", bytes.len(), OBJECT_ENCODED_BYTES_MAX)));
+            return Err(too_large("the object", bytes.len(), OBJECT_ENCODED_BYTES_MAX).into());
         }
         let view = view_of(&stored.object, &bytes);
         self.held.write(turn, &partition, key.as_bytes(), stored.bytes.as_ref(), bytes);
@@ -94,9 +90,9 @@ impl Objects {
         session.see_position(Position { partition: partition.clone(), writer, seq });
         let answer = Answer { reply: Reply::Object(view), session, timestamp: stamp };
         if options.durability == Durability::Local || cluster.majority_others() == 0 {
-            return Ok(Ok(Edited::Done(answer)));
+            return Ok(Edited::Done(answer));
         }
-        Ok(Ok(Edited::Here { partition, seq, answer }))
+        Ok(Edited::Here { partition, seq, answer })
     }
 
     /// Whether a majority of the region has on its disks all that is held here of a partition, as far as it said. What an

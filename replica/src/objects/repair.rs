@@ -302,12 +302,7 @@ impl Objects {
             return None;
         }
         marks::reached(Mark::RollbackNoticed);
-        let reason = format!(
-            "this disk is older than what it acknowledged: of writer {writer} in {partition} a peer holds {seq}, \
-             this disk {}; start again with an empty data directory",
-            held(writer)
-        );
-        Some(News::DiskIsOld { reason })
+        Some(News::DiskIsOld { partition: partition.clone(), writer: *writer, theirs: *seq, here: held(writer) })
     }
 
     /// Sends one page of a partition as whole objects.

@@ -30,7 +30,7 @@ impl Node {
         let options = Options { durability, ..Options::default() };
         let asked = ("objects", key, &Edit::Increment(1));
         let (done, _) = self.bench.turn(|turn| self.objects.edit(turn, &self.cluster, asked, &options));
-        done.expect("the store reads").expect("nothing speaks against it")
+        done.expect("nothing speaks against it")
     }
 
     /// What leaves once all that was written is on disk.

@@ -7,6 +7,7 @@ use trine_protocol::{RequestError, limits};
 use super::{Place, Records};
 use crate::effect::Persistence::Derived;
 use crate::rows;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
@@ -14,18 +15,15 @@ impl Records {
     /// A page of a key's versions behind a cursor, the oldest first.
     ///
     /// # Errors
-    /// What the store says; within, a cursor that is none.
+    /// What the store says, and a cursor that is none.
     pub(crate) fn history_page(
         &self,
         turn: &mut Turn<'_>,
         (namespace, key): (&NamespaceId, &str),
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Result<Page, RequestError>, StoreError> {
-        let after = match after.map(|cursor| history_cursor(cursor).ok_or_else(bad_cursor)).transpose() {
-            Ok(after) => after,
-            Err(error) => return Ok(Err(error)),
-        };
+    ) -> Result<Page, Stop> {
+        let after = after.map(|cursor| history_cursor(cursor).ok_or_else(bad_cursor)).transpose()?;
         let limit = page_limit(limit);
         let mut versions = self.history(turn, (namespace, key), after.as_ref(), limit + 1)?;
         let more = versions.len() > limit;
@@ -33,7 +31,7 @@ impl Records {
         let last = versions.last().filter(|_| more);
         let next = last.map(|last| format!("{}@{}/{}", last.stamp, last.region, last.index));
         let places = versions.into_iter().map(|version| (version.region, version.index)).collect();
-        self.page(turn, places, next, history_cursor_of).map(Ok)
+        Ok(self.page(turn, places, next, history_cursor_of)?)
     }
 
     /// A page of the latest versions of the keys behind one that begin with a prefix, in the keys' order.

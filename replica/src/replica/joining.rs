@@ -9,6 +9,8 @@ use super::Organs;
 use crate::answers::Served;
 use crate::input::Peer;
 use crate::joining::Followed;
+use crate::not_ready::NotReady;
+use crate::stop::Stop;
 use crate::turn::Turn;
 use crate::waiting::Asked;
 
@@ -33,16 +35,16 @@ impl Organs {
 
     /// A read while this node is catching up: a node that is not may have what it asks for. Who handed it on to this
     /// node is told to ask another. None: it can be served here.
-    pub(super) fn pass_while_joining(&self, asked: &Asked) -> Option<Served> {
-        let words = self.joining.waits()?;
+    pub(super) fn pass_while_joining(&self, asked: &Asked) -> Result<Option<Served>, Stop> {
+        let Some(how_far) = self.joining.waits() else { return Ok(None) };
         marks::reached(Mark::JoinReadPassed);
         if asked.hops > 0 {
-            return Some(trine_protocol::RequestError::Unavailable { what: words }.into());
+            return Err(NotReady::CatchingUp(how_far).into());
         }
         let able = |peer: &&Peer| !self.joining.of(peer.node);
         let (near, far): (Vec<&Peer>, Vec<&Peer>) =
             self.cluster.peers().values().filter(able).partition(|peer| peer.region == self.cluster.config().region);
         let nodes: Vec<NodeId> = near.into_iter().chain(far).map(|peer| peer.node).collect();
-        Some(self.hand_on_to_one_of(&nodes, asked))
+        Ok(Some(self.hand_on_to_one_of(&nodes, asked)))
     }
 }

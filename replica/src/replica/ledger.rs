@@ -6,7 +6,8 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::Command;
-use trine_protocol::{Reply, RequestError};
+use trine_protocol::reply::Recovered;
+use trine_protocol::{Missing, Reply};
 
 use super::Organs;
 use super::namespaces::empty;
@@ -15,7 +16,9 @@ use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::ledger::{Became, Draft, DraftCommand, Drafted, Entered, Withheld, makes_record};
 use crate::news::News;
+use crate::not_ready::NotReady;
 use crate::rows;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until};
@@ -128,22 +131,26 @@ impl Organs {
     }
 
     /// An operator wants the lost records back; asked at the leader.
-    pub(super) fn recover(&mut self, turn: &Turn<'_>, region: &trine_crdt::RegionId, asked: Box<Asked>) -> Served {
+    pub(super) fn recover(
+        &mut self,
+        turn: &Turn<'_>,
+        region: &trine_crdt::RegionId,
+        asked: Box<Asked>,
+    ) -> Result<Served, Stop> {
         if !self.cluster.is_own(region) {
-            let what = format!("the ledger of {region} here: ask a node of {region}");
-            return RequestError::NotFound { what }.into();
+            return Err(Missing::Ledger { region: region.clone() }.into());
         }
-        match self.ledger.withheld(&self.cluster) {
+        Ok(match self.ledger.withheld(&self.cluster) {
             None => {
                 let (size, restored) = (self.ledger.size(), self.ledger.put_back());
-                Served::Now(Ok(plain(turn, Reply::Recovered { size, restored })))
+                Served::Now(plain(turn, Reply::Recovered(Recovered { size, restored })))
             }
             Some(Withheld::Behind { theirs, .. }) => {
                 self.ledger.want_back();
                 Served::Waits(Cause::Fresh { until: Until::Ledger(region.clone(), theirs), asked })
             }
             Some(Withheld::Asking) => Served::Waits(Cause::Route(asked)),
-            Some(withheld) => RequestError::Unavailable { what: withheld.to_string() }.into(),
-        }
+            Some(withheld) => return Err(NotReady::from(withheld).into()),
+        })
     }
 }

@@ -15,7 +15,7 @@ use trine_ledger::registry::NodeRecord;
 use super::Organs;
 use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
-use crate::input::{Leadership, Peer};
+use crate::input::{GroupId, Leadership, Peer};
 use crate::message::{PeerMessage, Registration};
 use crate::rows;
 use crate::turn::Turn;
@@ -177,7 +177,7 @@ impl Organs {
         }
         let roster = self.cluster.roster();
         if !roster.nodes.is_empty() {
-            turn.effects.push(Effect::Roster(roster));
+            turn.effects.push(Effect::Roster { group: GroupId::Region, roster });
         }
     }
 

@@ -16,6 +16,7 @@
 //! namespace stays in the registry, so that its id means nothing else, ever.
 
 use trine_crdt::{NamespaceId, NodeId, RegionId};
+use trine_protocol::request::{NamespaceDelete, NamespaceRename};
 use trine_protocol::{Request, RequestError};
 
 use super::Organs;
@@ -23,57 +24,50 @@ use crate::answers::Served;
 use crate::cluster::{unreached, unreached_there};
 use crate::effect::Persistence::Derived;
 use crate::joining::Joining;
+use crate::not_ready::NotReady;
 use crate::objects::Objects;
 use crate::rows;
-use crate::store::StoreError;
+use crate::stop::Stop;
 use crate::turn::Turn;
 use crate::waiting::Asked;
 
 impl Organs {
     /// Where a request goes that one region's log decides, before that region's leader takes it. None: there.
-    pub(super) fn before_the_leader(
-        &mut self,
-        turn: &mut Turn<'_>,
-        asked: &mut Asked,
-    ) -> Result<Option<Served>, StoreError> {
-        let (Request::NamespaceRename { namespace, .. } | Request::NamespaceDelete { namespace, .. }) = &asked.request
+    pub(super) fn before_the_leader(&mut self, turn: &mut Turn<'_>, asked: &mut Asked) -> Result<Option<Served>, Stop> {
+        let (Request::NamespaceRename(NamespaceRename { namespace, .. })
+        | Request::NamespaceDelete(NamespaceDelete { namespace, .. })) = &asked.request
         else {
-            return Ok(self.of_another_region(asked));
+            return self.of_another_region(asked);
         };
-        let id = match self.cluster.altered(namespace) {
-            Ok(Some(id)) => id,
-            Ok(None) => return Ok(None),
-            Err(error) => return Ok(Some(error.into())),
-        };
+        let Some(id) = self.cluster.altered(namespace)? else { return Ok(None) };
         if !self.cluster.is_own(&id.region) {
-            return Ok(Some(self.hand_over(&id.region, asked).unwrap_or_else(|| unreached(&id).into())));
+            return Ok(Some(self.hand_over(&id.region, asked).ok_or_else(|| unreached(&id))?));
         }
         // Who follows no other region's ledger knows of no record there.
-        if !matches!(asked.request, Request::NamespaceDelete { force: false, vetted: false, .. }) {
+        if !matches!(asked.request, Request::NamespaceDelete(NamespaceDelete { force: false, vetted: false, .. })) {
             return Ok(None);
         }
         let mirrors = self.cluster.mirror_nodes();
         if !self.cluster.mirrors_here() && !mirrors.is_empty() {
             let reached = mirrors.iter().any(|mirror| self.cluster.linked(*mirror));
-            return Ok(Some(if reached { self.hand_on_to_one_of(mirrors, asked) } else { self.unseen(&id) }));
+            return if reached {
+                Ok(Some(self.hand_on_to_one_of(mirrors, asked)))
+            } else {
+                Err(self.unseen(&id).into())
+            };
         }
-        if let Err(error) = empty(turn, &self.objects, &self.joining, &id)? {
-            return Ok(Some(error.into()));
-        }
-        if let Request::NamespaceDelete { vetted, .. } = &mut asked.request {
+        empty(turn, &self.objects, &self.joining, &id)?;
+        if let Request::NamespaceDelete(NamespaceDelete { vetted, .. }) = &mut asked.request {
             *vetted = true;
         }
         Ok(None)
     }
 
     /// Hands on what is about another region's roster or ledger. None: it is for this region.
-    fn of_another_region(&self, asked: &Asked) -> Option<Served> {
-        let region = match self.cluster.elsewhere(&asked.request) {
-            Ok(region) => region?,
-            Err(error) => return Some(error.into()),
-        };
+    fn of_another_region(&self, asked: &Asked) -> Result<Option<Served>, Stop> {
+        let Some(region) = self.cluster.elsewhere(&asked.request)? else { return Ok(None) };
         let does = "alone changes its roster and brings back its records";
-        Some(self.hand_over(&region, asked).unwrap_or_else(|| unreached_there(&region, does).into()))
+        Ok(Some(self.hand_over(&region, asked).ok_or_else(|| unreached_there(&region, does))?))
     }
 
     /// Hands a request on to a node of another region. None: none of them is reached.
@@ -84,32 +78,24 @@ impl Organs {
     }
 
     /// Nobody who is reached knows whether other regions have written records into a namespace.
-    fn unseen(&self, id: &NamespaceId) -> Served {
+    fn unseen(&self, id: &NamespaceId) -> RequestError {
         let what = format!(
             "no node of {} that mirrors the other regions' ledgers is reached, so nobody can tell whether namespace {id} holds \
              records there; with --force (over HTTP ?force=true) it is deleted all the same",
             self.cluster.config().region
         );
-        RequestError::Unavailable { what }.into()
+        RequestError::Unavailable { what }
     }
 }
 
 /// Whether nothing of a namespace is held here. An object in which nothing is left is nothing.
-pub(super) fn empty(
-    turn: &mut Turn<'_>,
-    objects: &Objects,
-    joining: &Joining,
-    id: &NamespaceId,
-) -> Result<Result<(), RequestError>, StoreError> {
+pub(super) fn empty(turn: &mut Turn<'_>, objects: &Objects, joining: &Joining, id: &NamespaceId) -> Result<(), Stop> {
     let from = rows::versions_from(id, b"");
     let records = turn.scan(Derived, (&from, &rows::after_prefix(&from)), 1, false)?;
     let (count, _) = objects.digest(id);
     let (holds, then) = match (count, records.is_empty()) {
         (0, true) => {
-            return Ok(match joining.waits() {
-                Some(what) => Err(RequestError::Unavailable { what }),
-                None => Ok(()),
-            });
+            return joining.waits().map_or(Ok(()), |how_far| Err(NotReady::CatchingUp(how_far).into()));
         }
         (0, false) => (
             "records, which nobody can alter".to_owned(),
@@ -121,5 +107,5 @@ pub(super) fn empty(
     let what = format!(
         "namespace {id} holds {holds}; with --force (over HTTP ?force=true) it is deleted all the same, and {then}"
     );
-    Ok(Err(RequestError::NotEmpty { what }))
+    Err(RequestError::NotEmpty { what }.into())
 }

@@ -8,6 +8,7 @@ use trine_crdt::RegionId;
 use trine_protocol::reply::ProblemView;
 
 use super::Organs;
+use crate::not_ready::NotReady;
 use crate::turn::Turn;
 
 /// How long after the last stamp that was held back one is said to be held.
@@ -39,21 +40,14 @@ impl Organs {
         let name = &self.cluster.config().name;
         if let Err(reason) = turn.clock.stamps(self.cluster.peers()) {
             found.push(of_node("clock", name, format!("{name} takes no writes: {reason}")));
-        } else if let Some(why) = self.cluster.held_back() {
-            found.push(of_node("held_back", name, format!("{name} does not serve: {why}")));
         } else if let Err(reason) = self.ready(turn.clock) {
-            found.push(of_node("not_ready", name, format!("{name} does not serve: {reason}")));
+            let code = if matches!(reason, NotReady::WentBack(_)) { "held_back" } else { "not_ready" };
+            found.push(of_node(code, name, format!("{name} does not serve: {reason}")));
         } else if let Err(reason) = self.writes(turn.clock) {
-            found.push(
-                match self
-                    .ledger
-                    .withheld(&self.cluster)
-                    .filter(|withheld| self.appends(turn.clock) == Err(withheld.to_string()))
-                {
-                    Some(withheld) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
-                    None => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
-                },
-            );
+            found.push(match &reason.appends {
+                Some(NotReady::Withheld(withheld)) => of_node(withheld.code(), name, format!("{name}: {withheld}")),
+                _ => of_node("writes_refused", name, format!("{name} takes no writes: {reason}")),
+            });
         }
         found.extend(self.cluster.config().damage.iter().map(|words| {
             of_node("damaged", name, format!("{name} has found damage on its disk that is not healed: {words}"))

@@ -1,6 +1,7 @@
 //! What this node serves now, and why not.
 
 use super::Organs;
+use crate::not_ready::{NotReady, NotTaken};
 use crate::turn::Clock;
 
 impl Organs {
@@ -9,41 +10,34 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(super) fn ready(&self, clock: &Clock) -> Result<(), String> {
+    pub(super) fn ready(&self, clock: &Clock) -> Result<(), NotReady> {
         if let Some(why) = self.cluster.held_back() {
-            return Err(why.clone());
+            return Err(NotReady::WentBack(why.clone()));
         }
         if self.cluster.leaving() {
-            return Err(
-                "this node was removed from its region's roster: it votes until the others can do without it, \
-                        and then stops"
-                    .to_owned(),
-            );
+            return Err(NotReady::Leaving);
         }
         clock.stamps(self.cluster.peers())?;
         if !self.cluster.registered() {
-            let leader = if self.cluster.leadership().leader.is_none() { ": the region has no leader" } else { "" };
             let refusal = self.ledger.founds().refusal().filter(|_| self.ledger.holds_nothing());
             return Err(match (self.cluster.not_admitted_for(), refusal) {
                 (Some(reason), _) => self.cluster.waits_for(reason),
                 (None, Some(refusal)) => refusal,
-                (None, None) => format!("its incarnation is not yet registered in the region's ledger{leader}"),
+                (None, None) => NotReady::Unregistered { leader: self.cluster.leadership().leader.is_some() },
             });
         }
-        self.joining.waits().map_or(Ok(()), Err)
+        self.joining.waits().map_or(Ok(()), |how_far| Err(NotReady::CatchingUp(how_far)))
     }
 
     /// Whether edits of objects made here can be acknowledged as edits are by default, by a majority of the region.
     ///
     /// # Errors
     /// The reason.
-    pub(super) fn edits(&self, clock: &Clock) -> Result<(), String> {
+    pub(super) fn edits(&self, clock: &Clock) -> Result<(), NotReady> {
         self.takes(clock)?;
         let (others, needed) = (self.cluster.region_peers().len(), self.cluster.majority_others());
         if others < needed {
-            return Err(format!(
-                "taken at durability local only: {others} other nodes of the region are reached where a majority needs {needed}"
-            ));
+            return Err(NotReady::Minority { others, needed });
         }
         Ok(())
     }
@@ -52,39 +46,33 @@ impl Organs {
     ///
     /// # Errors
     /// The reason.
-    pub(super) fn appends(&self, clock: &Clock) -> Result<(), String> {
+    pub(super) fn appends(&self, clock: &Clock) -> Result<(), NotReady> {
         self.takes(clock)?;
         match self.cluster.leadership().leader {
-            None => Err("the region has no leader that a majority knows".to_owned()),
+            None => Err(NotReady::NoLeader),
             Some(leader) if leader == self.cluster.config().node && !self.cluster.serving() => {
-                Err("this node has been elected and is not up to date yet".to_owned())
+                Err(NotReady::LeaderBehind)
             }
             Some(leader) if leader != self.cluster.config().node && !self.cluster.linked(leader) => {
-                Err("the region's leader is not reached from here".to_owned())
+                Err(NotReady::LeaderUnreached)
             }
-            Some(_) => self.ledger.withheld(&self.cluster).map_or(Ok(()), |withheld| Err(withheld.to_string())),
+            Some(_) => self.ledger.withheld(&self.cluster).map_or(Ok(()), |withheld| Err(withheld.into())),
         }
     }
 
-    fn takes(&self, clock: &Clock) -> Result<(), String> {
+    fn takes(&self, clock: &Clock) -> Result<(), NotReady> {
         self.ready(clock)?;
-        if self.cluster.writable() {
-            Ok(())
-        } else {
-            Err("the disk is full: writes are refused, reads go on".to_owned())
-        }
+        if self.cluster.writable() { Ok(()) } else { Err(NotReady::DiskFull) }
     }
 
     /// Whether this node takes writes of both kinds; when not, which it does not take, and why.
     ///
     /// # Errors
     /// The reason.
-    pub(super) fn writes(&self, clock: &Clock) -> Result<(), String> {
-        let taken = |kind: Result<(), String>| kind.err().unwrap_or_else(|| "taken".to_owned());
-        match (self.edits(clock), self.appends(clock)) {
-            (Ok(()), Ok(())) => Ok(()),
-            (Err(edits), Err(appends)) if edits == appends => Err(edits),
-            (edits, appends) => Err(format!("edits: {}; appends: {}", taken(edits), taken(appends))),
+    pub(super) fn writes(&self, clock: &Clock) -> Result<(), NotTaken> {
+        match (self.edits(clock).err(), self.appends(clock).err()) {
+            (None, None) => Ok(()),
+            (edits, appends) => Err(NotTaken { edits, appends }),
         }
     }
 }

@@ -8,21 +8,26 @@ use trine_ledger::apply::Applied;
 use trine_ledger::record::Record;
 use trine_ledger::tree::{consistency_proof, inclusion_proof};
 use trine_protocol::reply::{Answer, Appended, InclusionView, Page};
-use trine_protocol::request::NamespaceKind;
-use trine_protocol::{Consistency, Reply, Request, RequestError};
+use trine_protocol::request::{
+    Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceKind,
+};
+use trine_protocol::{Consistency, Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
-use crate::cluster::name_taken;
+use crate::cluster::{Cluster, name_taken};
 use crate::effect::Effect;
+use crate::input::GroupId;
 use crate::ledger::Withheld;
+use crate::not_ready::NotReady;
 use crate::records::Place;
+use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Until, Wait};
 
 impl Organs {
-    pub(super) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
+    pub(super) fn serve_ledger_read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
         let regional = asked.options.consistency == Consistency::Regional;
         if regional {
             if !self.cluster.serving() {
@@ -32,7 +37,7 @@ impl Organs {
             match self.ledger.withheld(&self.cluster) {
                 Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(Box::new(asked.clone())))),
                 Some(withheld @ Withheld::Behind { .. }) => {
-                    return Ok(RequestError::Unavailable { what: withheld.to_string() }.into());
+                    return Err(NotReady::from(withheld).into());
                 }
                 _ => {}
             }
@@ -41,7 +46,7 @@ impl Organs {
             }
             self.last_barrier += 1;
             let ticket = self.last_barrier;
-            turn.effects.push(Effect::ReadIndex { ticket });
+            turn.effects.push(Effect::ReadIndex { group: GroupId::Region, ticket });
             let mut asked = Box::new(asked.clone());
             // Once the barrier is reached, the read must see at least what is applied here then.
             asked.options.consistency = Consistency::Session;
@@ -50,7 +55,7 @@ impl Organs {
         if !self.cluster.mirrors_here() && needs_mirrors(&asked.request, &self.cluster.config().region) {
             return Ok(self.hand_on_to_one_of(self.cluster.mirror_nodes(), asked));
         }
-        if let Some(served) = self.pass_while_joining(asked) {
+        if let Some(served) = self.pass_while_joining(asked)? {
             return Ok(served);
         }
         if asked.options.consistency == Consistency::Session
@@ -61,7 +66,7 @@ impl Organs {
                 true => self.cluster.mirror_nodes().to_vec(),
                 false => self.cluster.region_peers(),
             };
-            if let Some(served) = self.pass_while_full(&others, asked) {
+            if let Some(served) = self.pass_while_full(&others, asked)? {
                 return Ok(served);
             }
             marks::reached(Mark::SessionWaited);
@@ -79,83 +84,62 @@ impl Organs {
         missing.next().map(|(region, size)| Until::Ledger(region.clone(), *size))
     }
 
-    fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Result<Answer, RequestError>, StoreError> {
+    fn read(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Answer, Stop> {
         let ledger =
             |namespace: &str| self.cluster.namespace(namespace, NamespaceKind::Ledger).map(|found| found.id.clone());
         match &asked.request {
-            Request::LedgerGet { namespace, key, with_proof } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let Some(latest) = self.records.latest(turn, &namespace, key)? else {
-                    return Ok(Err(RequestError::NotFound { what: format!("key {key}") }));
-                };
+            Request::LedgerGet(LedgerGet { namespace, key, with_proof }) => {
+                let namespace = ledger(namespace)?;
+                let latest = self.records.latest(turn, &namespace, key)?;
+                let latest = latest.ok_or_else(|| Missing::Key { key: key.clone() })?;
                 self.record_answer(turn, &(latest.region, latest.index), *with_proof)
             }
-            Request::LedgerRecord { region, index, with_proof } => {
+            Request::LedgerRecord(LedgerRecord { region, index, with_proof }) => {
                 if *index >= self.held_records(region) {
-                    return Ok(Err(RequestError::NotFound { what: format!("record {index} of {region}") }));
+                    return Err(Missing::Record { region: region.clone(), index: *index }.into());
                 }
                 self.record_answer(turn, &(region.clone(), *index), *with_proof)
             }
-            Request::LedgerHistory { namespace, key, after, limit } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
+            Request::LedgerHistory(LedgerHistory { namespace, key, after, limit }) => {
+                let namespace = ledger(namespace)?;
                 let page = self.records.history_page(turn, (&namespace, key), after.as_deref(), *limit)?;
-                Ok(page.map(|page| paged(turn, page)))
+                Ok(paged(turn, page))
             }
-            Request::LedgerRange { namespace, prefix, after, limit } => {
-                let namespace = match ledger(namespace) {
-                    Ok(namespace) => namespace,
-                    Err(error) => return Ok(Err(error)),
-                };
+            Request::LedgerRange(LedgerRange { namespace, prefix, after, limit }) => {
+                let namespace = ledger(namespace)?;
                 let page = self.records.range_page(turn, (&namespace, prefix), after.as_deref(), *limit)?;
-                Ok(Ok(paged(turn, page)))
+                Ok(paged(turn, page))
             }
-            Request::Checkpoint { region } => {
+            Request::Checkpoint(CheckpointGet { region }) => {
                 let own = self.cluster.is_own(region);
                 let note = if own { self.ledger.note() } else { self.mirrors.note(region) };
                 let note = note.or_else(|| self.cluster.head(region).map(|(note, _)| note.clone()));
-                Ok(match note {
-                    Some(note) => Ok(plain(turn, Reply::Checkpoint(note))),
-                    None => Err(RequestError::NotFound { what: format!("checkpoint of {region}") }),
-                })
+                let note = note.ok_or_else(|| Missing::Checkpoint { region: region.clone() })?;
+                Ok(plain(turn, Reply::Checkpoint(note)))
             }
-            Request::Consistency { region, from, to } => {
+            Request::Consistency(ConsistencyGet { region, from, to }) => {
                 if from > to || *to > self.held_records(region) {
-                    return Ok(Err(RequestError::Invalid {
-                        what: format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region)),
-                    }));
+                    let what = format!("sizes {from} to {to} of {region}: {} are held", self.held_records(region));
+                    return Err(RequestError::Invalid { what }.into());
                 }
                 let proof = self.records.with_tree(turn, region, |read| consistency_proof(*from, *to, read))?;
-                Ok(match proof {
-                    Ok(path) => {
-                        let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
-                        Ok(plain(turn, Reply::Consistency(path)))
-                    }
-                    Err(error) => Err(RequestError::Damaged { what: format!("the tree of {region}: {error}") }),
-                })
+                let damaged = |error| StoreError::Damaged(format!("the tree of {region}: {error}"));
+                let path = proof.map_err(damaged)?;
+                let path = path.iter().map(|hash| Bytes::copy_from_slice(hash)).collect();
+                Ok(plain(turn, Reply::Consistency(path)))
             }
-            _ => Ok(Err(RequestError::Unsupported { what: "this request as a ledger read".to_owned() })),
+            _ => Err(RequestError::Unsupported { what: "this request as a ledger read".to_owned() }.into()),
         }
     }
 
-    fn record_answer(
-        &mut self,
-        turn: &mut Turn<'_>,
-        place: &Place,
-        with_proof: bool,
-    ) -> Result<Result<Answer, RequestError>, StoreError> {
+    fn record_answer(&mut self, turn: &mut Turn<'_>, place: &Place, with_proof: bool) -> Result<Answer, Stop> {
         let mut view = self.records.view(turn, place)?;
         if with_proof {
             view.proof = Some(self.inclusion(turn, &place.0, place.1)?);
         }
         let mut answer = plain(turn, Reply::Record(view));
         answer.session.see_ledger(&place.0, place.1 + 1);
-        Ok(Ok(answer))
+        Ok(answer)
     }
 
     /// The proof that a record is in a ledger, against the latest checkpoint held.
@@ -205,7 +189,9 @@ impl Organs {
             | Applied::Recovered(_)
             | Applied::Resumed
             | Applied::Sealed(_) => Ok(plain(turn, Reply::Done)),
-            Applied::Refused(refusal) => settled(asked.is_some_and(|asked| asked.tried), Err(refused(&refusal))),
+            Applied::Refused(refusal) => {
+                settled(asked.is_some_and(|asked| asked.tried), Err(refused(&self.cluster, &refusal)))
+            }
         };
         self.answer(turn, origin, answer);
     }
@@ -213,7 +199,9 @@ impl Organs {
     /// Whether a record is another than the append asks for: then its idempotency key was used for two.
     fn differs(&mut self, turn: &mut Turn<'_>, index: u64, asked: Option<&Asked>) -> bool {
         let region = self.cluster.config().region.clone();
-        let Some(Request::Append { key, value, content_type, metadata, .. }) = asked.map(|asked| &asked.request) else {
+        let Some(Request::Append(Append { key, value, content_type, metadata, .. })) =
+            asked.map(|asked| &asked.request)
+        else {
             return false;
         };
         let Ok(Some(bytes)) = self.records.bytes(turn, &region, index) else { return false };
@@ -274,9 +262,9 @@ impl Organs {
 /// Whether the answer to a request depends on a region's ledger.
 fn reads(request: &Request, ledger: &RegionId) -> bool {
     match request {
-        Request::LedgerRecord { region, .. } | Request::Consistency { region, .. } | Request::Checkpoint { region } => {
-            region == ledger
-        }
+        Request::LedgerRecord(LedgerRecord { region, .. })
+        | Request::Consistency(ConsistencyGet { region, .. })
+        | Request::Checkpoint(CheckpointGet { region }) => region == ledger,
         _ => true,
     }
 }
@@ -284,8 +272,10 @@ fn reads(request: &Request, ledger: &RegionId) -> bool {
 /// Whether a read may need another region's records.
 fn needs_mirrors(request: &Request, own: &RegionId) -> bool {
     match request {
-        Request::LedgerRecord { region, .. } | Request::Consistency { region, .. } => region != own,
-        Request::Checkpoint { .. } => false,
+        Request::LedgerRecord(LedgerRecord { region, .. }) | Request::Consistency(ConsistencyGet { region, .. }) => {
+            region != own
+        }
+        Request::Checkpoint(_) => false,
         _ => true,
     }
 }
@@ -298,12 +288,12 @@ fn paged(turn: &Turn<'_>, page: Page) -> Answer {
     answer
 }
 
-fn refused(refusal: &trine_ledger::apply::Refusal) -> RequestError {
+fn refused(cluster: &Cluster, refusal: &trine_ledger::apply::Refusal) -> RequestError {
     use trine_ledger::apply::Refusal;
     match refusal {
         Refusal::NamespaceExists { id } => name_taken("of this name", id),
-        Refusal::UnknownNamespace { id } => RequestError::NotFound { what: format!("namespace {id}") },
-        Refusal::UnknownNode { .. } => RequestError::NotFound { what: refusal.to_string() },
+        Refusal::UnknownNamespace { id } => Missing::namespace(id).into(),
+        Refusal::UnknownNode { node } => cluster.no_node(*node).into(),
         Refusal::IdempotencyFull => RequestError::Overloaded { retry_after: std::time::Duration::from_secs(1) },
         Refusal::StampNotAbove { .. } => RequestError::Unavailable { what: refusal.to_string() },
         _ => RequestError::Invalid { what: refusal.to_string() },

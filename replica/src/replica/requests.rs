@@ -11,11 +11,14 @@ use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::entry::{Command, Condition, idempotency_key};
 use trine_ledger::record::Body;
 use trine_protocol::reply::Answer;
-use trine_protocol::request::{NamespaceKind, Options, Precondition};
+use trine_protocol::request::{
+    Append, LedgerGet, LedgerHistory, NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NodeReadmit,
+    NodeRemove, NodeReplace, ObjectEdit, ObjectGet, Options, Precondition, RegionRecover,
+};
 use trine_protocol::{Consistency, Durability, Request, RequestError, Role, limits};
 
 use super::Organs;
-use crate::answers::{Served, settled, storage, too_large};
+use crate::answers::{Served, settled, too_large};
 use crate::cluster::{check_name, check_slots, ledger_kind};
 use crate::effect::Effect;
 use crate::input::RequestId;
@@ -23,7 +26,8 @@ use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
 use crate::limits::HOPS_MAX;
 use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
 use crate::message::PeerMessage;
-use crate::store::StoreError;
+use crate::not_ready::NotReady;
+use crate::stop::Stop;
 use crate::turn::Turn;
 use crate::waiting::{Asked, Cause, Origin, Until, Wait};
 
@@ -38,7 +42,7 @@ impl Organs {
         mut request: Request,
     ) {
         // That is for nodes to say.
-        if let Request::NamespaceDelete { vetted, .. } = &mut request {
+        if let Request::NamespaceDelete(NamespaceDelete { vetted, .. }) = &mut request {
             *vetted = false;
         }
         let origin = Origin::Client(id);
@@ -57,29 +61,27 @@ impl Organs {
     }
 
     fn take_request(&mut self, turn: &mut Turn<'_>, mut asked: Asked) {
-        let checked = self
-            .check(turn, &asked)
-            .and_then(|()| self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes));
-        if let Err(error) = checked {
-            self.answer(turn, asked.origin, Err(error));
+        if let Err(stop) = self.admit(turn, &mut asked) {
+            self.answer(turn, asked.origin, Err(stop.into()));
             return;
-        }
-        // An append that may have to be sent twice needs a name that makes the second harmless.
-        if let Request::Append { idempotency_key, .. } = &mut asked.request
-            && idempotency_key.is_none()
-            && !self.cluster.serving()
-        {
-            match turn.stamp() {
-                Ok(stamp) => *idempotency_key = Some(stamp.to_string()),
-                Err(error) => {
-                    self.answer(turn, asked.origin, Err(storage(&error)));
-                    return;
-                }
-            }
         }
         let deadline_ns = turn.now.monotonic_ns + timeout_ms(&asked.options) * 1_000_000;
         let number = self.waiting.number();
         self.serve_now(turn, number, deadline_ns, Box::new(asked));
+    }
+
+    /// Looks whether a request may be served and whether there is room for it, should it have to wait.
+    fn admit(&self, turn: &mut Turn<'_>, asked: &mut Asked) -> Result<(), Stop> {
+        self.check(turn, asked)?;
+        self.waiting.room(self.ledger.queued_bytes(), &self.cluster.config().sizes)?;
+        // An append that may have to be sent twice needs a name that makes the second harmless.
+        if let Request::Append(Append { idempotency_key, .. }) = &mut asked.request
+            && idempotency_key.is_none()
+            && !self.cluster.serving()
+        {
+            *idempotency_key = Some(turn.stamp()?.to_string());
+        }
+        Ok(())
     }
 
     fn check(&self, turn: &Turn<'_>, asked: &Asked) -> Result<(), RequestError> {
@@ -92,7 +94,7 @@ impl Organs {
             let what = format!("consistency {}; use eventual, session or regional", asked.options.consistency);
             return Err(RequestError::Unsupported { what });
         }
-        if let (Request::Append { .. }, Durability::Regions(_) | Durability::All) =
+        if let (Request::Append(_), Durability::Regions(_) | Durability::All) =
             (&asked.request, asked.options.durability)
         {
             let what = format!("durability {} for records; use region", asked.options.durability);
@@ -117,8 +119,8 @@ impl Organs {
             }
         }
         // What the log decides it goes on handing on; an edit of its own nobody may come to know.
-        if matches!(asked.request, Request::ObjectEdit { .. }) && self.cluster.leaving() {
-            return Err(RequestError::Unavailable { what: self.ready(turn.clock).err().unwrap_or_default() });
+        if matches!(asked.request, Request::ObjectEdit(_)) && self.cluster.leaving() {
+            return Err(self.ready(turn.clock).err().unwrap_or(NotReady::Leaving).into());
         }
         if asked.request.writes() && !self.cluster.writable() {
             marks::reached(Mark::DiskFullRefused);
@@ -155,93 +157,90 @@ impl Organs {
     fn serve_now(&mut self, turn: &mut Turn<'_>, number: u64, deadline_ns: u64, asked: Box<Asked>) {
         let (origin, tried) = (asked.origin, asked.tried);
         let served = match &asked.request {
-            Request::Append { .. }
-            | Request::NamespaceCreate { .. }
-            | Request::NamespaceRename { .. }
-            | Request::NamespaceDelete { .. }
-            | Request::NodeRemove { .. }
-            | Request::NodeReplace { .. }
-            | Request::NodeReadmit { .. }
-            | Request::RegionRecover { .. } => self.serve_in_log(turn, number, asked),
-            _ => self.serve(turn, &asked).unwrap_or_else(|error| storage(&error).into()),
+            Request::Append(_)
+            | Request::NamespaceCreate(_)
+            | Request::NamespaceRename(_)
+            | Request::NamespaceDelete(_)
+            | Request::NodeRemove(_)
+            | Request::NodeReplace(_)
+            | Request::NodeReadmit(_)
+            | Request::RegionRecover(_) => self.serve_in_log(turn, number, asked),
+            _ => self.serve(turn, &asked),
         };
         match served {
-            Served::Now(answer) => self.answer(turn, origin, settled(tried, answer)),
-            Served::Waits(cause) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
+            Ok(Served::Now(answer)) => self.answer(turn, origin, Ok(answer)),
+            Ok(Served::Waits(cause)) => self.waiting.insert(number, Wait { origin, deadline_ns, cause }),
+            Err(stop) => self.answer(turn, origin, settled(tried, Err(stop.into()))),
         }
     }
 
-    fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, StoreError> {
-        if let Request::ObjectGet { .. } | Request::ObjectList { .. } = &asked.request
-            && let Some(served) = self.pass_while_joining(asked)
+    fn serve(&mut self, turn: &mut Turn<'_>, asked: &Asked) -> Result<Served, Stop> {
+        if let Request::ObjectGet(_) | Request::ObjectList(_) = &asked.request
+            && let Some(served) = self.pass_while_joining(asked)?
         {
             return Ok(served);
         }
         match &asked.request {
-            Request::ObjectEdit { .. } => self.serve_edit(turn, asked),
-            Request::ObjectGet { .. } => self.serve_get(turn, asked),
-            Request::ObjectList { .. } => self.serve_list(turn, asked),
-            Request::LedgerGet { .. }
-            | Request::LedgerRecord { .. }
-            | Request::LedgerHistory { .. }
-            | Request::LedgerRange { .. }
-            | Request::Checkpoint { .. }
-            | Request::Consistency { .. } => self.serve_ledger_read(turn, asked),
-            _ => Ok(Served::Now(self.view(turn, asked))),
+            Request::ObjectEdit(edit) => self.serve_edit(turn, asked, edit),
+            Request::ObjectGet(get) => self.serve_get(turn, asked, get),
+            Request::ObjectList(list) => self.serve_list(turn, asked, list),
+            Request::LedgerGet(_)
+            | Request::LedgerRecord(_)
+            | Request::LedgerHistory(_)
+            | Request::LedgerRange(_)
+            | Request::Checkpoint(_)
+            | Request::Consistency(_) => self.serve_ledger_read(turn, asked),
+            _ => Ok(Served::Now(self.view(turn, asked)?)),
         }
     }
 
     /// Serves what a region's log decides: in that region, once what comes before it is done.
-    fn serve_in_log(&mut self, turn: &mut Turn<'_>, number: u64, mut asked: Box<Asked>) -> Served {
-        match self.before_the_leader(turn, &mut asked) {
-            Ok(Some(served)) => served,
-            Ok(None) => self.serve_at_leader(turn, number, asked),
-            Err(error) => storage(&error).into(),
+    fn serve_in_log(&mut self, turn: &mut Turn<'_>, number: u64, mut asked: Box<Asked>) -> Result<Served, Stop> {
+        match self.before_the_leader(turn, &mut asked)? {
+            Some(served) => Ok(served),
+            None => self.serve_at_leader(turn, number, asked),
         }
     }
 
     /// Queues what the region's log decides, or hands it on to who leads.
-    fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Served {
+    fn serve_at_leader(&mut self, turn: &Turn<'_>, number: u64, asked: Box<Asked>) -> Result<Served, Stop> {
         if !self.cluster.serving() {
             // Who does not belong yet hears of no leader, but others of the region do.
             let leader = self.cluster.leadership().leader;
             let to =
                 if self.cluster.registered() { leader } else { leader.or_else(|| self.cluster.neighbour_in_turn()) };
-            return self.hand_on(to, &asked);
+            return Ok(self.hand_on(to, &asked));
         }
         // Taken while its clock was believed: it waits for another leader, or for the clock.
         if turn.clock.stamps(self.cluster.peers()).is_err() {
-            return Served::Waits(Cause::Route(asked));
+            return Ok(Served::Waits(Cause::Route(asked)));
         }
         // A leader that has just begun waits until it knows who answers.
         if removes(&asked.request) && self.cluster.answering().is_none() {
-            return Served::Waits(Cause::Route(asked));
+            return Ok(Served::Waits(Cause::Route(asked)));
         }
-        if let Request::RegionRecover { region } = &asked.request {
+        if let Request::RegionRecover(RegionRecover { region }) = &asked.request {
             let region = region.clone();
             return self.recover(turn, &region, asked);
         }
         let record = matches!(
             asked.request,
-            Request::Append { .. }
-                | Request::NamespaceCreate { .. }
-                | Request::NamespaceRename { .. }
-                | Request::NamespaceDelete { .. }
+            Request::Append(_)
+                | Request::NamespaceCreate(_)
+                | Request::NamespaceRename(_)
+                | Request::NamespaceDelete(_)
         );
         match self.ledger.withheld(&self.cluster).filter(|_| record) {
             None => {}
             // That takes an instant.
-            Some(Withheld::Asking) => return Served::Waits(Cause::Route(asked)),
-            Some(withheld) => return RequestError::Unavailable { what: withheld.to_string() }.into(),
+            Some(Withheld::Asking) => return Ok(Served::Waits(Cause::Route(asked))),
+            Some(withheld) => return Err(NotReady::from(withheld).into()),
         }
-        let draft = match self.draft(&asked.request) {
-            Ok(command) => command,
-            Err(error) => return error.into(),
-        };
-        let with_proof = matches!(asked.request, Request::Append { with_proof: true, .. });
+        let draft = self.draft(&asked.request)?;
+        let with_proof = matches!(asked.request, Request::Append(Append { with_proof: true, .. }));
         let tried = asked.tried;
         self.ledger.enqueue(Draft { wait: number, command: draft, with_proof, asked: Some(asked) });
-        Served::Waits(Cause::Queued { tried })
+        Ok(Served::Waits(Cause::Queued { tried }))
     }
 
     /// Hands a request on to a node, or keeps it until one can be reached.
@@ -264,64 +263,55 @@ impl Organs {
 
     /// A read that needs what is not here yet, on a full disk, which takes nothing in: one of these nodes may have it.
     /// Who handed it on to this node is told to ask another. None: it comes, and can be waited for.
-    pub(super) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Option<Served> {
+    pub(super) fn pass_while_full(&self, nodes: &[NodeId], asked: &Asked) -> Result<Option<Served>, Stop> {
         if self.cluster.writable() {
-            return None;
+            return Ok(None);
         }
         if asked.hops == 0 {
-            return Some(self.hand_on_to_one_of(nodes, asked));
+            return Ok(Some(self.hand_on_to_one_of(nodes, asked)));
         }
         let what = "the disk is full, and what the session has seen is not here".to_owned();
-        Some(RequestError::Unavailable { what }.into())
+        Err(RequestError::Unavailable { what }.into())
     }
 
     fn draft(&self, request: &Request) -> Result<DraftCommand, RequestError> {
         let stamp = trine_crdt::Timestamp::ZERO;
         Ok(DraftCommand::Other(match request {
-            Request::Append { .. } => return self.draft_append(request),
-            Request::NamespaceCreate { name, kind, slots } => {
+            Request::Append(append) => return self.draft_append(append),
+            Request::NamespaceCreate(NamespaceCreate { name, kind, slots }) => {
                 let slots = slots.unwrap_or(if *kind == NamespaceKind::Objects { 256 } else { 1 });
                 check_name(name).and_then(|()| check_slots(slots))?;
                 self.cluster.name_free(name, None)?;
                 Command::CreateNamespace { stamp, name: name.clone(), kind: ledger_kind(*kind), slots }
             }
-            Request::NamespaceRename { namespace, name } => {
+            Request::NamespaceRename(NamespaceRename { namespace, name }) => {
                 check_name(name)?;
                 let namespace = self.cluster.altered_here(namespace)?;
                 self.cluster.name_free(name, Some(&namespace))?;
                 Command::RenameNamespace { stamp, namespace, name: name.clone() }
             }
-            Request::NamespaceDelete { namespace, force, .. } => {
+            Request::NamespaceDelete(NamespaceDelete { namespace, force, .. }) => {
                 let namespace = self.cluster.altered_here(namespace)?;
                 return Ok(DraftCommand::Deletion { namespace, force: *force });
             }
-            Request::NodeRemove { node, force } => {
+            Request::NodeRemove(NodeRemove { node, force }) => {
                 let command = Command::Retire { stamp, node: self.cluster.known_node(*node)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
-            Request::NodeReplace { node, force } => {
+            Request::NodeReplace(NodeReplace { node, force }) => {
                 let command = Command::Replace { stamp, node: self.cluster.lost_node(*node, *force)? };
                 return Ok(DraftCommand::Removal { command, force: *force });
             }
-            Request::NodeReadmit { name } => Command::Replace { stamp, node: self.cluster.closed_name(name)? },
+            Request::NodeReadmit(NodeReadmit { name }) => {
+                Command::Replace { stamp, node: self.cluster.closed_name(name)? }
+            }
             _ => return Err(RequestError::Unsupported { what: "this request at the leader".to_owned() }),
         }))
     }
 
-    fn draft_append(&self, request: &Request) -> Result<DraftCommand, RequestError> {
-        let Request::Append {
-            namespace,
-            key,
-            value,
-            content_type,
-            metadata,
-            idempotency_key: client_key,
-            if_match,
-            ..
-        } = request
-        else {
-            return Err(RequestError::Unsupported { what: "this request as an append".to_owned() });
-        };
+    fn draft_append(&self, append: &Append) -> Result<DraftCommand, RequestError> {
+        let Append { namespace, key, value, content_type, metadata, idempotency_key: client_key, if_match, .. } =
+            append;
         let namespace = self.cluster.namespace(namespace, NamespaceKind::Ledger)?.id.clone();
         if value.len() > self.cluster.config().value_bytes_max {
             return Err(too_large("the value", value.len(), self.cluster.config().value_bytes_max));
@@ -412,7 +402,7 @@ impl Organs {
                 Cause::Elsewhere { asked, .. } if asked.request.writes() => RequestError::Unknown,
                 Cause::Route(asked) if asked.tried => RequestError::Unknown,
                 Cause::Fresh { until: Until::Ledger(_, theirs), asked }
-                    if matches!(asked.request, Request::RegionRecover { .. }) =>
+                    if matches!(asked.request, Request::RegionRecover(_)) =>
                 {
                     RequestError::Unavailable { what: self.ledger.recovery_words(&self.cluster, *theirs) }
                 }
@@ -423,8 +413,9 @@ impl Organs {
                 Cause::Route(asked) if asked.why.is_some() => {
                     RequestError::Unavailable { what: asked.why.clone().unwrap_or_default() }
                 }
-                _ => RequestError::Unavailable {
-                    what: self.appends(turn.clock).err().unwrap_or("no answer in time".to_owned()),
+                _ => match self.appends(turn.clock) {
+                    Err(why) => why.into(),
+                    Ok(()) => RequestError::Unavailable { what: "no answer in time".to_owned() },
                 },
             };
             self.answer(turn, wait.origin, Err(error));
@@ -455,20 +446,20 @@ fn way_ns(left_ns: u64) -> u64 {
 }
 
 fn removes(request: &Request) -> bool {
-    matches!(request, Request::NodeRemove { .. } | Request::NodeReplace { .. })
+    matches!(request, Request::NodeRemove(_) | Request::NodeReplace(_))
 }
 
 fn changes_roster(request: &Request) -> bool {
-    removes(request) || matches!(request, Request::NodeReadmit { .. })
+    removes(request) || matches!(request, Request::NodeReadmit(_))
 }
 
 fn key_of(request: &Request) -> Option<&str> {
     match request {
-        Request::Append { key, .. }
-        | Request::LedgerGet { key, .. }
-        | Request::LedgerHistory { key, .. }
-        | Request::ObjectGet { key, .. }
-        | Request::ObjectEdit { key, .. } => Some(key),
+        Request::Append(Append { key, .. })
+        | Request::LedgerGet(LedgerGet { key, .. })
+        | Request::LedgerHistory(LedgerHistory { key, .. })
+        | Request::ObjectGet(ObjectGet { key, .. })
+        | Request::ObjectEdit(ObjectEdit { key, .. }) => Some(key),
         _ => None,
     }
 }

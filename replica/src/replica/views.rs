@@ -10,7 +10,8 @@ use trine_protocol::reply::{
     Answer, ForkView, Health, LedgerHead, NodeView, ObjectsView, RaftRole, RecoveryView, RegionView, SegmentView,
     StatusView,
 };
-use trine_protocol::{Reply, Request, RequestError};
+use trine_protocol::request::{ManifestShow, NamespaceShow};
+use trine_protocol::{Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{namespace_view, plain};
@@ -25,7 +26,7 @@ impl Organs {
             Request::NamespaceList => {
                 Reply::Namespaces(self.cluster.namespaces().values().map(|known| namespace_view(known)).collect())
             }
-            Request::NamespaceShow { namespace } => {
+            Request::NamespaceShow(NamespaceShow { namespace }) => {
                 let id = namespace.parse().ok();
                 let named: Vec<_> = self
                     .cluster
@@ -35,7 +36,7 @@ impl Organs {
                     .map(|known| namespace_view(known))
                     .collect();
                 if named.is_empty() {
-                    return Err(RequestError::NotFound { what: format!("namespace {namespace}") });
+                    return Err(Missing::namespace(namespace).into());
                 }
                 Reply::Namespaces(named)
             }
@@ -45,17 +46,17 @@ impl Organs {
                 Reply::Regions(regions.iter().map(|region| self.region_view(region)).collect())
             }
             Request::Genesis if self.cluster.config().genesis_document.is_empty() => {
-                return Err(RequestError::NotFound { what: "the genesis document at this node".to_owned() });
+                return Err(Missing::Genesis.into());
             }
             Request::Genesis => Reply::Genesis(self.cluster.config().genesis_document.clone()),
             Request::NodeList => Reply::Nodes(self.node_views(now_ns)),
             Request::Status => Reply::Status(Box::new(self.status_view(turn))),
-            Request::ManifestShow { region: Some(region) }
+            Request::ManifestShow(ManifestShow { region: Some(region) })
                 if self.cluster.config().genesis.region(region).is_none() =>
             {
-                return Err(RequestError::NotFound { what: format!("region {region}") });
+                return Err(Missing::Region { region: region.clone() }.into());
             }
-            Request::ManifestShow { region } => Reply::Segments(self.segment_views(region.as_ref())),
+            Request::ManifestShow(ManifestShow { region }) => Reply::Segments(self.segment_views(region.as_ref())),
             _ => return Err(RequestError::Unsupported { what: "this request".to_owned() }),
         };
         Ok(plain(turn, reply))
@@ -190,9 +191,9 @@ impl Organs {
             format_level: self.cluster.level(),
             node: self.own_view(turn.now.monotonic_ns),
             ready: ready.is_ok(),
-            reason: writes.err(),
-            edits: self.edits(turn.clock).err(),
-            appends: self.appends(turn.clock).err(),
+            reason: writes.err().map(|why| why.to_string()),
+            edits: self.edits(turn.clock).err().map(|why| why.to_string()),
+            appends: self.appends(turn.clock).err().map(|why| why.to_string()),
             leader: self
                 .cluster
                 .leadership()

@@ -25,6 +25,7 @@ use crate::effect::Effect;
 use crate::input::{BatchId, Peer};
 use crate::limits::STEP_DOWN_INTERVAL_MS;
 use crate::message::PeerMessage;
+use crate::not_ready::NotReady;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
@@ -80,30 +81,25 @@ impl Clock {
     }
 
     /// Whether this node stamps; the reason when it does not.
-    pub(crate) fn stamps(&self, peers: &BTreeMap<NodeId, Peer>) -> Result<(), String> {
+    pub(crate) fn stamps(&self, peers: &BTreeMap<NodeId, Peer>) -> Result<(), NotReady> {
         if self.judge.believed() { Ok(()) } else { Err(self.doubt(peers)) }
     }
 
     /// As [`Self::stamps`], for a write.
     pub(crate) fn may_write(&self, peers: &BTreeMap<NodeId, Peer>) -> Result<(), RequestError> {
-        self.stamps(peers).map_err(|what| {
+        self.stamps(peers).map_err(|why| {
             marks::reached(Mark::DoubtedRefused);
-            RequestError::Unavailable { what }
+            why.into()
         })
     }
 
-    fn doubt(&self, peers: &BTreeMap<NodeId, Peer>) -> String {
+    fn doubt(&self, peers: &BTreeMap<NodeId, Peer>) -> NotReady {
         match self.judge.verdict() {
             Verdict::Doubted { against, heard, whom, offset_ns } => {
-                let way = if offset_ns < 0 { "behind" } else { "ahead of" };
                 let whom = peers.get(&whom).map_or_else(|| whom.to_string(), |peer| peer.name.to_string());
-                format!(
-                    "its clock is {} {way} that of {whom}, and {against} of the {heard} nodes that it hears disagree with \
-                     it: it takes no writes until its clock is set right",
-                    seconds(offset_ns.unsigned_abs())
-                )
+                NotReady::ClockDoubted { offset_ns, whom, against, heard }
             }
-            _ => "its clock is not yet compared with those of other nodes".to_owned(),
+            _ => NotReady::ClockUncompared,
         }
     }
 
@@ -213,8 +209,4 @@ impl Turn<'_> {
             self.effects.push(Effect::StepDown);
         }
     }
-}
-
-fn seconds(ns: u64) -> String {
-    format!("{:.1} s", ns as f64 / 1e9)
 }

@@ -33,7 +33,7 @@ impl Held {
         }
         let (at_once, effects): (Vec<_>, Vec<_>) = effects
             .into_iter()
-            .partition(|effect| matches!(effect, Effect::Peers(_) | Effect::Roster(_) | Effect::Halt { .. }));
+            .partition(|effect| matches!(effect, Effect::Peers(_) | Effect::Roster { .. } | Effect::Halt(_)));
         out.extend(at_once);
         if effects.is_empty() {
             return;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use trine_crdt::{NamespaceId, PartitionId, Timestamp};
 use trine_protocol::reply::{Answer, Reply};
-use trine_protocol::request::Options;
+use trine_protocol::request::{ObjectEdit, Options};
 use trine_protocol::{Consistency, Edit, Request, Role, SessionToken};
 
 use super::{Asked, Cause, Origin, Wait, Waiting};
@@ -16,7 +16,7 @@ fn asked(request: Request) -> Box<Asked> {
 
 fn edit() -> Box<Asked> {
     let (namespace, key) = ("objects".to_owned(), "visits".to_owned());
-    asked(Request::ObjectEdit { namespace, key, edit: Edit::Increment(1) })
+    asked(Request::ObjectEdit(ObjectEdit { namespace, key, edit: Edit::Increment(1) }))
 }
 
 fn waiting(cause: Cause) -> (Waiting, u64) {
@@ -89,7 +89,7 @@ fn a_barrier_that_failed_is_asked_for_again_and_one_that_stands_waits_for_its_in
 fn room_is_bounded_in_bytes_and_comes_back() {
     let value = bytes::Bytes::from(vec![0; 100]);
     let (namespace, key) = ("objects".to_owned(), "k".to_owned());
-    let large = asked(Request::ObjectEdit { namespace, key, edit: Edit::Set(value) });
+    let large = asked(Request::ObjectEdit(ObjectEdit { namespace, key, edit: Edit::Set(value) }));
     let (mut waiting, _) = waiting(Cause::Route(large));
     let sizes = Sizes { waiting_bytes: 150, ..Sizes::default() };
     assert!(waiting.room(0, &sizes).is_ok() && waiting.room(50, &sizes).is_err());

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use trine_crdt::{NodeId, WriterId};
-use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::request::{
+    LedgerGet, LedgerRecord, NamespaceCreate, NamespaceKind, NodeReadmit, NodeRemove, ObjectGet, Options,
+};
 use trine_protocol::session::Position;
-use trine_protocol::{Durability, Reply, Request, RequestError, Role, SessionToken};
-use trine_replica::input::ProposeOutcome;
+use trine_protocol::{Durability, Missing, Reply, Request, RequestError, Role, SessionToken};
+use trine_replica::input::{GroupId, ProposeOutcome};
 use trine_replica::limits::REQUESTS_WAITING_MAX;
 use trine_replica::{Input, PeerMessage};
 
@@ -45,7 +47,7 @@ fn what_a_leader_had_queued_goes_to_its_successor() {
     world.lead(1);
     let tickets: Vec<u64> = world.nodes[0].proposed.drain(..).map(|(ticket, _)| ticket).collect();
     for ticket in tickets {
-        world.input(0, Input::Proposed { ticket, outcome: ProposeOutcome::Refused });
+        world.input(0, Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Refused });
     }
     world.commits = true;
     world.pass(500);
@@ -96,7 +98,8 @@ fn nothing_done_is_unavailable_and_perhaps_done_is_unknown() {
 fn a_request_that_is_not_harmless_twice_is_sent_once() {
     let mut world = World::new(&[2]);
     world.loses = |_, _, _, message| matches!(message, PeerMessage::Forward { .. });
-    let create = Request::NamespaceCreate { name: "carts".into(), kind: NamespaceKind::Objects, slots: None };
+    let create =
+        Request::NamespaceCreate(NamespaceCreate { name: "carts".into(), kind: NamespaceKind::Objects, slots: None });
     let id = world.ask(1, Options::default(), create);
     let sent = |world: &World| {
         world.nodes[1].sent.iter().filter(|(_, message)| matches!(message, PeerMessage::Forward { .. })).count()
@@ -116,7 +119,7 @@ fn a_session_reads_its_write_at_another_node() {
     world.loses = |_, _, _, message| matches!(message, PeerMessage::Intervals { .. });
     let wrote = world.increment(0, "visits", Durability::Local);
     let token = world.answered(0, wrote).as_ref().expect("written").session.clone();
-    let get = Request::ObjectGet { namespace: "objects".into(), key: "visits".into() };
+    let get = Request::ObjectGet(ObjectGet { namespace: "objects".into(), key: "visits".into() });
     let read = world.ask(1, session(token), get);
     world.run();
     assert!(world.answer(1, read).is_none(), "it has not come yet");
@@ -129,7 +132,7 @@ fn a_session_reads_its_write_at_another_node() {
 #[test]
 fn a_session_of_what_cannot_exist_is_refused_at_once() {
     let mut world = World::new(&[1]);
-    let get = || Request::LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false };
+    let get = || Request::LedgerGet(LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false });
     let mut token = SessionToken::default();
     token.see_ledger(&"atlantis-1".parse().expect("a name"), 7);
     let id = world.ask(0, session(token), get());
@@ -152,7 +155,7 @@ fn a_session_of_another_region_does_not_hold_up_a_read_of_the_own_ledger() {
     let bare = (0..3).find(|node| !mirrors(&mut world, *node)).expect("two mirror");
     let mut token = SessionToken::default();
     token.see_ledger(&region(1), 1);
-    let record = Request::LedgerRecord { region: region(0), index: 0, with_proof: false };
+    let record = Request::LedgerRecord(LedgerRecord { region: region(0), index: 0, with_proof: false });
     let read = world.ask(bare, session(token), record);
     assert!(world.answered(bare, read).is_ok());
 }
@@ -288,8 +291,40 @@ fn a_reader_writes_nothing_and_nobody_removes_a_node_that_is_not_there() {
         },
     );
     assert!(matches!(world.answered(0, 900), Err(RequestError::Forbidden { .. })));
-    let id = world.ask(0, Options::default(), Request::NodeRemove { node: NodeId(5), force: false });
+    let id = world.ask(0, Options::default(), Request::NodeRemove(NodeRemove { node: NodeId(5), force: false }));
     assert!(matches!(world.answered(0, id), Err(RequestError::NotFound { .. })));
+}
+
+#[test]
+fn what_is_missing_is_told_as_data() {
+    let mut world = World::new(&[3]);
+    let (key, with_proof) = ("k".to_owned(), false);
+    let get = |namespace: &str| {
+        Request::LedgerGet(LedgerGet { namespace: namespace.to_owned(), key: key.clone(), with_proof })
+    };
+    let object = |namespace: &str| Request::ObjectGet(ObjectGet { namespace: namespace.to_owned(), key: key.clone() });
+    for (request, missing) in [
+        (get("default"), Missing::Key { key: key.clone() }),
+        (get("nowhere"), Missing::namespace("nowhere")),
+        (object("objects"), Missing::Object { key: key.clone() }),
+        (object("us-east-1/17"), Missing::namespace("us-east-1/17")),
+        (
+            Request::LedgerRecord(LedgerRecord { region: region(0), index: 7, with_proof }),
+            Missing::Record { region: region(0), index: 7 },
+        ),
+        (
+            Request::NodeRemove(NodeRemove { node: NodeId(500), force: false }),
+            Missing::Node { node: NodeId(500), region: region(0), left: false },
+        ),
+        (
+            Request::NodeReadmit(NodeReadmit { name: "nobody".to_owned() }),
+            Missing::ClosedName { name: "nobody".to_owned(), region: region(0) },
+        ),
+    ] {
+        let id = world.ask(0, Options::default(), request);
+        let Err(RequestError::NotFound { what }) = world.answered(0, id) else { panic!("{missing} is there") };
+        assert_eq!(*what, missing);
+    }
 }
 
 #[test]
@@ -304,7 +339,7 @@ fn a_read_at_a_node_without_room_is_answered_by_one_that_has_what_it_needs() {
     let token = world.answered(2, written).as_ref().expect("a write").session.clone();
     world.run();
     assert_eq!(world.counter(1, "visits"), None, "it takes nothing in");
-    let get = || Request::ObjectGet { namespace: "objects".into(), key: "visits".into() };
+    let get = || Request::ObjectGet(ObjectGet { namespace: "objects".into(), key: "visits".into() });
     let reads = [0, 1].map(|full| world.ask(full, session(token.clone()), get()));
     world.pass(1_000);
     for (full, read) in [0, 1].into_iter().zip(reads) {

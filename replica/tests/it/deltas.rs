@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trine_crdt::{VersionVector, WriterId};
-use trine_protocol::request::Options;
+use trine_protocol::request::{NodeReplace, Options};
 use trine_protocol::{Durability, Request};
 use trine_replica::limits::DELTA_ROWS_MAX;
 use trine_replica::message::Interval;
@@ -208,7 +208,7 @@ fn who_left_is_not_waited_for_and_who_joins_later_pulls_whole_objects() {
     world.settle();
     world.settle();
     assert!(world.nodes[0].disk.delta_rows() > 0, "{here} lacks them");
-    let id = world.ask(0, Options::default(), Request::NodeReplace { node: gone, force: true });
+    let id = world.ask(0, Options::default(), Request::NodeReplace(NodeReplace { node: gone, force: true }));
     world.settle();
     assert!(world.answered(0, id).is_ok());
     world.settle();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trine_ledger::GenesisNode;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Append, ObjectGet, Options};
 use trine_protocol::{Durability, Reply, RequestError};
 use trine_replica::{Input, PeerMessage};
 
@@ -26,7 +26,7 @@ fn a_read_of_what_is_not_on_disk_waits_for_the_disk() {
     let mut world = World::new(&[1]);
     world.nodes[0].slow_disk = true;
     world.increment(0, "visits", Durability::Local);
-    let get = trine_protocol::Request::ObjectGet { namespace: "objects".into(), key: "visits".into() };
+    let get = trine_protocol::Request::ObjectGet(ObjectGet { namespace: "objects".into(), key: "visits".into() });
     let read = world.ask(0, Options::default(), get);
     assert!(world.answer(0, read).is_none(), "a crash could take back what it would show");
     world.sync(0);
@@ -157,7 +157,7 @@ fn a_full_disk_refuses_writes_and_goes_on_reading() {
 fn a_proof_that_cannot_be_made_does_not_take_the_append_back() {
     let mut world = World::new(&[1]);
     let mut asked = append("key", "value", None);
-    if let trine_protocol::Request::Append { with_proof, .. } = &mut asked {
+    if let trine_protocol::Request::Append(Append { with_proof, .. }) = &mut asked {
         *with_proof = true;
     }
     let id = world.ask(0, Options::default(), asked);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use trine_ledger::genesis::GenesisNode;
-use trine_replica::Founds;
+use trine_replica::{Founds, NotReady};
 
 use crate::world::{World, region};
 
@@ -67,6 +67,8 @@ fn who_joined_later_tells_of_the_group_and_other_regions_do() {
         world.pass(5_000);
         assert_eq!(founds(&world), Founds::Exists { name: "us-east-1-b".to_owned() }, "{regions} {there}");
         let said = world.nodes[0].core.ready().expect_err("it is not in");
+        assert_eq!(said, NotReady::GroupExists { joined: "us-east-1-b".to_owned() });
+        let said = said.to_string();
         assert!(said.contains("since us-east-1-b joined it") && said.contains("founds nothing"), "{said}");
     }
 }

@@ -1,7 +1,7 @@
 //! A node with a new disk: not ready, and not asked for what it lacks, until it holds what its peers held.
 
 use trine_protocol::reply::Health;
-use trine_protocol::request::Options;
+use trine_protocol::request::{ObjectGet, Options};
 use trine_protocol::{Durability, Reply, Request, RequestError};
 use trine_replica::PeerMessage;
 
@@ -38,12 +38,12 @@ fn health(world: &mut World, asked: usize, of: usize) -> Health {
 #[test]
 fn it_serves_when_it_holds_what_its_peers_held() {
     let (mut world, new) = joined();
-    let said = world.nodes[new].core.ready().expect_err("it holds nothing");
+    let said = world.nodes[new].core.ready().expect_err("it holds nothing").to_string();
     assert!(said.contains("it holds 0 of") && said.contains("partitions"), "{said}");
     assert_eq!(health(&mut world, 0, new), Health::Degraded);
 
     // A read is answered by who has it, an edit is refused.
-    let get = Request::ObjectGet { namespace: "objects".to_owned(), key: "visits 7".to_owned() };
+    let get = Request::ObjectGet(ObjectGet { namespace: "objects".to_owned(), key: "visits 7".to_owned() });
     let read = world.ask(new, Options::default(), get);
     world.run();
     assert!(world.answered(new, read).is_ok(), "{:?}", world.answered(new, read));
@@ -64,7 +64,7 @@ fn a_restart_does_not_make_it_whole() {
     let (mut world, new) = joined();
     world.restart(new, None);
     world.settle();
-    let said = world.nodes[new].core.ready().expect_err("it holds nothing");
+    let said = world.nodes[new].core.ready().expect_err("it holds nothing").to_string();
     assert!(said.contains("it holds 0 of"), "{said}");
 
     world.loses = |_, _, _, _| false;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use trine_ledger::checkpoint::{Checkpoint, origin};
-use trine_protocol::request::Options;
+use trine_protocol::request::{LedgerGet, Options};
 use trine_protocol::{Durability, Reply, Request};
 use trine_replica::PeerMessage;
 
@@ -37,7 +37,7 @@ fn a_mirror_takes_a_tail_that_its_checkpoint_signs() {
     }
     world.settle();
     assert_eq!(held(&mut world, 1), 20);
-    let get = Request::LedgerGet { namespace: "default".into(), key: "key 7".into(), with_proof: true };
+    let get = Request::LedgerGet(LedgerGet { namespace: "default".into(), key: "key 7".into(), with_proof: true });
     let read = world.ask(1, Options::default(), get);
     let Ok(answer) = world.answered(1, read) else { panic!("read in another region") };
     let Reply::Record(record) = &answer.reply else { panic!("a record") };
@@ -136,7 +136,7 @@ fn a_mirrored_record_moves_the_clock_of_whoever_took_it_in() {
     world.nodes[0].wall_ahead_ns = 600 * MS;
     let id = world.ask(0, Options::default(), append("key", "value", None));
     world.run();
-    let get = Request::LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false };
+    let get = Request::LedgerGet(LedgerGet { namespace: "default".into(), key: "key".into(), with_proof: false });
     let read = world.ask(1, Options::default(), get);
     let Ok(answer) = world.answered(1, read) else { panic!("read in another region") };
     let Reply::Record(record) = &answer.reply else { panic!("a record") };

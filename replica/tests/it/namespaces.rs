@@ -6,7 +6,10 @@ use bytes::Bytes;
 use trine_crdt::NamespaceId;
 use trine_protocol::object::View;
 use trine_protocol::reply::NamespaceView;
-use trine_protocol::request::{NamespaceKind, Options};
+use trine_protocol::request::{
+    Append, LedgerRecord, NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow, ObjectEdit,
+    ObjectGet, Options,
+};
 use trine_protocol::{Edit, Reply, Request, RequestError};
 use trine_replica::{Input, PeerMessage};
 
@@ -19,15 +22,15 @@ fn ask(world: &mut World, node: usize, request: Request) -> Answered {
 }
 
 fn create(world: &mut World, node: usize, name: &str, kind: NamespaceKind) -> NamespaceId {
-    view(ask(world, node, Request::NamespaceCreate { name: name.to_owned(), kind, slots: None })).id
+    view(ask(world, node, Request::NamespaceCreate(NamespaceCreate { name: name.to_owned(), kind, slots: None }))).id
 }
 
 fn rename(namespace: &str, name: &str) -> Request {
-    Request::NamespaceRename { namespace: namespace.to_owned(), name: name.to_owned() }
+    Request::NamespaceRename(NamespaceRename { namespace: namespace.to_owned(), name: name.to_owned() })
 }
 
 fn delete(namespace: &str, force: bool) -> Request {
-    Request::NamespaceDelete { namespace: namespace.to_owned(), force, vetted: false }
+    Request::NamespaceDelete(NamespaceDelete { namespace: namespace.to_owned(), force, vetted: false })
 }
 
 fn view(answer: Answered) -> NamespaceView {
@@ -42,7 +45,7 @@ fn done(answer: Answered) {
 }
 
 fn shown(world: &mut World, node: usize, namespace: &str) -> Vec<String> {
-    match ask(world, node, Request::NamespaceShow { namespace: namespace.to_owned() }) {
+    match ask(world, node, Request::NamespaceShow(NamespaceShow { namespace: namespace.to_owned() })) {
         Ok(answer) => match answer.reply {
             Reply::Namespaces(views) => views.iter().map(|view| view.id.to_string()).collect(),
             other => panic!("namespaces, not {other:?}"),
@@ -53,11 +56,11 @@ fn shown(world: &mut World, node: usize, namespace: &str) -> Vec<String> {
 }
 
 fn increment(namespace: &str, key: &str) -> Request {
-    Request::ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit: Edit::Increment(1) }
+    Request::ObjectEdit(ObjectEdit { namespace: namespace.to_owned(), key: key.to_owned(), edit: Edit::Increment(1) })
 }
 
 fn total(world: &mut World, node: usize, namespace: &str, key: &str) -> Result<i64, RequestError> {
-    let get = Request::ObjectGet { namespace: namespace.to_owned(), key: key.to_owned() };
+    let get = Request::ObjectGet(ObjectGet { namespace: namespace.to_owned(), key: key.to_owned() });
     match ask(world, node, get)?.reply {
         Reply::Object(object) => match object.views[..] {
             [View::Counter(total)] => Ok(total),
@@ -68,7 +71,7 @@ fn total(world: &mut World, node: usize, namespace: &str, key: &str) -> Result<i
 }
 
 fn append(namespace: &str, key: &str) -> Request {
-    Request::Append {
+    Request::Append(Append {
         namespace: namespace.to_owned(),
         key: key.to_owned(),
         value: Bytes::from_static(b"value"),
@@ -77,7 +80,7 @@ fn append(namespace: &str, key: &str) -> Request {
         idempotency_key: None,
         if_match: None,
         with_proof: false,
-    }
+    })
 }
 
 fn not_empty(answer: &Answered, holds: &str) {
@@ -99,7 +102,11 @@ fn one_label_of_three_regions_is_told_apart_by_ids_and_then_by_labels() {
         };
         assert!(ids.iter().all(|id| what.contains(id)), "{what}");
         assert!(what.contains(&format!("`trine namespace rename {} NAME`", ids[0])), "the last of {what}");
-        let create = Request::NamespaceCreate { name: "carts".to_owned(), kind: NamespaceKind::Objects, slots: None };
+        let create = Request::NamespaceCreate(NamespaceCreate {
+            name: "carts".to_owned(),
+            kind: NamespaceKind::Objects,
+            slots: None,
+        });
         let Err(RequestError::Ambiguous { what }) = ask(&mut world, node, create) else { panic!("it is taken") };
         assert!(what.contains("another name") && ids.iter().any(|id| what.contains(id)), "{what}");
         assert!(matches!(ask(&mut world, node, rename("carts", "mine")), Err(RequestError::Ambiguous { .. })));
@@ -150,7 +157,8 @@ fn what_holds_something_is_deleted_only_by_force() {
         not_empty(&ask(&mut world, node, delete(&audit, false)), "holds records");
     }
     // An object in which nothing is left is no reason to keep anything.
-    let nothing = Request::ObjectEdit { namespace: "carts".into(), key: "visits".into(), edit: Edit::Delete };
+    let nothing =
+        Request::ObjectEdit(ObjectEdit { namespace: "carts".into(), key: "visits".into(), edit: Edit::Delete });
     ask(&mut world, 0, nothing).expect("deleted");
     done(ask(&mut world, 1, delete("carts", false)));
     done(ask(&mut world, 1, delete("audit", true)));
@@ -166,7 +174,7 @@ fn what_holds_something_is_deleted_only_by_force() {
         let appended = ask(&mut world, node, append(&audit, "two"));
         assert!(matches!(appended, Err(RequestError::NotFound { .. })), "{appended:?}");
         // A record is a record for ever, found by its place.
-        let record = Request::LedgerRecord { region: region(1), index: 0, with_proof: true };
+        let record = Request::LedgerRecord(LedgerRecord { region: region(1), index: 0, with_proof: true });
         let Ok(answer) = ask(&mut world, node, record) else { panic!("it is there") };
         let Reply::Record(record) = answer.reply else { panic!("a record") };
         assert_eq!((record.key.as_str(), record.proof.is_some()), ("one", true));
@@ -218,7 +226,7 @@ fn a_leader_that_mirrors_nothing_asks_who_does_before_it_deletes() {
     for node in 0..4 {
         not_empty(&ask(&mut world, node, delete(&audit, false)), "holds records");
         // That somebody has looked is not for clients to say.
-        let told = Request::NamespaceDelete { namespace: audit.clone(), force: false, vetted: true };
+        let told = Request::NamespaceDelete(NamespaceDelete { namespace: audit.clone(), force: false, vetted: true });
         not_empty(&ask(&mut world, node, told), "holds records");
     }
     done(ask(&mut world, 3, delete(&audit, true)));

@@ -1,13 +1,13 @@
 //! An edit that finds nothing to remove is answered as any other, and nothing is written for it.
 
 use bytes::Bytes;
-use trine_protocol::request::Options;
+use trine_protocol::request::{ObjectEdit, Options};
 use trine_protocol::{Durability, Edit, Reply, Request};
 
 use crate::world::{World, durable};
 
 fn edit(world: &mut World, key: &str, edit: Edit, durability: Durability) {
-    let request = Request::ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit };
+    let request = Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit });
     let id = world.ask(0, durable(durability), request);
     world.run();
     assert!(world.answered(0, id).is_ok(), "{:?}", world.answered(0, id));
@@ -59,7 +59,7 @@ fn a_removal_that_no_majority_has_is_not_acknowledged_by_finding_it_done() {
     world.loses = |_, _, _, message| matches!(message, trine_replica::PeerMessage::Intervals { .. });
     let remove = |world: &mut World| {
         let edit = Edit::Remove(Bytes::from_static(b"a"));
-        let request = Request::ObjectEdit { namespace: "objects".to_owned(), key: "set".to_owned(), edit };
+        let request = Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: "set".to_owned(), edit });
         let id = world.ask(0, durable(Durability::Region), request);
         world.run();
         id

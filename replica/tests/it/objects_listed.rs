@@ -1,21 +1,22 @@
 //! Objects are enumerated: all of them, once, in key order, whatever partitions they lie in; and what was removed is none.
 
 use bytes::Bytes;
-use trine_protocol::request::Options;
+use trine_protocol::request::{ObjectEdit, ObjectList, Options};
 use trine_protocol::{Edit, ObjectKind, ObjectPage, Reply, Request, RequestError};
 use trine_replica::limits::LIST_ROWS_MAX;
 
 use crate::world::World;
 
 fn edit(world: &mut World, key: &str, edit: Edit) {
-    let request = Request::ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit };
+    let request = Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit });
     let id = world.ask(0, Options::default(), request);
     assert!(world.answered(0, id).is_ok());
 }
 
 fn page(world: &mut World, prefix: &str, kind: Option<ObjectKind>, after: Option<&str>, limit: u32) -> ObjectPage {
     let (namespace, prefix, after) = ("objects".to_owned(), prefix.to_owned(), after.map(str::to_owned));
-    let id = world.ask(0, Options::default(), Request::ObjectList { namespace, prefix, kind, after, limit });
+    let id =
+        world.ask(0, Options::default(), Request::ObjectList(ObjectList { namespace, prefix, kind, after, limit }));
     match &world.answered(0, id).as_ref().expect("a page").reply {
         Reply::Objects(page) => page.clone(),
         other => panic!("a page, not {other:?}"),
@@ -105,7 +106,13 @@ fn a_filter_that_leaves_much_out_makes_short_pages_and_no_long_turns() {
     let id = world.ask(
         0,
         Options::default(),
-        Request::ObjectList { namespace: "default".into(), prefix: String::new(), kind: None, after: None, limit: 1 },
+        Request::ObjectList(ObjectList {
+            namespace: "default".into(),
+            prefix: String::new(),
+            kind: None,
+            after: None,
+            limit: 1,
+        }),
     );
     assert!(matches!(world.answered(0, id), Err(RequestError::Invalid { .. })), "records are no objects");
 }

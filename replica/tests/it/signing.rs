@@ -3,8 +3,8 @@
 use trine_gossip::entry::Entry;
 use trine_gossip::repair::RepairMessage;
 use trine_ledger::checkpoint::Checkpoint;
-use trine_protocol::reply::{LedgerHead, StatusView};
-use trine_protocol::request::Options;
+use trine_protocol::reply::{LedgerHead, Recovered, StatusView};
+use trine_protocol::request::{LedgerGet, LedgerRecord, ManifestShow, NamespaceCreate, Options, RegionRecover};
 use trine_protocol::{Consistency, Reply, Request, RequestError};
 use trine_replica::PeerMessage;
 use trine_replica::Withheld;
@@ -86,7 +86,8 @@ fn a_region_whose_disk_went_back_signs_nothing_and_says_why() {
     let words = "others hold 70 records signed by this region's key, here are 20";
     assert!(error.to_string().contains(words), "{error}");
     assert!(error.to_string().contains("trine region recover us-east-1"), "{error}");
-    let get = Request::LedgerGet { namespace: "default".to_owned(), key: "key 1".to_owned(), with_proof: false };
+    let get =
+        Request::LedgerGet(LedgerGet { namespace: "default".to_owned(), key: "key 1".to_owned(), with_proof: false });
     let regional = Options { consistency: Consistency::Regional, ..Options::default() };
     let id = world.ask(0, regional, get);
     world.run();
@@ -200,7 +201,7 @@ fn what_is_sealed_while_nothing_may_be_signed_is_listed_afterwards() {
     // It alone is left to say so.
     world.loses = |_, from, to, _| from == 0 || to == 0;
     world.pass(6_000);
-    let id = world.ask(2, Options::default(), Request::ManifestShow { region: Some(region(0)) });
+    let id = world.ask(2, Options::default(), Request::ManifestShow(ManifestShow { region: Some(region(0)) }));
     match &world.answered(2, id).as_ref().expect("the manifest").reply {
         Reply::Segments(segments) => assert_eq!(segments.len(), 1),
         other => panic!("segments, not {other:?}"),
@@ -209,10 +210,10 @@ fn what_is_sealed_while_nothing_may_be_signed_is_listed_afterwards() {
 
 /// Asks the first node to bring back what its region lost; how many records it has then, and how many came back.
 fn recover(world: &mut World) -> Result<(u64, u64), RequestError> {
-    let id = world.ask(0, Options::default(), Request::RegionRecover { region: region(0) });
+    let id = world.ask(0, Options::default(), Request::RegionRecover(RegionRecover { region: region(0) }));
     world.pass(12_000);
     world.answered(0, id).clone().map(|answer| match answer.reply {
-        Reply::Recovered { size, restored } => (size, restored),
+        Reply::Recovered(Recovered { size, restored }) => (size, restored),
         other => panic!("what was recovered, not {other:?}"),
     })
 }
@@ -220,7 +221,7 @@ fn recover(world: &mut World) -> Result<(u64, u64), RequestError> {
 /// Everything of the first region's ledger, as a node reads it, with proofs.
 fn records(world: &mut World, node: usize, count: u64) -> Vec<trine_protocol::reply::RecordView> {
     let read = |world: &mut World, index| {
-        let request = Request::LedgerRecord { region: region(0), index, with_proof: true };
+        let request = Request::LedgerRecord(LedgerRecord { region: region(0), index, with_proof: true });
         let id = world.ask(node, Options::default(), request);
         match &world.answered(node, id).as_ref().expect("a record").reply {
             Reply::Record(record) => record.clone(),
@@ -238,7 +239,7 @@ fn lost_records_come_back_from_mirrors_as_they_were() {
     appends(&mut world, 0, 20);
     let old = world.nodes[0].disk.copy();
     appends(&mut world, 0, 25);
-    let create = Request::NamespaceCreate { name, kind, slots: None };
+    let create = Request::NamespaceCreate(NamespaceCreate { name, kind, slots: None });
     world.ask(0, Options::default(), create);
     world.settle();
     appends(&mut world, 0, 25);
@@ -268,7 +269,7 @@ fn lost_records_come_back_from_mirrors_as_they_were() {
         }
     };
     assert!(listed(&mut world, 0).contains(&"accounts".to_owned()));
-    let create = Request::NamespaceCreate { name: "later".to_owned(), kind, slots: None };
+    let create = Request::NamespaceCreate(NamespaceCreate { name: "later".to_owned(), kind, slots: None });
     world.ask(0, Options::default(), create);
     world.settle();
     assert!(listed(&mut world, 2).contains(&"later".to_owned()));
@@ -283,7 +284,11 @@ fn lost_records_come_back_from_mirrors_as_they_were() {
 fn an_emptied_region_gets_its_ledger_and_its_registry_back() {
     let mut world = World::new(&[1, 1]);
     let kind = trine_protocol::request::NamespaceKind::Objects;
-    world.ask(0, Options::default(), Request::NamespaceCreate { name: "carts".to_owned(), kind, slots: None });
+    world.ask(
+        0,
+        Options::default(),
+        Request::NamespaceCreate(NamespaceCreate { name: "carts".to_owned(), kind, slots: None }),
+    );
     world.settle();
     appends(&mut world, 0, 30);
     let whole = held(&mut world, 1);

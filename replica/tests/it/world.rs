@@ -10,9 +10,9 @@ use trine_crdt::{NodeId, Now, PartitionId, RegionId, WriterId};
 use trine_ledger::genesis::GenesisRegion;
 use trine_ledger::{Genesis, LogPosition};
 use trine_protocol::reply::Answer;
-use trine_protocol::request::Options;
+use trine_protocol::request::{Append, ObjectEdit, ObjectGet, Options};
 use trine_protocol::{Consistency, Durability, Edit, Reply, Request, RequestError, Role, SessionToken};
-use trine_replica::input::{CommittedEntry, Leadership, Payload, Peer, ProposeOutcome, Voters};
+use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Peer, ProposeOutcome, Voters};
 use trine_replica::{Batch, Config, Effect, Input, Outbox, PeerMessage, Persistence, Replica};
 
 pub use crate::disk::{Disk, Log};
@@ -38,7 +38,7 @@ pub struct Node {
     pub sent: VecDeque<(NodeId, PeerMessage)>,
     pub proposed: VecDeque<(u64, Bytes)>,
     pub answers: BTreeMap<u64, Answered>,
-    pub halted: Option<String>,
+    pub halted: Option<Effect>,
     /// Whether committed entries are handed over.
     pub deaf: bool,
     delivered: usize,
@@ -226,7 +226,7 @@ impl World {
             self.input(node, Input::Voters(voters));
         }
         let leadership = Leadership { leader: Some(self.nodes[leader].id), term, serving: node == leader };
-        self.input(node, Input::Leadership(leadership));
+        self.input(node, Input::Leadership { group: GroupId::Region, leadership });
     }
 
     /// The log of a region says who votes.
@@ -249,7 +249,8 @@ impl World {
 
     /// Nobody leads any more, as far as this node knows.
     pub fn unseat(&mut self, node: usize) {
-        self.input(node, Input::Leadership(Leadership { leader: None, term: 99, serving: false }));
+        let leadership = Leadership { leader: None, term: 99, serving: false };
+        self.input(node, Input::Leadership { group: GroupId::Region, leadership });
     }
 
     /// One input, and its effects.
@@ -275,18 +276,18 @@ impl World {
                     node.disk.write(batch);
                 }
                 Effect::Send { to, message } => node.sent.push_back((to, message)),
-                Effect::Propose { ticket, entry } => node.proposed.push_back((ticket, entry)),
+                Effect::Propose { group: GroupId::Region, ticket, entry } => node.proposed.push_back((ticket, entry)),
                 Effect::Reply { request, answer } => {
                     assert!(node.answers.insert(request, answer).is_none(), "a second answer");
                 }
-                Effect::ReadIndex { ticket } => {
+                Effect::ReadIndex { group: GroupId::Region, ticket } => {
                     let index = Some(self.logs[&node.region].borrow().len() as u64 - 1);
-                    let input = Input::ReadIndex { ticket, index };
+                    let input = Input::ReadIndex { group: GroupId::Region, ticket, index };
                     return self.after(place, derived, Some(input));
                 }
-                Effect::Halt { reason } | Effect::Leave { reason } => node.halted = Some(reason),
+                end @ (Effect::Halt(_) | Effect::Leave { .. }) => node.halted = Some(end),
                 Effect::StepDown => node.stepped_down += 1,
-                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster(_) => {}
+                Effect::Publish(_) | Effect::Peers(_) | Effect::Roster { .. } => {}
             }
         }
         self.after(place, derived, None);
@@ -329,7 +330,10 @@ impl World {
             {
                 any = true;
                 if self.leaders.get(&self.nodes[place].region) != Some(&place) {
-                    self.input(place, Input::Proposed { ticket, outcome: ProposeOutcome::Refused });
+                    self.input(
+                        place,
+                        Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Refused },
+                    );
                     continue;
                 }
                 let log = Rc::clone(&self.logs[&self.nodes[place].region]);
@@ -337,7 +341,10 @@ impl World {
                 let position = LogPosition { term: 1, leader: self.nodes[place].id, index };
                 log.borrow_mut().push(CommittedEntry { position, payload: Payload::Entry(entry) });
                 self.hand_over(place);
-                self.input(place, Input::Proposed { ticket, outcome: ProposeOutcome::Committed });
+                self.input(
+                    place,
+                    Input::Proposed { group: GroupId::Region, ticket, outcome: ProposeOutcome::Committed },
+                );
             }
         }
         for place in 0..self.nodes.len() {
@@ -353,7 +360,7 @@ impl World {
             return false;
         }
         node.delivered += entries.len();
-        self.input(place, Input::Committed(entries));
+        self.input(place, Input::Committed { group: GroupId::Region, entries });
         true
     }
 
@@ -427,7 +434,7 @@ impl World {
 
     /// What a node's client reads of a counter now; none when there is nothing.
     pub fn counter(&mut self, place: usize, key: &str) -> Option<i64> {
-        let get = Request::ObjectGet { namespace: "objects".to_owned(), key: key.to_owned() };
+        let get = Request::ObjectGet(ObjectGet { namespace: "objects".to_owned(), key: key.to_owned() });
         let eventual = Options { consistency: Consistency::Eventual, ..Options::default() };
         let id = self.ask(place, eventual, get);
         match self.answered(place, id) {
@@ -456,12 +463,12 @@ pub fn session(session: SessionToken) -> Options {
 
 /// One more on a counter.
 pub fn increment(key: &str) -> Request {
-    Request::ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit: Edit::Increment(1) }
+    Request::ObjectEdit(ObjectEdit { namespace: "objects".to_owned(), key: key.to_owned(), edit: Edit::Increment(1) })
 }
 
 /// A record.
 pub fn append(key: &str, value: &str, idempotency: Option<&str>) -> Request {
-    Request::Append {
+    Request::Append(Append {
         namespace: "default".to_owned(),
         key: key.to_owned(),
         value: Bytes::copy_from_slice(value.as_bytes()),
@@ -470,7 +477,7 @@ pub fn append(key: &str, value: &str, idempotency: Option<&str>) -> Request {
         idempotency_key: idempotency.map(str::to_owned),
         if_match: None,
         with_proof: false,
-    }
+    })
 }
 
 /// The partition of a key of `objects`.

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::NodeId;
-use trine_protocol::{Request, RequestError};
+use trine_protocol::request::{NodeRemove, NodeReplace, RegionRecover};
+use trine_protocol::{Missing, Request, RequestError};
 
 use super::of_region;
 use crate::arena::Arena;
@@ -59,7 +60,10 @@ impl Members {
                 let options = CallOptions::new().retries(0).deadline(CHANGE_ATTEMPT);
                 match client.request(&options, request.clone()).await {
                     // A name that a new node has taken meanwhile is off the roster already.
-                    Ok(_) | Err(ClientError::Request(RequestError::NotFound { .. })) => return Ok(()),
+                    Ok(_)
+                    | Err(ClientError::Request(RequestError::NotFound {
+                        what: Missing::Node { .. } | Missing::ClosedName { .. },
+                    })) => return Ok(()),
                     Err(error) => last = error.to_string(),
                 }
                 tokio::time::sleep(CHANGE_PAUSE).await;
@@ -76,7 +80,11 @@ impl Members {
         let layout = arena.cluster().layout();
         let nodes = of_region(&layout.nodes, region);
         let clients = nodes.map(|node| pinned(&layout.client, &node.libp2p)).collect::<anyhow::Result<Vec<_>>>()?;
-        self.ask(clients, Request::RegionRecover { region: region.parse()? }, format!("the recovery of {region}"));
+        self.ask(
+            clients,
+            Request::RegionRecover(RegionRecover { region: region.parse()? }),
+            format!("the recovery of {region}"),
+        );
         Ok(())
     }
 
@@ -140,11 +148,11 @@ fn issue(arena: &Arena, region: &str, name: &str, out: &Path) -> anyhow::Result<
 /// The request that takes a node off its roster.
 #[must_use]
 pub fn remove(node: NodeId) -> Request {
-    Request::NodeRemove { node, force: false }
+    Request::NodeRemove(NodeRemove { node, force: false })
 }
 
 /// The request that lets a new node take a node's name.
 #[must_use]
 pub fn replace(node: NodeId) -> Request {
-    Request::NodeReplace { node, force: false }
+    Request::NodeReplace(NodeReplace { node, force: false })
 }

@@ -11,6 +11,7 @@ use trine_client::{CallOptions, Client};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::Checkpoint;
 use trine_protocol::reply::{RaftRole, StatusView};
+use trine_protocol::request::CheckpointGet;
 
 use crate::arena::cluster::{Layout, NodeLayout};
 use crate::arena::program::load::pinned;
@@ -160,7 +161,10 @@ impl Watch {
 /// What a node shows of its region's ledger under its region's key.
 async fn head(client: &Client, region: &RegionId) -> Option<Checkpoint> {
     let options = CallOptions::new().retries(0).deadline(WATCH_PATIENCE);
-    let answer = client.request(&options, trine_protocol::Request::Checkpoint { region: region.clone() }).await.ok()?;
+    let answer = client
+        .request(&options, trine_protocol::Request::Checkpoint(CheckpointGet { region: region.clone() }))
+        .await
+        .ok()?;
     match answer.reply {
         trine_protocol::Reply::Checkpoint(note) => Checkpoint::peek(&note).ok(),
         _ => None,

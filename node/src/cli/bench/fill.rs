@@ -12,7 +12,7 @@ use futures::future::join_all;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use trine_client::{CallOptions, Client, ClientError};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{NamespaceKind, ObjectEdit};
 use trine_protocol::{Edit, Request};
 
 use super::figures::{Latencies, shown};
@@ -120,11 +120,11 @@ impl Filling {
         let begun = Instant::now();
         loop {
             let started = Instant::now();
-            let request = Request::ObjectEdit {
+            let request = Request::ObjectEdit(ObjectEdit {
                 namespace: self.namespace.clone(),
                 key: format!("load/{number:015}"),
                 edit: Edit::Set(self.value.clone()),
-            };
+            });
             match client.request(&self.call, request).await {
                 Ok(_) => {
                     seen.latencies.push(started.elapsed());

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use serde::Serialize;
 use tokio::time::Interval;
 use trine_client::{CallOptions, Client};
-use trine_protocol::request::NamespaceKind;
+use trine_protocol::request::{Append, NamespaceKind, ObjectEdit};
 use trine_protocol::{Durability, Edit, Request};
 
 use super::figures::{Latencies, shown};
@@ -229,7 +229,7 @@ impl Writer {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let key = format!("{}/{}", self.prefix, number % self.keys);
         match self.kind {
-            Kind::Append => Request::Append {
+            Kind::Append => Request::Append(Append {
                 namespace: self.namespace.clone(),
                 key,
                 value: self.value.clone(),
@@ -238,10 +238,12 @@ impl Writer {
                 idempotency_key: None,
                 if_match: None,
                 with_proof: false,
-            },
-            Kind::Object => {
-                Request::ObjectEdit { namespace: self.namespace.clone(), key, edit: Edit::Set(self.value.clone()) }
-            }
+            }),
+            Kind::Object => Request::ObjectEdit(ObjectEdit {
+                namespace: self.namespace.clone(),
+                key,
+                edit: Edit::Set(self.value.clone()),
+            }),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use trine_client::{Client, ClientError};
-use trine_protocol::RequestError;
 use trine_protocol::request::NamespaceKind;
+use trine_protocol::{Missing, RequestError};
 
 use crate::cli::args::Globals;
 use crate::cli::exit::{Exit, Failure};
@@ -36,7 +36,7 @@ pub async fn namespace(
     let first = clients.first().ok_or_else(Failure::unexpected)?;
     let id = match first.namespace(name).await {
         Ok(views) => views.first().map(|view| view.id.to_string()),
-        Err(ClientError::Request(RequestError::NotFound { .. })) => None,
+        Err(ClientError::Request(RequestError::NotFound { what: Missing::Namespace { .. } })) => None,
         Err(error) => return Err(error.into()),
     };
     let id = match id {
@@ -60,8 +60,9 @@ async fn knows(client: &Client, id: &str, until: Instant) -> Result<(), Failure>
     loop {
         match client.namespace(id).await {
             Ok(_) => return Ok(()),
-            Err(ClientError::Request(RequestError::NotFound { .. })) if Instant::now() < until => {}
-            Err(ClientError::Request(RequestError::NotFound { .. })) => {
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Namespace { .. } }))
+                if Instant::now() < until => {}
+            Err(ClientError::Request(RequestError::NotFound { what: Missing::Namespace { .. } })) => {
                 return Err(Failure::new(
                     Exit::TimedOut,
                     format!("the namespace {id} is not known everywhere in time"),

@@ -10,7 +10,8 @@ use futures::future::join_all;
 use trine_client::CallOptions;
 use trine_crdt::RegionId;
 use trine_protocol::reply::{NodeView, Reply};
-use trine_protocol::{Consistency, Request, RequestError};
+use trine_protocol::request::CheckpointGet;
+use trine_protocol::{Consistency, Missing, Request, RequestError};
 
 use super::super::args::Globals;
 use super::super::connect::{Connection, builder, cluster};
@@ -115,9 +116,12 @@ async fn direct(globals: &Globals, node: &NodeView, probe: bool) -> Heard {
 /// A read that needs the word of a majority of the region's voters, as an append would.
 async fn reaches_log(client: &trine_client::Client, region: &RegionId) -> Result<(), String> {
     let options = CallOptions::new().consistency(Consistency::Regional).retries(0);
-    match client.request(&options, Request::Checkpoint { region: region.clone() }).await {
+    match client.request(&options, Request::Checkpoint(CheckpointGet { region: region.clone() })).await {
         // An empty ledger has no checkpoint, and says so after the barrier.
-        Ok(_) | Err(trine_client::ClientError::Request(RequestError::NotFound { .. })) => Ok(()),
+        Ok(_)
+        | Err(trine_client::ClientError::Request(RequestError::NotFound { what: Missing::Checkpoint { .. } })) => {
+            Ok(())
+        }
         Err(error) => Err(error.to_string()),
     }
 }
