@@ -11,8 +11,6 @@ pub mod descriptors;
 
 pub mod seats;
 
-pub mod identity;
-
 pub mod model;
 
 pub mod store;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use trine_identity::authority::IssueError;
+use trine_identity::{Bundle, Ca, HttpsCa, IdentityFileError, Key, files};
 use trine_ledger::Genesis;
 use trine_protocol::Role;
 
@@ -10,8 +12,6 @@ use super::args::Globals;
 use super::exit::{Exit, Failure};
 use super::output::{Output, pairs};
 use super::verify::GENESIS_FILE;
-use crate::identity::authority::IssueError;
-use crate::identity::{Bundle, Ca, HttpsCa, IdentityFileError, Key, files};
 
 /// Certificates of nodes and clients.
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use trine_crdt::RegionId;
+use trine_identity::tls::Trust;
+use trine_identity::{bundle, files};
 use trine_ledger::checkpoint::origin;
 use trine_ledger::{Checkpoint, Genesis, VerifyingKey};
 use trine_protocol::reply::RecordView;
@@ -16,8 +18,6 @@ use super::args::Globals;
 use super::connect::cluster;
 use super::exit::{Exit, Failure};
 use super::output::{Output, pairs};
-use crate::identity::tls::Trust;
-use crate::identity::{bundle, files};
 use crate::model::proof::{proof_file, read_file, verify_file};
 use crate::model::value::{Encoding, Value, hex, time_of};
 

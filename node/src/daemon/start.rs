@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use anyhow::Context;
 use bytes::Bytes;
 use trine_crdt::WriterId;
+use trine_identity::HttpsFiles;
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
 
@@ -22,7 +23,6 @@ use crate::config::{Config, Unasked, check_ports, multiaddr};
 use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer, HttpsConfig};
-use crate::identity::HttpsFiles;
 use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};

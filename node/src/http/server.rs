@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
+use trine_identity::tls::role_of;
 use trine_ledger::Genesis;
 use trine_protocol::Role;
 use trine_protocol::limits::VALUE_BYTES_MAX;
@@ -27,7 +28,6 @@ use super::room::BodyPool;
 use super::routes::router;
 use super::tls::{HttpsConfig, HttpsError, Secured};
 use crate::http::Backend;
-use crate::identity::tls::role_of;
 use crate::seats::{Heard, Seat, Seats};
 
 /// How the API listens.

@@ -1,7 +1,7 @@
 //! What HTTPS shows: a certificate and key from files, read anew when they change.
 //!
-//! Who asks is known by the cluster's certificates as everywhere ([`crate::identity::tls`]); what the node shows is the
-//! business of ordinary tools ([`crate::identity::https`]), or of the operator's own authority.
+//! Who asks is known by the cluster's certificates as everywhere ([`trine_identity::tls`]); what the node shows is the
+//! business of ordinary tools ([`trine_identity::https_files`]), or of the operator's own authority.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,11 +17,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
+use trine_identity::tls::{self, TlsError, Trust};
+use trine_identity::{HttpsFiles, IdentityFileError, files};
 
 use super::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
-use crate::identity::https::HttpsFiles;
-use crate::identity::tls::{self, TlsError, Trust};
-use crate::identity::{IdentityFileError, files};
 
 /// What HTTPS needs.
 #[derive(Debug, Clone)]

@@ -17,8 +17,8 @@ use libp2p::swarm::{
     dummy,
 };
 use libp2p::{Multiaddr, PeerId};
-use trine_client::admission::Gate;
 use trine_client::transport::{Place, Usher};
+use trine_identity::admission::Gate;
 use trine_protocol::Role;
 
 use crate::seats::{Seat, Seats, Work};

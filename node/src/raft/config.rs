@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use trine_crdt::{NodeId, RegionId, WriterId};
+use trine_identity::Bundle;
 use trine_replica::Founds;
 use trine_replica::effect::Roster;
-
-use crate::identity::Bundle;
 
 /// Called when this process may not go on: a write or an fsync failed, so nobody knows what the disk holds. It should
 /// not return; if it does, the log refuses everything from then on.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use trine_crdt::RegionId;
+use trine_identity::tls::{self, Admit, Strangers, TlsError, Trust};
 use trine_ledger::certificate::{CertificateRole, Claims};
 use trine_replica::effect::Roster;
 use trine_replica::input::{Leadership, ProposeOutcome, Voters};
@@ -37,7 +38,6 @@ use super::net::serve::Service;
 use super::net::server::Server;
 use super::propose::Proposer;
 use super::types::{self, Raft};
-use crate::identity::tls::{self, Admit, Strangers, TlsError, Trust};
 
 /// How many times the longest election timeout a leader serves without hearing from a majority, and is followed without
 /// being heard.

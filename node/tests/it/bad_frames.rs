@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use trine_crdt::NodeId;
-use trine_node::identity::Bundle;
-use trine_node::identity::tls::{client_config, server_name};
+use trine_identity::Bundle;
+use trine_identity::tls::{client_config, server_name};
 use trine_node::raft::net::wire::{Hello, Lane};
 use trine_protocol::{ClientHello, Role};
 

@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use trine_identity::https::HTTPS_CA_FILE;
+use trine_identity::{Bundle, Ca, HttpsCa, HttpsFiles, files};
 use trine_node::http::{HttpConfig, HttpServer, HttpsConfig, ServeError};
-use trine_node::identity::https::HTTPS_CA_FILE;
-use trine_node::identity::{Bundle, Ca, HttpsCa, HttpsFiles, files};
 use trine_protocol::Role;
 
 use crate::bad_region::PATIENCE;
@@ -203,5 +203,5 @@ fn an_authority_for_https_is_made_once_and_hosts_are_names_or_addresses() {
 }
 
 fn now() -> i64 {
-    trine_client::admission::unix_now_s()
+    trine_identity::admission::unix_now_s()
 }

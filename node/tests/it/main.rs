@@ -29,7 +29,6 @@ mod http_doors;
 mod http_ledger;
 mod http_objects;
 mod http_tls;
-mod identity;
 mod leaving;
 mod lost_majority;
 mod membership;

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use trine_client::proof::ProofError;
 use trine_client::{CallOptions, Client, ClientError};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
+use trine_identity::Key;
 use trine_ledger::tree::{consistency_proof, inclusion_proof, leaf_hash};
 use trine_ledger::{Body, Checkpoint, Frontier, Genesis, GenesisRegion, Hash, RecordHeader, SigningKey, origin};
-use trine_node::identity::Key;
 use trine_protocol::reply::{InclusionView, RecordView, Reply};
 use trine_protocol::{Request, RequestError, Role};
 

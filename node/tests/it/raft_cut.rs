@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use trine_crdt::NodeId;
-use trine_node::identity::tls::{client_config, server_name};
+use trine_identity::tls::{client_config, server_name};
 use trine_replica::input::ProposeOutcome;
 
 use crate::raft_group::{PATIENCE, Region, free_address};
@@ -137,7 +137,7 @@ async fn a_follower_that_was_cut_off_is_level_within_a_second_and_deposes_nobody
 async fn strangers_do_not_get_in() {
     let region = Region::founded(&["a"]).await;
     let address: SocketAddr = region.founders[0].raft.parse().expect("one");
-    let greeted = |identity: trine_node::identity::Bundle| async move {
+    let greeted = |identity: trine_identity::Bundle| async move {
         let config = client_config(&identity, std::sync::Arc::new(|_| Ok(()))).expect("usable");
         let tcp = TcpStream::connect(address).await.expect("listens");
         let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
@@ -159,7 +159,7 @@ async fn strangers_do_not_get_in() {
     };
     let role = trine_protocol::Role::Admin;
     let other = "ap".parse().expect("a region");
-    let stranger = trine_node::identity::Ca::create(&region.directory.path().join("other")).expect("a CA");
+    let stranger = trine_identity::Ca::create(&region.directory.path().join("other")).expect("a CA");
     assert!(greeted(region.ca.issue_node(&region.name, "d").expect("issued")).await, "a node of the region");
     assert!(!greeted(region.ca.issue_node(&other, "d").expect("issued")).await, "a node of another region");
     assert!(!greeted(region.ca.issue_client(role, "eve").expect("issued")).await, "a client");

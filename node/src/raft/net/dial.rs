@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use trine_client::names;
+use trine_identity::tls::{Trust, server_name};
 
 use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
 use super::limits::{CONTROL_FRAME_BYTES_MAX, RAFT_DIAL_TIMEOUT};
 use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSION, Welcome};
-use crate::identity::tls::{Trust, server_name};
 use crate::raft::log::Origin;
 use crate::raft::types::Member;
 

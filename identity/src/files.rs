@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use crate::identity::limits::IDENTITY_FILE_BYTES_MAX;
+use crate::limits::IDENTITY_FILE_BYTES_MAX;
 
 /// Why a file of an identity cannot be used.
 #[derive(Debug, thiserror::Error)]

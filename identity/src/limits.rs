@@ -1,5 +1,7 @@
 //! Bounds of keys and certificates, in one place.
 
+pub use trine_ledger::limits::CERTIFICATE_BYTES_MAX;
+
 /// The longest name of a host, in bytes.
 pub const HOST_BYTES_MAX: usize = 253;
 /// The largest file of a key, certificate or genesis that is read, in bytes.

@@ -13,10 +13,10 @@ use trine_ledger::Genesis;
 use trine_ledger::genesis::GenesisError;
 use trine_protocol::Role;
 
-use super::bundle::{Bundle, CA_FILE};
+use super::bundle::{Bundle, CA_FILE, COMMON_NAME, cluster_of};
 use super::files::{self, IdentityFileError};
 use super::key::{Key, pem};
-use crate::identity::limits::COMMON_NAME_BYTES_MAX;
+use crate::limits::COMMON_NAME_BYTES_MAX;
 
 /// The authority's key, in its own directory only.
 pub const CA_KEY_FILE: &str = "ca.key";
@@ -26,8 +26,6 @@ pub(super) const CA_DAYS: i64 = 3653;
 pub(super) const ISSUED_DAYS: i64 = 365;
 /// How long before now a certificate begins, so that a clock slightly behind takes it.
 const BACKDATE_HOURS: i64 = 1;
-/// What the authority's common name starts with; the cluster's id follows.
-const COMMON_NAME: &str = "trine cluster ";
 
 /// Why a certificate was not issued.
 #[derive(Debug, thiserror::Error)]
@@ -166,15 +164,6 @@ impl Ca {
         let certificate = leaf.signed_by(&signer(&key)?, &self.issuer()?)?.der().clone();
         Ok(Bundle { key, certificate, ca: self.certificate.clone() })
     }
-}
-
-/// The cluster's id as its authority's certificate names it.
-#[must_use]
-pub fn cluster_of(ca: &CertificateDer<'_>) -> Option<String> {
-    let (_, parsed) = x509_parser::parse_x509_certificate(ca).ok()?;
-    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
-    let cluster = name.strip_prefix(COMMON_NAME)?;
-    (cluster.len() == 32 && cluster.bytes().all(|b| b.is_ascii_hexdigit())).then(|| cluster.to_owned())
 }
 
 fn params(cluster: &str) -> CertificateParams {

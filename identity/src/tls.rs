@@ -21,8 +21,7 @@ use trine_ledger::certificate::{self, CertificateRole, Claims};
 use trine_protocol::Role;
 
 use super::Bundle;
-use super::authority::cluster_of;
-use super::bundle::public_key;
+use super::bundle::{cluster_of, public_key};
 
 /// Decides whether a holder may connect, given what its certificate says; the error says why not.
 pub type Admit = Arc<dyn Fn(&Claims) -> Result<(), String> + Send + Sync>;

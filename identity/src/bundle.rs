@@ -13,6 +13,8 @@ pub const CA_FILE: &str = "ca.crt";
 pub const CERTIFICATE_FILE: &str = "tls.crt";
 /// The holder's key.
 pub const KEY_FILE: &str = "tls.key";
+/// What an authority's common name starts with; the cluster's id follows.
+pub(super) const COMMON_NAME: &str = "trine cluster ";
 
 /// A key, the certificate that names its holder, and the authority's certificate.
 #[derive(Debug, Clone)]
@@ -67,4 +69,13 @@ impl Bundle {
 pub fn public_key(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     parsed.public_key().subject_public_key.data.as_ref().try_into().ok()
+}
+
+/// The cluster's id as its authority's certificate names it.
+#[must_use]
+pub fn cluster_of(ca: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(ca).ok()?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
+    let cluster = name.strip_prefix(COMMON_NAME)?;
+    (cluster.len() == 32 && cluster.bytes().all(|b| b.is_ascii_hexdigit())).then(|| cluster.to_owned())
 }

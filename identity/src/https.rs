@@ -14,7 +14,7 @@
 //! first needed.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -24,17 +24,14 @@ use rustls_pki_types::CertificateDer;
 
 use super::authority::{CA_DAYS, Ca, ISSUED_DAYS, IssueError, validity};
 use super::files::{self, IdentityFileError};
+use super::https_files::{HTTPS_CERTIFICATE_FILE, HTTPS_KEY_FILE};
 use super::key::pem;
-use crate::identity::limits::HOST_BYTES_MAX;
+use crate::limits::HOST_BYTES_MAX;
 
 /// The authority's certificate, in every identity's directory.
 pub const HTTPS_CA_FILE: &str = "https-ca.crt";
 /// The authority's key, in its own directory only.
 pub const HTTPS_CA_KEY_FILE: &str = "https-ca.key";
-/// A node's certificate and what leads from it to the cluster's CA.
-pub const HTTPS_CERTIFICATE_FILE: &str = "https.crt";
-/// A node's key.
-pub const HTTPS_KEY_FILE: &str = "https.key";
 
 /// The authority for HTTPS.
 pub struct HttpsCa {
@@ -129,23 +126,6 @@ impl HttpsIdentity {
         files::create_public(&directory.join(HTTPS_CERTIFICATE_FILE), self.chain.as_bytes())?;
         let ca = directory.join(HTTPS_CA_FILE);
         if ca.exists() { Ok(()) } else { files::create_public(&ca, self.ca.as_bytes()) }
-    }
-}
-
-/// Where a node's HTTPS certificate and key are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpsFiles {
-    /// The certificate and those that lead from it to an authority, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-}
-
-impl HttpsFiles {
-    /// Those of a directory.
-    #[must_use]
-    pub fn of(directory: &Path) -> Self {
-        Self { certificate: directory.join(HTTPS_CERTIFICATE_FILE), key: directory.join(HTTPS_KEY_FILE) }
     }
 }
 

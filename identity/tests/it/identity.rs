@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use trine_crdt::RegionId;
+use trine_identity::tls::{Admit, Strangers, Trust, client_config, server_config, server_name};
+use trine_identity::{Bundle, Ca, IdentityFileError, Key};
 use trine_ledger::certificate::{CertificateError, CertificateRole};
-use trine_node::identity::tls::{Admit, Strangers, Trust, client_config, server_config, server_name};
-use trine_node::identity::{Bundle, Ca, IdentityFileError, Key};
 use trine_protocol::Role;
 
 fn region() -> RegionId {
