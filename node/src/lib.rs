@@ -9,8 +9,6 @@ pub mod config;
 
 pub mod descriptors;
 
-pub mod seats;
-
 pub mod model;
 
 pub mod store;

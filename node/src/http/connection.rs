@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trine_seats::{Place, Seat};
+
 use super::guard::Caller;
 use super::limits::{FIRST_REQUEST_MAX, IDLE_MAX};
 use super::room::ConnectionRoom;
-use crate::seats::{Place, Seat};
 
 /// What a request knows of the connection that it came on.
 #[derive(Debug, Clone)]

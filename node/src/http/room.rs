@@ -20,13 +20,13 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use trine_protocol::RequestError;
+use trine_seats::Place;
 
 use super::limits::{
     BODIES_BYTES_MAX, BODY_MAX, BODY_PERMIT_BYTES, BODY_STALL_MAX, BODY_STEP_BYTES, CONNECTION_POOL_BYTES_MAX,
     CONNECTION_SHARE_BYTES, HTTP_CONNECTIONS_MAX,
 };
 use super::problem::Problem;
-use crate::seats::Place;
 
 /// The pool that all connections share.
 #[derive(Debug, Clone)]

@@ -18,6 +18,7 @@ use trine_identity::tls::role_of;
 use trine_ledger::Genesis;
 use trine_protocol::Role;
 use trine_protocol::limits::VALUE_BYTES_MAX;
+use trine_seats::{Heard, Seat, Seats};
 
 use super::connection::{Connection, silent};
 use super::guard::Caller;
@@ -28,7 +29,6 @@ use super::room::BodyPool;
 use super::routes::router;
 use super::tls::{HttpsConfig, HttpsError, Secured};
 use crate::http::Backend;
-use crate::seats::{Heard, Seat, Seats};
 
 /// How the API listens.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ impl HttpServer {
             return Err(ServeError::Exposed(address));
         }
         let secured = config.tls.as_ref().map(|tls| Secured::new(tls, &config.names())).transpose()?;
-        let listener = crate::seats::listen(address).map_err(|error| ServeError::Bind { address, error })?;
+        let listener = trine_seats::listen(address).map_err(|error| ServeError::Bind { address, error })?;
         let router = router(Api::new(&config, backend));
         let connections_max = config.connections_max.min(HTTP_CONNECTIONS_MAX);
         Ok(Self { listener, secured, router, metrics: config.metrics, connections_max })

@@ -71,6 +71,8 @@ pub const SEEDS_MAX: usize = 256;
 /// The most nodes whose ids are remembered for the authors of rumors.
 pub const NODES_REMEMBERED_MAX: usize = 1024;
 
+// A listener is a listener, whoever comes.
+const _: () = assert!(trine_client::limits::LISTEN_BACKLOG == trine_seats::limits::BACKLOG);
 const _: () = assert!(ANSWER_MAX.as_millis() >= 2 * HEARTBEAT_INTERVAL.as_millis());
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);

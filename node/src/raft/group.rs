@@ -140,7 +140,7 @@ impl Group {
         let server_tls = Arc::new(tls::server_config(&config.identity, Strangers::Refused, admit.clone())?);
         let client_tls = Arc::new(tls::client_config(&config.identity, admit)?);
         let trust = Arc::new(Trust::new(&config.identity.ca)?);
-        let listener = crate::seats::listen(config.listen).map_err(StartError::Listen)?;
+        let listener = trine_seats::listen(config.listen).map_err(StartError::Listen)?;
 
         let log = open_log(&config).await?;
         check_applied(&config, &log, applied.as_ref())?;

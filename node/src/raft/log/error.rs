@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::descriptors::exhausted;
+use trine_journal::passing::passes;
 
 /// Why a log cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -70,10 +70,4 @@ impl From<LogError> for io::Error {
             LogError::Io { error: ref cause, .. } => Self::new(cause.kind(), error),
         }
     }
-}
-
-/// Whether an error of the disk passes by itself: there is no room, or no descriptor is left.
-#[must_use]
-pub fn passes(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::StorageFull || exhausted(error)
 }

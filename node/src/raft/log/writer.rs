@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openraft::storage::IOFlushed;
+use trine_journal::passing::passes;
 use trine_ledger::LogPosition;
 use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader, Frame, FrameKind};
 
@@ -30,7 +31,7 @@ use crate::mutants::{self, Mutant};
 
 use super::convert;
 use super::disk::{Disk, DiskFile as _};
-use super::error::{LogError, passes};
+use super::error::LogError;
 use super::index::SegmentFile;
 use super::queue::{Job, Jobs, Next, Queue};
 use super::recover::segment_path;

@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use trine_identity::tls::Trust;
+use trine_seats::{Heard, Place, Seat, Seats};
 
 use super::frame::{self, FrameReader};
 use super::limits::{ACCEPT_TIMEOUT, CONTROL_FRAME_BYTES_MAX};
 use super::serve::{Caller, Service};
 use super::wire::{Hello, Lane, VERSION, Welcome};
-use crate::seats::{Heard, Place, Seat, Seats};
 
 /// What is needed to answer.
 #[derive(Clone)]

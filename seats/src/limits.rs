@@ -8,4 +8,4 @@ pub const GRACE_PER_PLACE: Duration = Duration::from_micros(400);
 /// The longest that it comes to.
 pub const GRACE_MAX: Duration = Duration::from_millis(500);
 /// How many connections wait in the system's queue of a listener.
-pub const BACKLOG: u32 = trine_client::limits::LISTEN_BACKLOG;
+pub const BACKLOG: u32 = 4096;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::store::limits::TEXT_FILE_BYTES_MAX;
+use crate::limits::TEXT_FILE_BYTES_MAX;
 
 /// What is in such a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,10 @@ pub fn replace(path: &Path, lines: &[(&str, &str)]) -> io::Result<()> {
 }
 
 /// Makes the directory entry of `path` durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
