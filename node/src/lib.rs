@@ -28,5 +28,3 @@ pub mod net;
 pub mod http;
 
 pub mod cli;
-
-pub mod mutants;

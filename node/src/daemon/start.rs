@@ -7,6 +7,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use trine_crdt::WriterId;
 use trine_identity::HttpsFiles;
+use trine_journal::mutants::{self, Mutant};
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
 
@@ -23,7 +24,6 @@ use crate::config::{Config, Unasked, check_ports, multiaddr};
 use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer, HttpsConfig};
-use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
 use crate::raft::log::LogError;
@@ -55,7 +55,7 @@ impl Unfit {
 pub fn run(config: &Config) -> anyhow::Result<()> {
     telemetry::log(&config.log).map_err(Unfit::of)?;
     #[cfg(feature = "mutants")]
-    mutants::choose()?;
+    mutants::choose().map_err(anyhow::Error::msg)?;
     // A second node in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;

@@ -5,8 +5,6 @@ use std::time::Duration;
 pub const PROPOSALS_MAX: usize = 4096;
 /// Bytes of proposals under way.
 pub const PROPOSED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Jobs of the log waiting or being done.
-pub const LOG_JOBS_MAX: usize = 1024;
 /// Bytes of entries in one answer to a reader that goes on by itself.
 pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
 /// Bytes of the log written before one sync.
@@ -47,10 +45,6 @@ pub const HOLD_ASK: Duration = Duration::from_millis(500);
 pub const HOLD_ROUND: Duration = Duration::from_millis(200);
 /// How often a leader looks whether its followers are silent.
 pub const LEADERSHIP_LOOK: Duration = Duration::from_millis(250);
-/// How long a read waits for a descriptor when the process has none left.
-pub const OPEN_PATIENCE: Duration = Duration::from_secs(2);
-/// The pause before it tries again.
-pub const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// The most names of nodes of another group that are remembered.
 pub const FOREIGN_MAX: usize = 64;
 /// The most bytes of the log that one read of its file fetches.

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use trine_journal::disk::{Disk, FileSystem};
 
-use super::disk::{Disk, FileSystem};
 use super::shared::Shared;
 
 /// Reads entries of the log, from any thread.

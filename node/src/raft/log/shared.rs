@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use openraft::EntryPayload;
 use tokio::sync::watch;
+use trine_journal::disk::Disk;
+use trine_journal::index::{Extent, Index};
+use trine_journal::{LogError, read};
 
-use super::disk::Disk;
-use super::error::LogError;
-use super::index::{Extent, Index};
+use super::convert;
 use super::origin::Origin;
-use super::read;
 use super::recent::Recent;
 use crate::raft::limits::EXTENT_BYTES_MAX;
 use crate::raft::types::{Entry, LogId, Vote};
@@ -80,7 +80,7 @@ impl<D: Disk> Shared<D> {
             let piece = self.lock().piece(next, to, left);
             let found = match piece {
                 Piece::Memory(found) => found,
-                Piece::File(extent) => read::entries(&extent)?,
+                Piece::File(extent) => read::entries(&extent, convert::entry)?,
                 Piece::End => break,
             };
             next += found.len() as u64;
@@ -144,7 +144,7 @@ impl<D: Disk> Inner<D> {
         let Some(before) = from.checked_sub(1) else { return Ok(self.purged) };
         let entry = match self.piece(before, from, 0) {
             Piece::Memory(found) => found.into_iter().next(),
-            Piece::File(extent) => read::entries(&extent)?.into_iter().next(),
+            Piece::File(extent) => read::entries(&extent, convert::entry)?.into_iter().next(),
             Piece::End => None,
         };
         Ok(entry.map(|entry| entry.log_id).max(self.purged))

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use trine_crdt::codec;
+use trine_journal::LogError;
+use trine_journal::disk::{Disk, DiskFile as _};
+use trine_journal::mutants::{self, Mutant};
 
-use super::disk::{Disk, DiskFile as _};
-use super::error::LogError;
-use crate::mutants::{self, Mutant};
 use crate::raft::types::{LogId, Vote};
 
 const NAME: &str = "state";

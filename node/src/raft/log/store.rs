@@ -11,25 +11,27 @@ use futures::Stream;
 use openraft::errors::LeaderChanged;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use tokio::sync::{oneshot, watch};
+use trine_journal::LogError;
+use trine_journal::appender::{Appender, Sizes};
+use trine_journal::disk::{Disk, FileSystem};
+use trine_journal::queue::Queue;
+use trine_journal::recover::{Recovered, recover, segments};
 
-use super::disk::{Disk, FileSystem};
-use super::error::LogError;
+use super::job::Job;
 use super::origin::Origin;
-use super::queue::{Job, Queue};
 use super::reader::LogReader;
 use super::recent::Recent;
-use super::recover::{Recovered, recover};
 use super::shared::{Inner, Shared};
 use super::state::State;
 use super::writer::Writer;
 use crate::raft::config::{Fatal, LogConfig};
 use crate::raft::limits::LOG_CHUNK_BYTES;
-use crate::raft::types::{Entry, Leader, LogId, TypeConfig, Types, Vote};
+use crate::raft::types::{self, Entry, Leader, LogId, TypeConfig, Types, Vote};
 
 /// An open log. Clones share it; the files close when [`LogStore::close`] has been called.
 pub struct LogStore<D: Disk = FileSystem, C: Types = TypeConfig> {
     shared: Arc<Shared<D>>,
-    queue: Arc<Queue<C>>,
+    queue: Arc<Queue<Job<C>>>,
     running: Arc<Running<C>>,
 }
 
@@ -41,7 +43,7 @@ impl<D: Disk, C: Types> Clone for LogStore<D, C> {
 
 /// The writer; it ends with the last handle, at the latest.
 struct Running<C: Types> {
-    queue: Arc<Queue<C>>,
+    queue: Arc<Queue<Job<C>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -86,7 +88,7 @@ impl<D: Disk, C: Types> LogStore<D, C> {
         })?;
         let state = match State::load(&disk, directory)? {
             Some(state) => state,
-            None if !super::recover::segments(&disk, directory)?.is_empty() => {
+            None if !segments(&disk, directory)?.is_empty() => {
                 let reason = "the state file is missing, the log is there".to_owned();
                 return Err(LogError::Damaged { file: directory.join("state"), offset: 0, reason });
             }
@@ -99,8 +101,9 @@ impl<D: Disk, C: Types> LogStore<D, C> {
                 state
             }
         };
-        let mut found = recover(&disk, directory, &state)?;
-        let last = found.last.max(state.purged);
+        let floor = state.floor.map(|floor| floor.index);
+        let mut found = recover(&disk, directory, floor, state.purged.as_ref().map(types::position))?;
+        let last = found.last.map(types::log_id).max(state.purged);
         let inner = Inner {
             index: std::mem::take(&mut found.index),
             recent: Recent::new(config.cache_bytes),
@@ -117,7 +120,11 @@ impl<D: Disk, C: Types> LogStore<D, C> {
         let running = Running { queue: queue.clone(), thread: Mutex::new(None) };
         let (written, jobs) = (shared.clone(), queue.clone());
         let Recovered { active, room, .. } = found;
-        let writer = Writer { disk, lock, next, shared: written, queue: jobs, active, room, state, config, fatal };
+        let LogConfig { segment_bytes, reserve_bytes, room_bytes, .. } = config;
+        let sizes = Sizes { segment_bytes, reserve_bytes, room_bytes };
+        let (directory, full) = (directory.to_owned(), shared.full.clone());
+        let appender = Appender { disk: disk.clone(), directory, active, room, sizes, full };
+        let writer = Writer { disk, lock, next, shared: written, queue: jobs, appender, state, fatal };
         Ok((Self { shared, queue, running: Arc::new(running) }, writer))
     }
 

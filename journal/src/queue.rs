@@ -1,4 +1,4 @@
-//! The bounded queue in front of the log's writer thread.
+//! The bounded queue in front of the one thread that writes.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,31 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use openraft::storage::IOFlushed;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::raft::limits::LOG_JOBS_MAX;
-use crate::raft::types::{Entry, LogId, Types, Vote};
-
-/// One thing for the writer to do.
-pub enum Job<C: Types> {
-    /// Write entries; call back when they are durable.
-    Append(Vec<Entry>, IOFlushed<C>),
-    /// Void all entries from this index on.
-    Truncate(u64, oneshot::Sender<io::Result<()>>),
-    /// Keep a vote.
-    Vote(Vote, oneshot::Sender<io::Result<()>>),
-    /// Hide entries up to here from Raft.
-    Purge(LogId, oneshot::Sender<io::Result<()>>),
-}
+use crate::limits::LOG_JOBS_MAX;
 
 /// Jobs, in order, with the permits that bound them.
-pub type Jobs<C> = Vec<(Job<C>, OwnedSemaphorePermit)>;
+pub type Jobs<J> = Vec<(J, OwnedSemaphorePermit)>;
 
 /// What the writer finds.
-pub enum Next<C: Types> {
+pub enum Next<J> {
     /// Work.
-    Jobs(Jobs<C>),
+    Jobs(Jobs<J>),
     /// Nothing came in time.
     Idle,
     /// All handles are gone and everything is done.
@@ -38,20 +24,20 @@ pub enum Next<C: Types> {
 }
 
 /// The queue; one consumer.
-pub struct Queue<C: Types> {
+pub struct Queue<J> {
     room: Arc<Semaphore>,
     never: Semaphore,
-    state: Mutex<State<C>>,
+    state: Mutex<State<J>>,
     changed: Condvar,
 }
 
-struct State<C: Types> {
-    jobs: VecDeque<(Job<C>, OwnedSemaphorePermit)>,
+struct State<J> {
+    jobs: VecDeque<(J, OwnedSemaphorePermit)>,
     closed: bool,
     waiting: Option<Waker>,
 }
 
-impl<C: Types> Default for Queue<C> {
+impl<J> Default for Queue<J> {
     fn default() -> Self {
         Self {
             room: Arc::new(Semaphore::new(LOG_JOBS_MAX)),
@@ -62,10 +48,13 @@ impl<C: Types> Default for Queue<C> {
     }
 }
 
-impl<C: Types> Queue<C> {
+impl<J> Queue<J> {
     /// Adds a job; waits while the queue is full. Jobs are done in the order of the calls when each call is awaited
-    /// before the next, as openraft does.
-    pub async fn push(&self, job: Job<C>) -> io::Result<()> {
+    /// before the next.
+    ///
+    /// # Errors
+    /// When the queue is closed.
+    pub async fn push(&self, job: J) -> io::Result<()> {
         let closed = || io::Error::new(io::ErrorKind::BrokenPipe, "the log is closed");
         let permit = self.room.clone().acquire_owned().await.map_err(|_| closed())?;
         let mut state = self.lock();
@@ -79,7 +68,7 @@ impl<C: Types> Queue<C> {
     }
 
     /// Takes everything that waits; blocks for at most `patience` when there is nothing.
-    pub fn take(&self, patience: Duration) -> Next<C> {
+    pub fn take(&self, patience: Duration) -> Next<J> {
         let state = self.lock();
         let (mut state, _) = self
             .changed
@@ -136,7 +125,7 @@ impl<C: Types> Queue<C> {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use trine_journal::passing::passes;
+use crate::passing::passes;
 
 /// Why a log cannot be opened or read.
 #[derive(Debug, thiserror::Error)]

@@ -11,14 +11,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use trine_crdt::NodeId;
+use trine_ledger::LogPosition;
 use trine_ledger::frame::{self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FrameError, FrameKind, Placed, TailState};
 
 use super::disk::{Disk, DiskFile};
 use super::error::LogError;
 use super::index::{Index, SegmentFile};
-use super::state::State;
 use crate::mutants::{self, Mutant};
-use crate::raft::types::{self, LogId};
 
 /// The log as found.
 #[derive(Debug)]
@@ -26,30 +26,35 @@ pub struct Recovered<D: Disk> {
     /// Where the entries stand.
     pub index: Index<D>,
     /// The last entry.
-    pub last: Option<LogId>,
+    pub last: Option<LogPosition>,
     /// The file to append to, its number and length; none when there is no file yet.
     pub active: Option<(Arc<SegmentFile<D>>, u64, u64)>,
     /// Where that file ends on the disk: behind its frames there may be zeros.
     pub room: u64,
     /// The first entry of each leader, to know who led the entry before a truncation.
-    led: Vec<LogId>,
+    led: Vec<LogPosition>,
 }
 
-/// Opens and reads all segment files.
+/// Opens and reads all segment files. `floor` is the last index that was durable for sure; entries up to `purged` may be
+/// missing, because the log began behind them.
 ///
 /// # Errors
 /// [`LogError`]: damage, a log shorter than its floor, a disk that does not answer.
-pub fn recover<D: Disk>(disk: &D, directory: &Path, state: &State) -> Result<Recovered<D>, LogError> {
-    let floor = state.floor.map(|floor| floor.index);
+pub fn recover<D: Disk>(
+    disk: &D,
+    directory: &Path,
+    floor: Option<u64>,
+    purged: Option<LogPosition>,
+) -> Result<Recovered<D>, LogError> {
     let mut found = Recovered { index: Index::default(), last: None, active: None, room: 0, led: Vec::new() };
     let files = segments(disk, directory)?;
     let count = files.len();
     for (place, (number, path)) in files.into_iter().enumerate() {
-        found.file(disk, number, path, place + 1 == count, floor, state.purged)?;
+        found.file(disk, number, path, place + 1 == count, floor, purged)?;
     }
     // The vote, too, may have been renamed into place and no more.
     disk.sync_directory(directory).map_err(LogError::io("syncing", directory))?;
-    let last = found.last.max(state.purged).map(|last| last.index);
+    let last = found.last.max(purged).map(|last| last.index);
     match floor {
         Some(floor) if last.is_none_or(|last| last < floor) && !mutants::is(Mutant::ShortLogAccepted) => {
             Err(LogError::ShorterThanFloor { directory: directory.to_owned(), last, floor })
@@ -72,7 +77,7 @@ impl<D: Disk> Recovered<D> {
         path: PathBuf,
         is_last: bool,
         floor: Option<u64>,
-        purged: Option<LogId>,
+        purged: Option<LogPosition>,
     ) -> Result<(), LogError> {
         let bytes = disk.read(&path).map_err(LogError::io("reading", &path))?;
         let damaged = |offset: u64, reason: String| LogError::Damaged { file: path.clone(), offset, reason };
@@ -136,9 +141,9 @@ impl<D: Disk> Recovered<D> {
         &mut self,
         segment: &Arc<SegmentFile<D>>,
         placed: &Placed<'_>,
-        purged: Option<LogId>,
+        purged: Option<LogPosition>,
     ) -> Result<(), String> {
-        let id = types::log_id(placed.frame.position);
+        let id = placed.frame.position;
         if placed.frame.kind == FrameKind::Truncate {
             self.index.truncate(id.index);
             while self.led.last().is_some_and(|first| first.index >= id.index) {
@@ -146,25 +151,30 @@ impl<D: Disk> Recovered<D> {
             }
             if self.last.is_some_and(|last| last.index >= id.index) {
                 let before = id.index.checked_sub(1);
-                self.last = self.led.last().zip(before).map(|(led, before)| LogId::new(led.leader_id, before));
+                self.last = self.led.last().zip(before).map(|(led, before)| LogPosition { index: before, ..*led });
             }
             return Ok(());
         }
         let follows = self.last.is_none_or(|last| {
-            id.index == last.index + 1 && last.leader_id <= id.leader_id
+            id.index == last.index + 1 && leader(&last) <= leader(&id)
                 || purged.is_some_and(|purged| id.index == purged.index + 1)
         });
         if !follows {
-            return Err(format!("entry {id} does not follow {:?}", self.last));
+            return Err(format!("entry {id:?} does not follow {:?}", self.last));
         }
         let offset = |at: u64| u32::try_from(at).map_err(|_| "the file is too long".to_owned());
         self.index.push(segment, id.index, offset(placed.at)?, offset(end(placed))?);
-        if self.led.last().is_none_or(|first| first.leader_id != id.leader_id) {
+        if self.led.last().is_none_or(|first| leader(first) != leader(&id)) {
             self.led.push(id);
         }
         self.last = Some(id);
         Ok(())
     }
+}
+
+/// Who led when an entry was proposed.
+fn leader(position: &LogPosition) -> (u64, NodeId) {
+    (position.term, position.leader)
 }
 
 fn is_entry(placed: &Placed<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! What the log asks of a file system, and nothing more.
+//! What a log asks of a file system, and nothing more.
 //!
 //! There are two: [`FileSystem`], and one in the tests that forgets whatever was not synced. Everything is dispatched
 //! statically, so the one costs nothing for the other's sake. Names and contents are durable apart, as in POSIX: a

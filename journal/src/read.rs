@@ -1,19 +1,20 @@
-//! Positional reads of entries, each checked against its checksums and its index.
+//! Positional reads of frames, each checked against its checksums and its index.
 
 use bytes::Bytes;
-use trine_ledger::frame::FRAME_HEADER_BYTES;
+use trine_ledger::frame::{FRAME_HEADER_BYTES, Frame};
 
-use super::convert;
 use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
 use super::index::Extent;
-use crate::raft::types::Entry;
 
-/// Reads every entry of a piece.
+/// Reads every frame of a piece, and what it means, which `meant` says of it and its payload.
 ///
 /// # Errors
 /// [`LogError`]: damage, named, or a disk that does not answer.
-pub fn entries<D: Disk>(extent: &Extent<D>) -> Result<Vec<Entry>, LogError> {
+pub fn entries<D: Disk, E>(
+    extent: &Extent<D>,
+    meant: impl Fn(&Frame<'_>, Bytes) -> Result<E, String>,
+) -> Result<Vec<E>, LogError> {
     let length = (extent.end - extent.start) as usize;
     let mut buffer = vec![0; length];
     let mut read = || extent.file.file()?.read_exact_at(&mut buffer, u64::from(extent.start));
@@ -31,7 +32,7 @@ pub fn entries<D: Disk>(extent: &Extent<D>) -> Result<Vec<Entry>, LogError> {
         }
         let end = at + FRAME_HEADER_BYTES + frame.payload.len();
         let payload = bytes.slice(at + FRAME_HEADER_BYTES..end);
-        entries.push(convert::entry(&frame, payload).map_err(damaged)?);
+        entries.push(meant(&frame, payload).map_err(damaged)?);
         at = end;
         expected += 1;
     }

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use trine_journal::passing::exhausted;
 use trine_ledger::frame::FileHeader;
 
 use super::disk::Disk;
-use crate::raft::limits::{OPEN_PATIENCE, OPEN_PAUSE};
+use crate::limits::{OPEN_PATIENCE, OPEN_PAUSE};
+use crate::passing::exhausted;
 
 /// A segment file: open while it is written, opened for each read once it is not, since a log grows to any number of
 /// files and a process may have so many open.

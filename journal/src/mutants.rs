@@ -20,9 +20,9 @@ pub fn is(mutant: Mutant) -> bool {
 /// # Errors
 /// When there is no such defect.
 #[cfg(feature = "mutants")]
-pub fn choose() -> anyhow::Result<()> {
+pub fn choose() -> Result<(), String> {
     let name = std::env::var("TRINE_MUTANT").ok();
-    trine_crdt::mutants::choose(name.as_deref()).map_err(anyhow::Error::msg)?;
+    trine_crdt::mutants::choose(name.as_deref())?;
     if let Some(name) = name {
         tracing::warn!(name, "this node is broken on purpose");
     }
