@@ -70,7 +70,7 @@ impl Descriptors {
             limit,
             http: (spare / 2).min(crate::http::limits::HTTP_CONNECTIONS_MAX),
             libp2p: (spare / 8 * 3).min(crate::net::limits::INCOMING_MAX),
-            raft: (spare / 8).min(crate::raft::net::limits::RAFT_CONNECTIONS_MAX),
+            raft: (spare / 8).min(trine_raft::net::limits::RAFT_CONNECTIONS_MAX),
         })
     }
 }

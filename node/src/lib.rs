@@ -19,8 +19,6 @@ pub mod daemon;
 
 pub mod up;
 
-pub mod raft;
-
 pub mod recover;
 
 pub mod net;

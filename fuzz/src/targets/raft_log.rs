@@ -11,8 +11,8 @@ use trine_journal::disk::{Disk, DiskFile};
 use trine_journal::recover::segment_path;
 use trine_ledger::LogPosition;
 use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader, Frame, FrameKind};
-use trine_node::raft::config::LogConfig;
-use trine_node::raft::log::LogStore;
+use trine_raft::config::LogConfig;
+use trine_raft::log::LogStore;
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

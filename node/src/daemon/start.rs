@@ -8,6 +8,8 @@ use bytes::Bytes;
 use trine_crdt::WriterId;
 use trine_identity::HttpsFiles;
 use trine_journal::mutants::{self, Mutant};
+use trine_raft::log::LogError;
+use trine_raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
 
@@ -26,8 +28,6 @@ use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::http::{HttpConfig, HttpServer, HttpsConfig};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
-use crate::raft::log::LogError;
-use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::scrub::Scrub;
 use crate::store::{Committers, Damage, DataDir, Databases, Entries};

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use trine_crdt::NodeId;
 use trine_identity::Bundle;
 use trine_identity::tls::{client_config, server_name};
-use trine_node::raft::net::wire::{Hello, Lane};
 use trine_protocol::{ClientHello, Role};
+use trine_raft::net::wire::{Hello, Lane};
 
 use crate::bad_region::{PATIENCE, Region};
 use crate::bad_visitor::{Visitor, frame, hung_up_on, read_frame};
