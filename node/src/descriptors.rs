@@ -68,7 +68,7 @@ impl Descriptors {
         let spare = usize::try_from(limit - OWN).unwrap_or(usize::MAX);
         Ok(Self {
             limit,
-            http: (spare / 2).min(crate::http::limits::HTTP_CONNECTIONS_MAX),
+            http: (spare / 2).min(trine_doors::http::limits::HTTP_CONNECTIONS_MAX),
             libp2p: (spare / 8 * 3).min(crate::net::limits::INCOMING_MAX),
             raft: (spare / 8).min(trine_raft::net::limits::RAFT_CONNECTIONS_MAX),
         })

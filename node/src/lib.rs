@@ -9,8 +9,6 @@ pub mod config;
 
 pub mod descriptors;
 
-pub mod model;
-
 pub mod store;
 
 pub mod driver;
@@ -22,7 +20,5 @@ pub mod up;
 pub mod recover;
 
 pub mod net;
-
-pub mod http;
 
 pub mod cli;

@@ -199,7 +199,7 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
         TlsCommand::LogKey(args) => {
             let key = Key::generate();
             key.write(&args.out)?;
-            let public = crate::model::value::base64(&key.public());
+            let public = trine_doors::model::value::base64(&key.public());
             let json = serde_json::json!({ "log_key": public, "file": args.out });
             let people = pairs(&[("log key", public.clone()), ("file", args.out.display().to_string())]);
             Ok(Output::new(&json, people).ids([public]).changed())

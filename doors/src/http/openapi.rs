@@ -1,4 +1,4 @@
-//! The API's own description: OpenAPI 3.1, made from the handlers, committed as `node/openapi.json`.
+//! The API's own description: OpenAPI 3.1, made from the handlers, committed as `doors/openapi.json`.
 
 use std::collections::BTreeMap;
 

@@ -11,13 +11,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use trine_doors::http::{HttpConfig, HttpServer, HttpsConfig, ServeError};
 use trine_identity::https::HTTPS_CA_FILE;
 use trine_identity::{Bundle, Ca, HttpsCa, HttpsFiles, files};
-use trine_node::http::{HttpConfig, HttpServer, HttpsConfig, ServeError};
 use trine_protocol::Role;
 
-use crate::bad_region::PATIENCE;
-use crate::fake_node::{FakeNode, Served, serve_with};
+use crate::fake_node::{FakeNode, PATIENCE, Served, serve_with};
 use crate::http_client::{Answer, exchange};
 
 /// An authority and an API that speaks HTTPS.

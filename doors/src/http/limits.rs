@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use crate::net::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
+pub use trine_identity::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
 
 /// The most connections served at once, where the system allows so many open files; when more come, silent ones go.
 pub const HTTP_CONNECTIONS_MAX: usize = 1024;

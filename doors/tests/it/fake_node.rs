@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::{oneshot, watch};
 use trine_crdt::{NamespaceId, NodeId, RegionId, Timestamp, WriterId};
-use trine_node::http::{Backend, HttpConfig, HttpServer};
+use trine_doors::http::{Backend, HttpConfig, HttpServer};
 use trine_protocol::reply::{
     Answer, Appended, Health, NamespaceView, NodeView, Page, RaftRole, RecordView, RegionView, Reply, StatusView,
 };
 use trine_protocol::request::{NamespaceKind, Options, Precondition};
 use trine_protocol::{Edit, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View};
+
+/// How long it is waited for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the node was asked, as it arrived.
 pub type Asked = (Role, Options, Request);

@@ -7,8 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use trine_protocol::limits::VALUE_BYTES_MAX;
 
-use crate::bad_region::PATIENCE;
-use crate::fake_node::{FakeNode, serve, serve_with};
+use crate::fake_node::{FakeNode, PATIENCE, serve, serve_with};
 use crate::http_client::{ask, parse};
 
 const MIB: usize = 1024 * 1024;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use trine_node::http::{HttpConfig, HttpServer, ServeError};
+use trine_doors::http::{HttpConfig, HttpServer, ServeError};
 use trine_protocol::{RequestError, Role};
 
 use crate::fake_node::{FakeNode, serve, serve_with};
