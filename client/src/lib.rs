@@ -22,7 +22,6 @@
 //! idempotency key and are repeated in the same region only). An edit of an object whose fate is unknown is never
 //! repeated. An append with a precondition or an idempotency key of the caller's stays in one region, which the builder names.
 
-pub mod admission;
 mod builder;
 mod call;
 mod client;
@@ -46,4 +45,5 @@ pub use client::{AppendRequest, Client, Endpoint};
 pub use error::{BuildError, ClientError};
 pub use session::{Session, SessionTextError};
 pub use trine_crdt::RegionId;
+pub use trine_identity::admission;
 pub use trine_protocol::{Consistency, Durability, Edit, ObjectEntry, ObjectKind, ObjectPage, ObjectView, View};

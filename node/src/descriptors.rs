@@ -4,9 +4,6 @@
 //! be able to take the last ones. The limit is raised as far as the system allows, what the node itself needs is set
 //! aside, and the listeners divide the rest.
 
-use std::io;
-
-use nix::errno::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::store::limits::OPEN_FILES_MAX;
@@ -71,15 +68,9 @@ impl Descriptors {
         let spare = usize::try_from(limit - OWN).unwrap_or(usize::MAX);
         Ok(Self {
             limit,
-            http: (spare / 2).min(crate::http::limits::HTTP_CONNECTIONS_MAX),
+            http: (spare / 2).min(trine_doors::http::limits::HTTP_CONNECTIONS_MAX),
             libp2p: (spare / 8 * 3).min(crate::net::limits::INCOMING_MAX),
-            raft: (spare / 8).min(crate::raft::net::limits::RAFT_CONNECTIONS_MAX),
+            raft: (spare / 8).min(trine_raft::net::limits::RAFT_CONNECTIONS_MAX),
         })
     }
-}
-
-/// Whether an operation failed because no descriptor was left: it can be tried again when nothing was promised yet.
-#[must_use]
-pub fn exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
 }

@@ -9,12 +9,6 @@ pub mod config;
 
 pub mod descriptors;
 
-pub mod seats;
-
-pub mod identity;
-
-pub mod model;
-
 pub mod store;
 
 pub mod driver;
@@ -23,14 +17,8 @@ pub mod daemon;
 
 pub mod up;
 
-pub mod raft;
-
 pub mod recover;
 
 pub mod net;
 
-pub mod http;
-
 pub mod cli;
-
-pub mod mutants;

@@ -51,9 +51,9 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         | Mutant::VoteBeforeSync
         | Mutant::DirectoryUnsynced
         | Mutant::DamageCutOff
-        | Mutant::FullDiskBelieved => Some(("trine-node", "raft_log")),
+        | Mutant::FullDiskBelieved => Some(("trine-raft", "raft_log")),
         Mutant::ApplyBeforeDurable | Mutant::PrefixNotKept | Mutant::MembershipForgotten => {
-            Some(("trine-node", "raft_sim"))
+            Some(("trine-raft", "raft_sim"))
         }
         Mutant::FullLeaderStays => Some(("trine-node", "bad_disk")),
         Mutant::BellSilent => Some(("trine-node", "driver")),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::io::{AsyncRead, AsyncReadExt as _};
-use trine_client::admission::{AdmittedStream, Authority, Gate, Refusal, Verify as _, admit};
+use trine_identity::admission::{AdmittedStream, Authority, Gate, Refusal, Verify as _, admit};
 use trine_ledger::CertificateRole;
 
 use super::certificate::{issue, name, params};

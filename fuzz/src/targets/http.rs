@@ -2,9 +2,9 @@
 
 use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use trine_node::http::cluster::ManifestQuery;
-use trine_node::http::headers;
-use trine_node::http::ledger::{PageQuery, RangeQuery, RecordQuery, SizesQuery};
+use trine_doors::http::cluster::ManifestQuery;
+use trine_doors::http::headers;
+use trine_doors::http::ledger::{PageQuery, RangeQuery, RecordQuery, SizesQuery};
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

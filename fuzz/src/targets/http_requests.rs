@@ -11,12 +11,12 @@ use futures::future::BoxFuture;
 use tower::Service as _;
 use trine_client::Session;
 use trine_crdt::{NamespaceId, NodeId, RegionId};
-use trine_node::http::guard::{Caller, OPEN_PATHS};
-use trine_node::http::namespaces::{NewNamespace, Rename};
-use trine_node::http::problem::{PROBLEM_JSON, Problem};
-use trine_node::http::server::Api;
-use trine_node::http::{Backend, HttpConfig, headers, routes};
-use trine_node::model::ObjectEdit;
+use trine_doors::http::guard::{Caller, OPEN_PATHS};
+use trine_doors::http::namespaces::{NewNamespace, Rename};
+use trine_doors::http::problem::{PROBLEM_JSON, Problem};
+use trine_doors::http::server::Api;
+use trine_doors::http::{Backend, HttpConfig, headers, routes};
+use trine_doors::model::ObjectEdit;
 use trine_protocol::reply::{
     Answer, Appended, Health, LedgerHead, NamespaceView, NodeView, ObjectsView, Page, RaftRole, Recovered, Reply,
     StatusView,

@@ -14,11 +14,11 @@ use trine_chaos::report::runs;
 use trine_chaos::sim::case::Case;
 use trine_examples::registry::log::{self, Entry, Position, Step};
 use trine_examples::registry::place::{Place, PlaceArgs};
+use trine_identity::bundle::CA_FILE;
+use trine_identity::key::pem;
+use trine_journal::textfile;
 use trine_ledger::{CertificateRole, Genesis};
-use trine_node::identity::bundle::CA_FILE;
-use trine_node::identity::key::pem;
 use trine_node::store::directory::DataDir;
-use trine_node::store::textfile;
 use trine_node::up::cluster::{CLUSTER_FILE, Cluster, ClusterNode};
 
 use super::certificate::{issue, name, params};

@@ -1,7 +1,8 @@
 //! Rows as they are stored, and the small files beside them.
 
 use bytes::Bytes;
-use trine_node::store::{row, textfile};
+use trine_journal::textfile;
+use trine_node::store::row;
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

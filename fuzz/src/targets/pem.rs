@@ -1,6 +1,6 @@
 //! Keys as text.
 
-use trine_node::identity::key::{Key, pem};
+use trine_identity::key::{Key, pem};
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

@@ -6,12 +6,12 @@ use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use serde::Serialize;
 use trine_crdt::codec;
-use trine_node::raft::log::Origin;
-use trine_node::raft::membership;
-use trine_node::raft::net::wire::{
+use trine_raft::log::Origin;
+use trine_raft::membership;
+use trine_raft::net::wire::{
     AppendForm, Appended, AppendedForm, Call, Hello, Lane, Numbered, PrefixStep, Reply, VERSIONS, Welcome,
 };
-use trine_node::raft::types::{
+use trine_raft::types::{
     AppData, Entry, Led, LogId, Member, Membership, SnapshotMeta, StoredMembership, TypeConfig, Vote,
 };
 

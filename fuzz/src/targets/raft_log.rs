@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use trine_crdt::NodeId;
+use trine_journal::disk::{Disk, DiskFile};
+use trine_journal::recover::segment_path;
 use trine_ledger::LogPosition;
 use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader, Frame, FrameKind};
-use trine_node::raft::config::LogConfig;
-use trine_node::raft::log::LogStore;
-use trine_node::raft::log::disk::{Disk, DiskFile};
-use trine_node::raft::log::recover::segment_path;
+use trine_raft::config::LogConfig;
+use trine_raft::log::LogStore;
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

@@ -1,9 +1,9 @@
 //! Records as a server answers them, with the proofs that they bear: whoever asked trusts the genesis alone.
 
 use bytes::Bytes;
+use trine_doors::model::Record;
+use trine_doors::model::proof::{proof_file, read_file, verify_file, verify_record};
 use trine_examples::registry::trust::Trust;
-use trine_node::model::Record;
-use trine_node::model::proof::{proof_file, read_file, verify_file, verify_record};
 use trine_protocol::reply::RecordView;
 
 use super::client_frames::answered;

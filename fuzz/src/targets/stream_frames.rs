@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use trine_client::framing;
-use trine_node::raft::net::frame::FrameReader;
+use trine_raft::net::frame::FrameReader;
 
 use crate::target::{Memory, Sample, Target, Verdict};
 

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use trine_client::{Builder, CallOptions, Client, RegionId};
+use trine_identity::{IdentityFileError, bundle, files};
 use trine_protocol::reply::{Answer, Reply};
 use trine_protocol::request::Append;
 use trine_protocol::{Consistency, Durability, Request};
@@ -17,7 +18,6 @@ use super::args::{Globals, ReadArgs, WriteArgs};
 use super::exit::{Exit, Failure};
 use super::session_file::{Afterwards, SessionFile};
 use crate::config::multiaddr;
-use crate::identity::{IdentityFileError, bundle, files};
 use crate::say;
 use crate::up::choice::{self, Found, Why};
 use crate::up::cluster::{Cluster, ClusterFileError};

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
+use trine_doors::model::value::{base64, hex};
+use trine_doors::model::{Appended, Record, Records, Value};
+use trine_identity::{bundle, files};
 use trine_ledger::Checkpoint;
 use trine_ledger::tree::verify_consistency;
 use trine_protocol::reply::{Page, RecordView, Reply};
@@ -18,9 +21,6 @@ use super::exit::{Exit, Failure};
 use super::input::ValueArgs;
 use super::output::{Output, pairs, shortened, table};
 use super::verify::{self, VerifyArgs, save_proof};
-use crate::identity::{bundle, files};
-use crate::model::value::{base64, hex};
-use crate::model::{Appended, Record, Records, Value};
 
 /// Records that nobody can alter.
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
+use trine_doors::model::Manifest;
+use trine_doors::model::cluster::Segment;
 use trine_protocol::Request;
 use trine_protocol::reply::Reply;
 use trine_protocol::request::ManifestShow;
@@ -10,8 +12,6 @@ use super::args::Globals;
 use super::connect::Connection;
 use super::exit::Failure;
 use super::output::{Output, short, table};
-use crate::model::Manifest;
-use crate::model::cluster::Segment;
 
 /// The sealed segments of the regions' ledgers.
 #[derive(Debug, Subcommand)]

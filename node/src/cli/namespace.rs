@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand, ValueEnum};
+use trine_doors::model::{Namespace, Namespaces};
 use trine_protocol::reply::{NamespaceView, Reply};
 use trine_protocol::request::{NamespaceCreate, NamespaceDelete, NamespaceKind, NamespaceRename, NamespaceShow};
 use trine_protocol::{Missing, Request, RequestError};
@@ -12,7 +13,6 @@ use super::connect::Connection;
 use super::exit::{Exit, Failure};
 use super::input::confirm;
 use super::output::{Output, table};
-use crate::model::{Namespace, Namespaces};
 
 /// Namespaces of ledgers and objects.
 #[derive(Debug, Subcommand)]

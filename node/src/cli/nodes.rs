@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use trine_crdt::NodeId;
+use trine_doors::model::{Node, Nodes, health_name, raft_name};
 use trine_protocol::Request;
 use trine_protocol::reply::{NodeView, RaftRole, Reply};
 use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace};
@@ -11,7 +12,6 @@ use super::connect::Connection;
 use super::exit::{Exit, Failure};
 use super::input::confirm;
 use super::output::{Output, pairs, table};
-use crate::model::{Node, Nodes, health_name, raft_name};
 
 /// What to do about a node that is on no roster.
 const NOT_ON_A_ROSTER: &str = "`trine nodes list` shows names and ids; the name of a node that was removed is opened by \

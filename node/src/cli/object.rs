@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
+use trine_doors::model::{Object, ObjectValue, Objects};
 use trine_protocol::reply::Reply;
 use trine_protocol::request::{ObjectEdit, ObjectGet, ObjectList};
 use trine_protocol::{Edit, ObjectKind, ObjectPage, ObjectView, Request, View};
@@ -11,7 +12,6 @@ use super::connect::Connection;
 use super::exit::Failure;
 use super::input::{ValueArgs, confirm};
 use super::output::{Output, pairs, shortened, table};
-use crate::model::{Object, ObjectValue, Objects};
 
 /// Objects that every region writes and all agree on. The first change of a key decides its kind.
 #[derive(Debug, Subcommand)]

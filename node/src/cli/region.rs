@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use trine_crdt::RegionId;
+use trine_doors::model::{Recovered, Recovery, Region, Regions};
 use trine_protocol::Request;
 use trine_protocol::reply::{self, Reply};
 use trine_protocol::request::RegionRecover;
@@ -10,7 +11,6 @@ use super::args::Globals;
 use super::connect::Connection;
 use super::exit::Failure;
 use super::output::{Output, short, table};
-use crate::model::{Recovered, Recovery, Region, Regions};
 
 /// The regions.
 #[derive(Debug, Subcommand)]

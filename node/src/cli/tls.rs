@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use trine_identity::authority::IssueError;
+use trine_identity::{Bundle, Ca, HttpsCa, IdentityFileError, Key, files};
 use trine_ledger::Genesis;
 use trine_protocol::Role;
 
@@ -10,8 +12,6 @@ use super::args::Globals;
 use super::exit::{Exit, Failure};
 use super::output::{Output, pairs};
 use super::verify::GENESIS_FILE;
-use crate::identity::authority::IssueError;
-use crate::identity::{Bundle, Ca, HttpsCa, IdentityFileError, Key, files};
 
 /// Certificates of nodes and clients.
 #[derive(Debug, Subcommand)]
@@ -199,7 +199,7 @@ pub fn run(globals: &Globals, command: &TlsCommand) -> Result<Output, Failure> {
         TlsCommand::LogKey(args) => {
             let key = Key::generate();
             key.write(&args.out)?;
-            let public = crate::model::value::base64(&key.public());
+            let public = trine_doors::model::value::base64(&key.public());
             let json = serde_json::json!({ "log_key": public, "file": args.out });
             let people = pairs(&[("log key", public.clone()), ("file", args.out.display().to_string())]);
             Ok(Output::new(&json, people).ids([public]).changed())

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use trine_crdt::RegionId;
+use trine_doors::model::proof::{proof_file, read_file, verify_file};
+use trine_doors::model::value::{Encoding, Value, hex, time_of};
+use trine_identity::tls::Trust;
+use trine_identity::{bundle, files};
 use trine_ledger::checkpoint::origin;
 use trine_ledger::{Checkpoint, Genesis, VerifyingKey};
 use trine_protocol::reply::RecordView;
@@ -16,10 +20,6 @@ use super::args::Globals;
 use super::connect::cluster;
 use super::exit::{Exit, Failure};
 use super::output::{Output, pairs};
-use crate::identity::tls::Trust;
-use crate::identity::{bundle, files};
-use crate::model::proof::{proof_file, read_file, verify_file};
-use crate::model::value::{Encoding, Value, hex, time_of};
 
 /// The signed genesis, in every identity's directory.
 pub const GENESIS_FILE: &str = "genesis.json";
@@ -68,7 +68,7 @@ pub fn run(globals: &Globals, args: &VerifyArgs) -> Result<Output, Failure> {
     let ca = args.ca.clone().unwrap_or_else(|| path.with_file_name(bundle::CA_FILE));
     let genesis = open_genesis(&document, &path, &ca)?;
     let bytes = files::read(&args.file).map_err(|error| Failure::usage(error.to_string()))?;
-    let disproved = |error: crate::model::proof::Disproof| {
+    let disproved = |error: trine_doors::model::proof::Disproof| {
         Failure::new(Exit::Failed, format!("{} proves nothing: {error}", args.file.display()))
     };
     let file = read_file(&bytes).map_err(disproved)?;

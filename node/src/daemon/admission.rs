@@ -1,11 +1,10 @@
 //! Links and clients are admitted by the cluster's authority.
 
 use libp2p::PeerId;
-use trine_client::admission::{Claims, Refusal, Verify};
 use trine_crdt::RegionId;
+use trine_identity::admission::{Claims, Refusal, Verify};
+use trine_identity::tls::{Trust, role_of};
 use trine_ledger::certificate::CertificateError;
-
-use crate::identity::tls::{Trust, role_of};
 
 /// Checks certificates against the cluster's authority.
 pub(super) struct Authority(pub(super) Trust);

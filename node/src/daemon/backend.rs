@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use trine_crdt::RegionId;
+use trine_doors::http::Backend;
 use trine_protocol::reply::Answer;
 use trine_protocol::request::Options;
 use trine_protocol::{Request, RequestError, Role};
 use trine_replica::NotReady;
 
 use crate::driver::{DriverHandle, Readiness};
-use crate::http::Backend;
 
 /// Answers by the driver.
 pub(super) struct NodeBackend {

@@ -4,7 +4,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
-use trine_client::admission::Refusal;
+use trine_identity::admission::Refusal;
 
 /// Seconds at which histograms are cut: from a tenth of a millisecond to ten seconds.
 const SECONDS: [f64; 16] =

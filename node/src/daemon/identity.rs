@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
+use trine_identity::tls::Trust;
+use trine_identity::{Bundle, Key, files};
 use trine_ledger::certificate::CertificateRole;
 use trine_ledger::{Genesis, GenesisRegion};
 
 use crate::config::Config;
-use crate::identity::tls::Trust;
-use crate::identity::{Bundle, Key, files};
 
 /// Certificate, keys and the cluster's founding document, checked against each other.
 pub(super) struct Identity {

@@ -7,6 +7,8 @@ use futures::future::BoxFuture;
 use metrics::gauge;
 use tokio::sync::{mpsc, watch};
 use trine_ledger::LogPosition;
+use trine_raft::hold::Held;
+use trine_raft::{Applied, Group};
 use trine_replica::Input;
 use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Voters};
 use trine_replica::not_ready::WentBack;
@@ -14,8 +16,6 @@ use trine_replica::not_ready::WentBack;
 use crate::daemon::limits::FIGURES_INTERVAL;
 use crate::driver::{DriverHandle, Readiness};
 use crate::net::NetEvent;
-use crate::raft::hold::Held;
-use crate::raft::{Applied, Group};
 use crate::store::Damage;
 
 /// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.

@@ -6,6 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use anyhow::Context;
 use bytes::Bytes;
 use trine_crdt::WriterId;
+use trine_doors::http::{HttpConfig, HttpServer, HttpsConfig};
+use trine_identity::HttpsFiles;
+use trine_journal::mutants::{self, Mutant};
+use trine_raft::log::LogError;
+use trine_raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
 
@@ -21,13 +26,8 @@ use super::world::NodeWorld;
 use crate::config::{Config, Unasked, check_ports, multiaddr};
 use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
-use crate::http::{HttpConfig, HttpServer, HttpsConfig};
-use crate::identity::HttpsFiles;
-use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
 use crate::net::{Net, NetConfig};
-use crate::raft::log::LogError;
-use crate::raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::scrub::Scrub;
 use crate::store::{Committers, Damage, DataDir, Databases, Entries};
@@ -55,7 +55,7 @@ impl Unfit {
 pub fn run(config: &Config) -> anyhow::Result<()> {
     telemetry::log(&config.log).map_err(Unfit::of)?;
     #[cfg(feature = "mutants")]
-    mutants::choose()?;
+    mutants::choose().map_err(anyhow::Error::msg)?;
     // A second node in one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("trine-io").build()?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use trine_crdt::NodeId;
+use trine_raft::Group;
 use trine_replica::effect::{PeerAddress, Roster};
 use trine_replica::input::GroupId;
 use trine_replica::{Batch, Input, PeerMessage};
@@ -12,7 +13,6 @@ use trine_replica::{Batch, Input, PeerMessage};
 use super::signals::End;
 use crate::driver::{DriverHandle, World};
 use crate::net::NetHandle;
-use crate::raft::Group;
 use crate::store::Committers;
 
 /// Where this node's effects go.

@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use trine_journal::mutants::{self, Mutant};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Append, ObjectEdit, Options, Request, Role};
 use trine_protocol::{Edit, RequestError};
 use trine_replica::input::{BatchId, RequestId};
 use trine_replica::{Input, NotReady};
-
-use crate::mutants::{self, Mutant};
 
 use super::limits::{
     INPUTS_KIB_MAX, INPUTS_MAX, OVERLOADED_RETRY_AFTER, REQUEST_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_MAX, REQUESTS_KIB_MAX,

@@ -17,11 +17,10 @@ use libp2p::swarm::{
     dummy,
 };
 use libp2p::{Multiaddr, PeerId};
-use trine_client::admission::Gate;
 use trine_client::transport::{Place, Usher};
+use trine_identity::admission::Gate;
 use trine_protocol::Role;
-
-use crate::seats::{Seat, Seats, Work};
+use trine_seats::{Seat, Seats, Work};
 
 /// Incoming connections, admitted or not; clones share them.
 #[derive(Clone)]
@@ -31,7 +30,7 @@ pub(super) struct Arrivals {
 }
 
 struct Arrived {
-    place: Arc<crate::seats::Place>,
+    place: Arc<trine_seats::Place>,
     admitted: Option<Work>,
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
-use trine_client::admission::{Claims, Refusal, Verify};
 use trine_crdt::NodeId;
+use trine_identity::admission::{Claims, Refusal, Verify};
 
 use super::frame::Reached;
 

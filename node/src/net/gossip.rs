@@ -12,8 +12,8 @@ use libp2p::gossipsub::{
     WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
-use trine_client::admission::Gate;
 use trine_crdt::NodeId;
+use trine_identity::admission::Gate;
 
 use super::limits::{ENVELOPE_BYTES, GOSSIP_MESSAGE_BYTES_MAX, NODES_REMEMBERED_MAX};
 use super::nodes_only::NodesOnly;

@@ -12,10 +12,10 @@ use libp2p::{Multiaddr, PeerId, connection_limits, mdns, ping};
 use metrics::counter;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
-use trine_client::admission::{Gate, Refusal, unix_now_s};
 use trine_client::framing;
 use trine_client::transport::{Usher, transport};
 use trine_crdt::NodeId;
+use trine_identity::admission::{Gate, Refusal, unix_now_s};
 use trine_replica::PeerMessage;
 use trine_replica::effect::PeerAddress;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use trine_identity::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
+
 pub use trine_ledger::limits::ADDRESSES_MAX;
 
 /// The largest frame on a link, in bytes.
@@ -71,6 +73,8 @@ pub const SEEDS_MAX: usize = 256;
 /// The most nodes whose ids are remembered for the authors of rumors.
 pub const NODES_REMEMBERED_MAX: usize = 1024;
 
+// A listener is a listener, whoever comes.
+const _: () = assert!(trine_client::limits::LISTEN_BACKLOG == trine_seats::limits::BACKLOG);
 const _: () = assert!(ANSWER_MAX.as_millis() >= 2 * HEARTBEAT_INTERVAL.as_millis());
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);
@@ -101,7 +105,3 @@ pub const COMMANDS_MAX: usize = 256;
 pub const REPORTS_MAX: usize = 256;
 /// How long an address may take until it is listened on.
 pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the same refusal of the same peer is only counted, not logged again.
-pub const REFUSAL_QUIET: Duration = Duration::from_secs(60);
-/// The most refusals remembered for that.
-pub const REFUSALS_REMEMBERED_MAX: usize = 256;

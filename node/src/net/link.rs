@@ -18,9 +18,9 @@ use libp2p::swarm::{ConnectionId, Stream};
 use metrics::{counter, gauge};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use trine_client::admission::{Claims, Gate, Refusal};
 use trine_client::framing::{self, FrameError};
 use trine_crdt::codec;
+use trine_identity::admission::{Claims, Gate, Refusal};
 use trine_protocol::Role;
 
 use super::event::{NetEvent, Room};

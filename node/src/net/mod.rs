@@ -1,6 +1,6 @@
 //! Links between nodes, and the door for clients, over libp2p.
 //!
-//! Every connection is admitted before it exists ([`trine_client::admission`]): noise proves the key, a certificate of
+//! Every connection is admitted before it exists ([`trine_identity::admission`]): noise proves the key, a certificate of
 //! the cluster's authority proves what its holder is. Behind that door there are three conversations, each on long-lived
 //! streams:
 //!

@@ -15,7 +15,7 @@ use libp2p::swarm::{
     dummy,
 };
 use libp2p::{Multiaddr, PeerId};
-use trine_client::admission::Gate;
+use trine_identity::admission::Gate;
 use trine_protocol::Role;
 
 /// Keeps everybody but nodes away from the behaviour within.

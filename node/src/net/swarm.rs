@@ -13,8 +13,8 @@ use libp2p::{Multiaddr, PeerId, connection_limits, gossipsub, mdns, ping};
 use metrics::counter;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
-use trine_client::admission::Refusal;
 use trine_client::transport::{is_name, resolve};
+use trine_identity::admission::Refusal;
 use trine_protocol::Role;
 use trine_replica::effect::PeerAddress;
 

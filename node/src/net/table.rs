@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use tokio::sync::{Notify, watch};
-use trine_client::admission::Claims;
 use trine_crdt::NodeId;
+use trine_identity::admission::Claims;
 use trine_replica::input::Peer;
 
 use super::frame::Reached;

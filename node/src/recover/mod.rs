@@ -24,10 +24,10 @@ use openraft::EntryPayload;
 use openraft::storage::{IOFlushed, RaftLogStorage as _};
 use trine_crdt::{NodeId, Timestamp, WriterId};
 use trine_ledger::entry::{Command, Entry as LedgerEntry};
+use trine_raft::LogConfig;
+use trine_raft::log::LogStore;
+use trine_raft::types::{AppData, Entry, Led, LogId, Member, Membership, Vote};
 
-use crate::raft::LogConfig;
-use crate::raft::log::LogStore;
-use crate::raft::types::{AppData, Entry, Led, LogId, Member, Membership, Vote};
 use crate::store::DataDir;
 use crate::store::directory::draw_node_id;
 

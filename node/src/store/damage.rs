@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::counter;
 use tokio::sync::Notify;
+use trine_journal::textfile::{self, Contents};
 
-use super::textfile::{self, Contents};
 use crate::store::limits::REBUILDS_MAX;
 
 const FILE: &str = "damage";

@@ -9,9 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use trine_crdt::NodeId;
+use trine_journal::textfile::{self, Contents};
 
 use super::making;
-use super::textfile::{self, Contents};
 
 /// The only format of a data directory so far.
 pub const FORMAT: u32 = 1;

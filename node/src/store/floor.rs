@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::textfile::{self, Contents};
+use trine_journal::textfile::{self, Contents};
 
 /// The row that holds the number; no key of the core begins so.
 pub(super) const NUMBER_KEY: &[u8] = b"\xff\xff\xff\xfftrine/number";

@@ -34,7 +34,5 @@ pub const SCRUB_PAUSE: Duration = Duration::from_millis(25);
 /// Of the reserve, the share (one so-many-th) that committers leave untouched: below it they hold batches back, so that
 /// the databases can still write their tables. Between it and the reserve only clients' writes are refused.
 pub const RESERVE_HOLD_SHARE: u64 = 8;
-/// The most bytes that are read of a file of text beside the databases.
-pub const TEXT_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// How often a database is made anew without being whole once in between: one that needs more lies on a disk that fails.
 pub const REBUILDS_MAX: u64 = 3;

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::textfile::sync_parent;
+use trine_journal::textfile::sync_parent;
 
 /// Makes what is to stand at `path`, unless it is there; `build` makes it at the path that it is given, and closes it.
 pub(super) fn make(path: &Path, build: impl FnOnce(&Path) -> Result<(), fjall::Error>) -> Result<(), fjall::Error> {

@@ -37,7 +37,6 @@ mod manifest;
 pub mod row;
 pub mod rows;
 pub mod scrub;
-pub mod textfile;
 
 pub use committer::{Committer, Committers};
 pub use damage::{Damage, Part};

@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use trine_crdt::RegionId;
+use trine_identity::authority::CA_KEY_FILE;
+use trine_identity::https::HTTPS_CA_FILE;
+use trine_identity::https_files::HTTPS_KEY_FILE;
+use trine_identity::{Ca, HttpsCa, Key, files};
 use trine_ledger::{Genesis, GenesisNode, GenesisRegion};
 use trine_protocol::Role;
 
@@ -27,9 +31,6 @@ use super::limits::{NODES_DEFAULT, PORT_DEFAULT, REGIONS_DEFAULT};
 use super::plan::{self, PlanError, PlannedNode};
 use crate::cli::UpArgs;
 use crate::config::multiaddr;
-use crate::identity::authority::CA_KEY_FILE;
-use crate::identity::https::{HTTPS_CA_FILE, HTTPS_KEY_FILE};
-use crate::identity::{Ca, HttpsCa, Key, files};
 
 /// The signed genesis, in every identity's directory.
 pub const GENESIS_FILE: &str = "genesis.json";

@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use trine_crdt::{FORMAT_LEVELS, NodeId, VersionRange};
-use trine_node::identity::Bundle;
-use trine_node::identity::tls::{client_config, server_name};
-use trine_node::raft::net::wire::{Hello, Lane};
+use trine_identity::Bundle;
+use trine_identity::tls::{client_config, server_name};
 use trine_protocol::{ClientHello, Role};
+use trine_raft::net::wire::{Hello, Lane};
 
 use crate::bad_region::{PATIENCE, Region};
 use crate::bad_visitor::{Visitor, frame, hung_up_on, read_frame};

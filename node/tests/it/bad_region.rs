@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use trine_node::identity::Ca;
+use trine_identity::Ca;
 use trine_node::up::cluster::{Cluster, ClusterNode};
 use trine_node::up::plan::plan;
 use trine_node::up::prepare::prepare;

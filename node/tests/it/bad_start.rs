@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use trine_node::identity::Ca;
+use trine_identity::Ca;
 
 use crate::bad_region::Region;
 

@@ -9,7 +9,7 @@ use libp2p::core::transport::{DialOpts, PortUse, Transport as _};
 use libp2p::core::upgrade::OutboundConnectionUpgrade as _;
 use libp2p::{Multiaddr, noise, tcp};
 use tokio::time::timeout;
-use trine_node::identity::{Bundle, Ca};
+use trine_identity::{Bundle, Ca};
 use trine_protocol::Role;
 
 use crate::bad_region::{PATIENCE, Region};

@@ -10,11 +10,11 @@ use libp2p::core::upgrade::Version;
 use libp2p::swarm::{Config, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
 use tokio::time::timeout;
-use trine_client::admission::{Authority, Gate};
 use trine_client::transport::transport;
+use trine_identity::Bundle;
+use trine_identity::admission::{Authority, Gate};
+use trine_identity::tls::Trust;
 use trine_ledger::VerifyingKey;
-use trine_node::identity::Bundle;
-use trine_node::identity::tls::Trust;
 
 use crate::bad_region::PATIENCE;
 

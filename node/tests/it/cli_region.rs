@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use trine_node::identity::Ca;
+use trine_identity::Ca;
 use trine_protocol::Role;
 
 use crate::bad_region::Region;

@@ -5,12 +5,12 @@ use std::path::Path;
 use bytes::Bytes;
 use clap::Parser as _;
 use trine_crdt::{NamespaceId, RegionId, Timestamp, WriterId};
+use trine_identity::{Bundle, Ca, Key};
 use trine_ledger::{Body, Checkpoint, Frontier, ProofFile, Record, RecordHeader, origin, tree};
 use trine_node::cli::args::Format;
 use trine_node::cli::exit::{Exit, Failure};
 use trine_node::cli::output::Output;
 use trine_node::cli::{Cli, execute};
-use trine_node::identity::{Bundle, Ca, Key};
 
 fn run(words: &[&str]) -> Result<Output, Failure> {
     let cli = Cli::try_parse_from([&["trine"], words].concat()).expect("well typed");

@@ -10,8 +10,8 @@ use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{Config, Swarm, SwarmEvent, dummy};
 use libp2p::{StreamProtocol, noise, tcp, yamux};
 use tokio::time::timeout;
-use trine_client::admission::{Gate, Refusal};
-use trine_node::identity::{Bundle, Key};
+use trine_identity::admission::{Gate, Refusal};
+use trine_identity::{Bundle, Key};
 use trine_protocol::Role;
 
 use crate::net_world::{Node, PATIENCE, World};

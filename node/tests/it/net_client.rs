@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::net::TcpListener;
 use trine_client::{AppendRequest, BuildError, CallOptions, Client, ClientError, Session};
 use trine_crdt::{NodeId, Timestamp};
 use trine_node::net::NetEvent;
@@ -397,15 +398,18 @@ async fn a_region_that_is_not_there_is_an_error_and_not_another_region() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_of_http_is_named_as_one() {
     let world = World::new();
-    let api = crate::fake_node::serve().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let served = tokio::spawn(axum::serve(listener, axum::Router::new()).into_future());
     let identity = world.ca.issue_client(Role::Writer, "app").expect("a certificate");
     let builder = Client::builder()
         .identity(identity.key.libp2p(), Bytes::copy_from_slice(&identity.certificate))
         .authority(world.authority.clone())
-        .seed(&trine_node::config::multiaddr(api.address))
+        .seed(&trine_node::config::multiaddr(address))
         .expect("an address");
     let outcome = builder.retries(0).build().expect("a client").status().await;
     assert!(matches!(&outcome, Err(ClientError::Unreachable { what }) if what.contains("speaks HTTP")), "{outcome:?}");
+    served.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

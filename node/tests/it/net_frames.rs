@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use trine_client::framing;
 use trine_crdt::{NodeId, VersionRange};
-use trine_node::identity::Bundle;
+use trine_identity::Bundle;
 use trine_node::net::frame::Reached;
 use trine_protocol::{ClientHello, NodeHello, Role};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use trine_doors::model::Status;
 use trine_node::cli::status::ask::{Heard, Survey};
 use trine_node::cli::status::judge::judge;
-use trine_node::model::Status;
 
 use crate::bad_region::Region;
 
@@ -91,7 +91,7 @@ fn a_region_that_takes_no_records_is_told_from_a_node_that_does_not_get_through(
 fn one_problem_that_several_nodes_tell_of_is_one() {
     let told = |name: &str| {
         let mut told = status(name, "east", false, &[("east", 0, "e0")]);
-        told.problems = vec![trine_node::model::Problem {
+        told.problems = vec![trine_doors::model::Problem {
             code: "unreachable".to_owned(),
             what: "c is away".to_owned(),
             node: Some("c".to_owned()),

@@ -71,7 +71,7 @@ pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
     let writer = client_of(globals, &nodes, &from)?;
     writer.regions().await?;
     // A key of its own: numbers of an earlier run would be taken for this one's.
-    let key = format!("bench/lag/{}", crate::model::value::hex(&random(8)));
+    let key = format!("bench/lag/{}", trine_doors::model::value::hex(&random(8)));
     let (sent, marks) = watch::channel::<Mark>((0, Instant::now()));
     let others = regions.iter().filter(|to| **to != from);
     let clients = others.map(|to| Ok((to, client_of(globals, &nodes, to)?))).collect::<Result<Vec<_>, Failure>>()?;

@@ -191,7 +191,7 @@ impl Writer {
             value: random(usize::try_from(value_bytes).unwrap_or(usize::MAX)),
             call: CallOptions::new().durability(durability).retries(0).deadline(deadline),
             keys,
-            prefix: format!("bench/{}", crate::model::value::hex(&random(4))),
+            prefix: format!("bench/{}", trine_doors::model::value::hex(&random(4))),
             numbers: AtomicU64::new(0),
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use trine_client::CallOptions;
 use trine_crdt::RegionId;
+use trine_doors::model::Status;
 use trine_protocol::reply::{NodeView, Reply};
 use trine_protocol::request::CheckpointGet;
 use trine_protocol::{Consistency, Missing, Request, RequestError};
@@ -18,7 +19,6 @@ use super::super::connect::{Connection, builder, cluster};
 use super::super::exit::{Exit, Failure};
 use super::judge::{behind, objects_agree};
 use crate::cli::limits::{STATUS_ROUNDS_MAX, STATUS_TIMEOUT_MAX};
-use crate::model::Status;
 
 const ROUND_INTERVAL: Duration = Duration::from_millis(500);
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use trine_doors::model::{Problem, Status};
 
 use super::ask::{Heard, Survey};
-use crate::model::{Problem, Status};
 
 /// How the cluster is.
 #[derive(Debug, Serialize)]
@@ -153,7 +153,7 @@ fn appends(nodes: &[Heard], region: &str, problems: &mut Vec<Told>) {
 
 /// The ledgers that a node must hold: its own region's, and all others while it is a mirror. Of the rest it may hold
 /// what it once mirrored, which says nothing.
-fn holds(status: &Status) -> impl Iterator<Item = (&String, &crate::model::cluster::Head)> {
+fn holds(status: &Status) -> impl Iterator<Item = (&String, &trine_doors::model::cluster::Head)> {
     status.ledgers.iter().filter(|(region, _)| status.mirrors || **region == status.node.region)
 }
 

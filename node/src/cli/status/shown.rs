@@ -1,9 +1,10 @@
 //! A cluster's or node's state as it is printed.
 
+use trine_doors::model::{NodeClock, Status};
+
 use super::super::exit::Exit;
 use super::super::output::{Output, pairs, short, table};
 use super::judge::{ClusterStatus, Told, object_digest};
-use crate::model::{NodeClock, Status};
 
 /// From so many milliseconds on it is told how far a node's stamps lie ahead of its wall: beyond what restarts bring.
 const HYBRID_AHEAD_MS_TOLD: u64 = 2_000;
@@ -123,8 +124,9 @@ pub fn node(status: &Status) -> Output {
 
 #[cfg(test)]
 mod tests {
+    use trine_doors::model::Problem;
+
     use super::{Told, sentence};
-    use crate::model::Problem;
 
     #[test]
     fn whoever_a_sentence_names_is_not_named_again() {

@@ -1,0 +1,3 @@
+//! Integration tests: certificates on real files and sockets.
+
+mod identity;

@@ -1,0 +1,3 @@
+//! Integration tests of places at a listener.
+
+mod crowds;
