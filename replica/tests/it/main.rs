@@ -8,6 +8,7 @@ mod durable;
 mod forks;
 mod founding;
 mod joining;
+mod journeys;
 mod mirrors;
 mod namespaces;
 mod nodes_listed;

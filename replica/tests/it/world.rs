@@ -47,6 +47,15 @@ pub struct Node {
     pub stepped_down: u32,
 }
 
+/// What happens, in somebody's words.
+pub struct Journey {
+    pub lines: Vec<String>,
+    /// What a node is told.
+    pub heard: fn(&[Node], usize, &Input) -> Option<String>,
+    /// What a node does.
+    pub done: fn(&[Node], usize, &Effect) -> Option<String>,
+}
+
 /// Some nodes, all connected.
 pub struct World {
     pub nodes: Vec<Node>,
@@ -60,6 +69,8 @@ pub struct World {
     pub loses: fn(&World, usize, usize, &PeerMessage) -> bool,
     /// Messages handed over so far.
     pub delivered: usize,
+    /// What happens, a line each, while somebody writes it down.
+    pub journey: Option<Journey>,
     requests: u64,
     starts: u8,
 }
@@ -102,6 +113,7 @@ impl World {
             commits: true,
             loses: |_, _, _, _| false,
             delivered: 0,
+            journey: None,
             requests: 0,
             starts: 0,
         };
@@ -256,16 +268,23 @@ impl World {
     /// One input, and its effects.
     pub fn input(&mut self, place: usize, input: Input) {
         let now = Now { wall_ns: self.now.wall_ns + self.nodes[place].wall_ahead_ns, ..self.now };
-        let node = &mut self.nodes[place];
-        if node.halted.is_some() {
+        if self.nodes[place].halted.is_some() {
             return;
         }
+        if let Some(journey) = &mut self.journey {
+            journey.lines.extend((journey.heard)(&self.nodes, place, &input));
+        }
+        let node = &mut self.nodes[place];
         let mut out = Outbox::default();
         node.core.handle(now, &node.disk, input, &mut out);
         self.effects(place, out);
     }
 
     fn effects(&mut self, place: usize, out: Outbox) {
+        if let Some(journey) = &mut self.journey {
+            let told = out.effects.iter().filter_map(|effect| (journey.done)(&self.nodes, place, effect));
+            journey.lines.extend(told);
+        }
         let node = &mut self.nodes[place];
         let mut derived = Vec::new();
         for effect in out.effects {
