@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Missing;
+use crate::{Conflict, Missing};
 
 /// Why a request was not done. The code ([`Self::code`]) is stable; the text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -29,11 +29,11 @@ pub enum RequestError {
         /// What the caller may not do.
         what: String,
     },
-    /// A precondition did not hold.
+    /// A condition did not hold.
     #[error("conflict: {what}")]
     Conflict {
         /// Which one.
-        what: String,
+        what: Conflict,
     },
     /// The change would leave a region that commits nothing more with the nodes that answer now; nothing was done.
     #[error("refused: {what}")]

@@ -4,6 +4,7 @@
 //! libp2p. One request has one reply; a reply names its request by the number in its envelope, so that one
 //! connection carries many at once.
 
+pub mod conflict;
 pub mod error;
 pub mod frame;
 pub mod level;
@@ -14,6 +15,7 @@ pub mod reply;
 pub mod request;
 pub mod session;
 
+pub use conflict::Conflict;
 pub use error::RequestError;
 pub use frame::{ClientFrame, ClientHello, NodeFrame, NodeHello};
 pub use level::{Consistency, Durability};

@@ -3,7 +3,7 @@
 //! Whoever asked hears of both in the same way, so what serves a request returns one error and goes on with `?`. What nobody asked
 //! for returns [`StoreError`] instead: at the door that one halts the node, and must not become an answer by the way.
 
-use trine_protocol::{Missing, RequestError};
+use trine_protocol::{Conflict, Missing, RequestError};
 
 use crate::not_ready::NotReady;
 use crate::store::StoreError;
@@ -22,6 +22,12 @@ pub(crate) enum Stop {
 impl From<NotReady> for Stop {
     fn from(why: NotReady) -> Self {
         Self::Refused(why.into())
+    }
+}
+
+impl From<Conflict> for Stop {
+    fn from(what: Conflict) -> Self {
+        Self::Refused(what.into())
     }
 }
 

@@ -57,11 +57,10 @@ impl Ask {
     /// As [`Self::node`], for an edit that is made only when the object is what is wanted.
     ///
     /// # Errors
-    /// As [`Self::node`]; a conflict is one of the precondition.
+    /// As [`Self::node`].
     pub async fn edit(&self, request: Request, object: Option<ObjectCondition>) -> Result<(Reply, HeaderMap), Problem> {
         let options = Options { object, ..headers::options(&self.headers)? };
-        let answered = self.with(request, options).await;
-        answered.map_err(|problem| if object.is_some() { problem.of_precondition() } else { problem })
+        self.with(request, options).await
     }
 
     async fn with(&self, request: Request, options: Options) -> Result<(Reply, HeaderMap), Problem> {

@@ -1,11 +1,11 @@
 //! The headers of requests and answers.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::time::Duration;
 use trine_client::Session;
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{ObjectCondition, Options, Precondition};
-use trine_protocol::{Consistency, Durability, RequestError};
+use trine_protocol::{Consistency, Durability};
 
 use super::limits::{TIMEOUT_DEFAULT, TIMEOUT_MAX};
 use super::problem::Problem;
@@ -130,7 +130,7 @@ pub fn precondition(headers: &HeaderMap, region: &str) -> Result<Option<Precondi
             "the version {version} stands in the ledger of {home}, and this node appends to that of {region}; \
              append at a node of {home}"
         );
-        return Err(Problem::from(RequestError::Conflict { what }).of_precondition());
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "conflict", what));
     }
     Ok(Some(Precondition::Index(index)))
 }

@@ -131,9 +131,7 @@ pub(super) async fn append_to(
         if_match,
         with_proof: false,
     });
-    let answered = ask.node(request).await;
-    let (reply, mut headers) =
-        answered.map_err(|problem| if if_match.is_some() { problem.of_precondition() } else { problem })?;
+    let (reply, mut headers) = ask.node(request).await?;
     let Reply::Appended(view) = reply else { return Err(unexpected()) };
     let appended = Appended::from(&view);
     headers::put(&mut headers, header::ETAG, &format!("\"{}\"", appended.version));

@@ -123,15 +123,6 @@ impl Problem {
         self.retry_after = Some(after.as_secs_f64().ceil().max(1.0) as u64);
         self
     }
-
-    /// A conflict with a precondition that the caller's headers stated.
-    #[must_use]
-    pub fn of_precondition(mut self) -> Self {
-        if self.code == "conflict" {
-            self.status = StatusCode::PRECONDITION_FAILED.as_u16();
-        }
-        self
-    }
 }
 
 /// What a code means, for people.
@@ -171,6 +162,8 @@ pub fn status_of(error: &RequestError) -> StatusCode {
         RequestError::Invalid { .. } => StatusCode::BAD_REQUEST,
         RequestError::NotFound { .. } => StatusCode::NOT_FOUND,
         RequestError::Forbidden { .. } => StatusCode::FORBIDDEN,
+        // The caller's headers stated it.
+        RequestError::Conflict { what } if what.of_precondition() => StatusCode::PRECONDITION_FAILED,
         RequestError::Conflict { .. }
         | RequestError::Ambiguous { .. }
         | RequestError::NotEmpty { .. }

@@ -19,7 +19,7 @@ use trine_protocol::request::{
     NamespaceRename, ObjectEdit, ObjectGet, ObjectList, Options, Precondition,
 };
 use trine_protocol::{
-    Edit, Missing, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View,
+    Conflict, Edit, Missing, ObjectEntry, ObjectPage, ObjectView, Request, RequestError, Role, SessionToken, View,
 };
 
 /// How long it is waited for what must happen.
@@ -156,7 +156,7 @@ impl Held {
             Request::Append(Append { key, value, content_type, metadata, if_match, .. }) => {
                 let latest = self.records.iter().rfind(|record| record.key == key).map(|record| record.index);
                 if if_match.is_some_and(|wanted| latest.map_or(Precondition::Absent, Precondition::Index) != wanted) {
-                    return Err(RequestError::Conflict { what: "another version is the latest".into() });
+                    return Err(Conflict::Version { region: home(), latest }.into());
                 }
                 let index = self.records.len() as u64;
                 self.records.push(record(index, key, value, content_type, metadata));

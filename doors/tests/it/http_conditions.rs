@@ -1,9 +1,9 @@
 //! No header that makes another request of a request is passed over.
 
 use trine_protocol::request::{Append, ObjectCondition};
-use trine_protocol::{Request, RequestError};
+use trine_protocol::{Conflict, Request};
 
-use crate::fake_node::serve;
+use crate::fake_node::{home, serve};
 use crate::http_client::ask;
 
 const OBJECT: &str = "/api/v1/objects/objects/k";
@@ -66,10 +66,13 @@ async fn an_edit_says_what_the_object_must_be() {
             assert_eq!(api.node.last().1.object, Some(wanted), "{method} {header:?}");
         }
     }
-    api.node.refuse(RequestError::Conflict { what: "another digest".into() });
+    api.node.refuse(Conflict::ObjectChanged.into());
     let refused = ask(api.address, "POST", OBJECT, &[("If-Match", &tag)], INCREMENT).await;
     assert_eq!(refused.problem(), (412, "conflict".into()));
-    assert_eq!(ask(api.address, "POST", OBJECT, &[], INCREMENT).await.status, 409);
+    // What no header of the caller's stated is not answered as if one had.
+    api.node.refuse(Conflict::IdempotencyKey { region: home(), index: 3 }.into());
+    let once = [("If-Match", "\"us-east-1/3\""), ("Idempotency-Key", "once")];
+    assert_eq!(ask(api.address, "PUT", "/k", &once, b"v").await.problem(), (409, "conflict".into()));
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use trine_doors::http::{HttpConfig, HttpServer, ServeError};
-use trine_protocol::{Missing, RequestError, Role};
+use trine_protocol::{Conflict, Missing, RequestError, Role};
 
-use crate::fake_node::{FakeNode, serve, serve_with};
+use crate::fake_node::{FakeNode, home, serve, serve_with};
 use crate::http_client::{ask, exchange, get};
 use crate::http_tls::Secure;
 
@@ -19,7 +19,9 @@ async fn every_error_has_a_status_and_a_stable_code() {
         (RequestError::Invalid { what: what() }, 400, None),
         (Missing::namespace("it").into(), 404, None),
         (RequestError::Forbidden { what: what() }, 403, None),
-        (RequestError::Conflict { what: what() }, 409, None),
+        (Conflict::IdempotencyKey { region: home(), index: 3 }.into(), 409, None),
+        (Conflict::Version { region: home(), latest: Some(3) }.into(), 412, None),
+        (Conflict::ObjectChanged.into(), 412, None),
         (RequestError::Ambiguous { what: what() }, 409, None),
         (RequestError::NotEmpty { what: what() }, 409, None),
         (RequestError::TooLarge { what: what(), bytes: 2, limit: 1 }, 413, None),

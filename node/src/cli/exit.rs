@@ -141,9 +141,10 @@ impl From<RequestError> for Failure {
             RequestError::NotFound { .. } => Self::new(Exit::NotFound, what),
             RequestError::Forbidden { .. } => Self::new(Exit::Refused, what)
                 .hint("use an identity with a larger role: --identity DIR; `trine tls client` issues one"),
-            RequestError::Conflict { .. } => {
+            RequestError::Conflict { what: conflict } if conflict.of_precondition() => {
                 Self::new(Exit::Conflict, what).hint("read the key again and decide on what stands there now")
             }
+            RequestError::Conflict { .. } => Self::new(Exit::Conflict, what),
             RequestError::Ambiguous { .. } => Self::new(Exit::Conflict, what).hint(
                 "`trine namespace list` shows names and ids; `trine namespace rename ID NAME` gives one another name",
             ),

@@ -125,12 +125,11 @@ async fn readmit(globals: &Globals, connection: &Connection, name: &str) -> Resu
     Ok(Output::new(&json, people).ids([name]))
 }
 
-/// A change of a roster that was refused. What speaks against one is no key that could be read again.
+/// A change of a roster that was refused.
 fn refused(failure: Failure) -> Failure {
     match failure.exit {
         // One that waits to be registered is listed and on no roster.
         Exit::NotFound => failure.hint(NOT_ON_A_ROSTER),
-        Exit::Conflict => Failure { hint: None, ..failure },
         _ => failure,
     }
 }

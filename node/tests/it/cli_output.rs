@@ -8,7 +8,7 @@ use trine_node::cli::connect::address;
 use trine_node::cli::exit::{Exit, Failure};
 use trine_node::cli::output::{Output, pairs, table};
 use trine_node::cli::{Cli, yaml};
-use trine_protocol::{Missing, RequestError};
+use trine_protocol::{Conflict, Missing, RequestError};
 
 fn check(failure: impl Into<Failure>, exit: Exit, expected: Expect) {
     let failure = failure.into();
@@ -32,11 +32,16 @@ fn failures_say_what_happened_and_what_to_do() {
               hint: use an identity with a larger role: --identity DIR; `trine tls client` issues one"#]],
     );
     check(
-        RequestError::Conflict { what: what("the key has a version") },
+        RequestError::from(Conflict::Version { region: "us-east-1".parse().expect("a name"), latest: Some(3) }),
         Exit::Conflict,
         expect![[r#"
-            error: conflict: the key has a version
+            error: conflict: the key's latest version in us-east-1 is record 3
               hint: read the key again and decide on what stands there now"#]],
+    );
+    check(
+        RequestError::from(Conflict::IdempotencyKey { region: "us-east-1".parse().expect("a name"), index: 3 }),
+        Exit::Conflict,
+        expect!["error: conflict: the idempotency key stands for another append, record 3 of us-east-1"],
     );
     check(
         RequestError::Ambiguous {

@@ -1,4 +1,5 @@
 //! The crate's promises, each told in a file of its own.
 
+mod conflict;
 mod missing;
 mod session;

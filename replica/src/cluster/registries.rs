@@ -10,7 +10,7 @@ use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Registry};
 use trine_protocol::request::{NodeReadmit, NodeRemove, NodeReplace, RegionRecover};
-use trine_protocol::{Missing, Request, RequestError};
+use trine_protocol::{Conflict, Missing, Request, RequestError};
 
 use crate::cluster::Cluster;
 
@@ -143,13 +143,7 @@ impl Cluster {
         let node = self.known_node(node)?;
         match self.rostered(node) {
             Some(record) if self.answers(node) && !force => {
-                let what = format!(
-                    "{} answers; it has been registered since {}. A replacement is for a node that is lost: to take \
-                     this one away, remove it; with --force it is given up all the same",
-                    self.call(node),
-                    record.stamp.utc()
-                );
-                Err(RequestError::Conflict { what })
+                Err(Conflict::NodeAnswers { name: record.name.clone(), node, since: record.stamp }.into())
             }
             _ => Ok(node),
         }
@@ -159,10 +153,7 @@ impl Cluster {
     pub(crate) fn closed_name(&self, name: &str) -> Result<NodeId, RequestError> {
         let registry = &self.own;
         registry.closed_names.get(name).copied().ok_or_else(|| match registry.named(name) {
-            Some(record) => {
-                let what = format!("the name {name} is not closed: it is that of the node {}", record.node);
-                RequestError::Conflict { what }
-            }
+            Some(record) => Conflict::NameTaken { name: name.to_owned(), node: record.node }.into(),
             None => Missing::ClosedName { name: name.to_owned(), region: self.config.region.clone() }.into(),
         })
     }

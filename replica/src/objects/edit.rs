@@ -6,7 +6,7 @@ use trine_protocol::object::{Edit, ObjectView};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{NamespaceKind, ObjectCondition, Options};
 use trine_protocol::session::{Position, SessionToken};
-use trine_protocol::{Durability, Reply, RequestError};
+use trine_protocol::{Conflict, Durability, Reply, RequestError};
 
 use super::Objects;
 use super::delta_log::DeltaRow;
@@ -58,8 +58,8 @@ impl Objects {
         }
         let partition = PartitionId::of_key(namespace.id.clone(), key.as_bytes(), namespace.slots);
         let mut stored = Partitions::read(turn, &partition, key.as_bytes())?;
-        if let Some(what) = options.object.and_then(|wanted| contradicts(wanted, &stored)) {
-            return Err(RequestError::Conflict { what }.into());
+        if let Some(conflict) = options.object.and_then(|wanted| contradicts(wanted, &stored)) {
+            return Err(conflict.into());
         }
         let writer = cluster.config().writer;
         let before = self.held.held(&partition, writer);
@@ -152,14 +152,12 @@ fn refused(error: &trine_crdt::EditError) -> RequestError {
 }
 
 /// Why an object is not what an edit wants it to be.
-fn contradicts(wanted: ObjectCondition, stored: &Stored) -> Option<String> {
+fn contradicts(wanted: ObjectCondition, stored: &Stored) -> Option<Conflict> {
     let held = stored.bytes.as_ref().filter(|_| !stored.object.is_empty());
     match (wanted, held) {
-        (ObjectCondition::Absent, Some(_)) => Some("there is such an object".to_owned()),
-        (ObjectCondition::Present | ObjectCondition::Digest(_), None) => Some("there is no such object".to_owned()),
-        (ObjectCondition::Digest(digest), Some(bytes)) if digest_of(bytes) != digest => {
-            Some("the object has another digest at this node: read it again".to_owned())
-        }
+        (ObjectCondition::Absent, Some(_)) => Some(Conflict::ObjectThere),
+        (ObjectCondition::Present | ObjectCondition::Digest(_), None) => Some(Conflict::NoObject),
+        (ObjectCondition::Digest(digest), Some(bytes)) if digest_of(bytes) != digest => Some(Conflict::ObjectChanged),
         _ => None,
     }
 }

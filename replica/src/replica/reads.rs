@@ -11,7 +11,7 @@ use trine_protocol::reply::{Answer, Appended, InclusionView, Page};
 use trine_protocol::request::{
     Append, CheckpointGet, ConsistencyGet, LedgerGet, LedgerHistory, LedgerRange, LedgerRecord, NamespaceKind,
 };
-use trine_protocol::{Consistency, Missing, Reply, Request, RequestError};
+use trine_protocol::{Conflict, Consistency, Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
@@ -170,18 +170,12 @@ impl Organs {
             Applied::Duplicate { index, .. }
                 if self.differs(turn, index, asked.as_deref()) && !mutants::is(Mutant::KeyForAnother) =>
             {
-                let what = format!("the idempotency key stands for another append, record {index} of {region}");
-                Err(RequestError::Conflict { what })
+                Err(Conflict::IdempotencyKey { region, index }.into())
             }
             Applied::Duplicate { index, stamp, leaf } => {
                 Ok(self.appended(turn, (index, stamp, leaf), true, with_proof))
             }
-            Applied::ConditionFailed { actual } => Err(RequestError::Conflict {
-                what: match actual {
-                    Some(index) => format!("the key's latest version in {region} is record {index}"),
-                    None => format!("the key has no version in {region}"),
-                },
-            }),
+            Applied::ConditionFailed { actual } => Err(Conflict::Version { region, latest: actual }.into()),
             Applied::Namespace(record) => Ok(plain(turn, Reply::Namespace(namespace_view(&record)))),
             Applied::NamespaceDeleted(_)
             | Applied::Registered { .. }

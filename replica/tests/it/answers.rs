@@ -7,7 +7,7 @@ use trine_protocol::request::{
     LedgerGet, LedgerRecord, NamespaceCreate, NamespaceKind, NodeReadmit, NodeRemove, ObjectGet, Options,
 };
 use trine_protocol::session::Position;
-use trine_protocol::{Durability, Missing, Reply, Request, RequestError, Role, SessionToken};
+use trine_protocol::{Conflict, Durability, Missing, Reply, Request, RequestError, Role, SessionToken};
 use trine_replica::input::{GroupId, ProposeOutcome};
 use trine_replica::limits::REQUESTS_WAITING_MAX;
 use trine_replica::{Input, PeerMessage};
@@ -34,7 +34,8 @@ fn a_retry_with_its_key_gets_the_first_answer_and_another_append_is_refused() {
     assert_eq!(appended(world.answered(2, again)), (0, true));
     let other = world.ask(1, Options::default(), append("key", "another value", Some("once")));
     world.run();
-    assert!(matches!(world.answered(1, other), Err(RequestError::Conflict { .. })));
+    let conflict = Conflict::IdempotencyKey { region: region(0), index: 0 };
+    assert_eq!(*world.answered(1, other), Err(conflict.into()));
 }
 
 #[test]
