@@ -55,7 +55,7 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::ApplyBeforeDurable | Mutant::PrefixNotKept | Mutant::MembershipForgotten => {
             Some(("trine-raft", "raft_sim"))
         }
-        Mutant::FullLeaderStays => Some(("trine-node", "bad_disk")),
+        Mutant::FullLeaderStays => Some(("trine-cli", "bad_disk")),
         Mutant::BellSilent => Some(("trine-node", "driver")),
         Mutant::VotersWithoutMajority => Some(("trine-placement", "voters")),
         Mutant::ClockWraps => Some(("trine-crdt", "clock")),
@@ -66,9 +66,9 @@ pub fn shown_elsewhere(mutant: Mutant) -> Option<(&'static str, &'static str)> {
         Mutant::WindowWithoutEnd | Mutant::SentTwice => Some(("trine-gossip", "link")),
         Mutant::ForkIgnored => Some(("trine-replica", "forks")),
         Mutant::OwnHeadSuppressed => Some(("trine-replica", "signing")),
-        Mutant::RestoredVoterVotes => Some(("trine-node", "went_back")),
+        Mutant::RestoredVoterVotes => Some(("trine-cli", "went_back")),
         Mutant::WaitingWithoutEnd => Some(("trine-replica", "answers")),
-        Mutant::NameTaken => Some(("trine-node", "leaving")),
+        Mutant::NameTaken => Some(("trine-cli", "leaving")),
         Mutant::HeadEpochBelieved => Some(("trine-replica", "forks")),
         Mutant::MarkEarly => Some(("trine-replica", "clock")),
         // Without the judgement, what places voters still lets nobody go who is missed, so that no history shows it.
