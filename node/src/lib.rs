@@ -15,4 +15,5 @@ pub mod daemon;
 
 pub mod recover;
 
+pub mod mutants;
 pub mod net;

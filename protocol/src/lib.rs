@@ -8,6 +8,7 @@ pub mod error;
 pub mod frame;
 pub mod level;
 pub mod limits;
+pub mod mutants;
 pub mod object;
 pub mod reply;
 pub mod request;

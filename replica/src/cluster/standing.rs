@@ -15,8 +15,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::entry::Command;
 use trine_placement::limits::VOTERS_MAX;
@@ -26,7 +24,9 @@ use trine_protocol::RequestError;
 use crate::cluster::Cluster;
 use crate::input::Voters;
 use crate::limits::NAME_HELD_MS_MAX;
+use crate::marks::{self, Mark};
 use crate::message::NotAdmitted;
+use crate::mutants::{self, Mutant};
 use crate::turn::Turn;
 
 /// What this node knows of its region's Raft group, and of its own place in it.

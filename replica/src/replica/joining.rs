@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, PartitionId, RegionId};
 
 use super::Organs;
 use crate::answers::Served;
 use crate::input::Peer;
 use crate::joining::Followed;
+use crate::marks::{self, Mark};
 use crate::turn::Turn;
 use crate::waiting::Asked;
 

@@ -1,13 +1,13 @@
 //! Requests about objects: what is asked of the objects here, what waits, and what goes elsewhere.
 
 use trine_crdt::PartitionId;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Consistency, Reply, Request, RequestError, limits};
 
 use super::super::Organs;
 use crate::answers::{Served, plain};
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::objects::{Edited, Wanted};
 use crate::store::StoreError;
 use crate::turn::Turn;
