@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows that the deliberate defects of `trine_crdt::mutants` are not in what is built normally: no manifest enables the
+# Shows that the deliberate defects of `trine_probe::mutants` are not in what is built normally: no manifest enables the
 # feature, and none of their names is in the binaries. Those of `cargo build` or `cargo test` by default:
 #
 #     chaos/scripts/mutants-absent.sh [BINARY…]
@@ -10,7 +10,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$top/target}
 [ $# -gt 0 ] || set -- "$target/debug/trine" "$target/debug/trine-chaos"
 
-names=$(sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z-]+)" ".*"$/\1/p' "$top/crdt/src/mutants.rs")
+names=$(sed -nE 's/^    [A-Z][A-Za-z]+ "([a-z-]+)" ".*"$/\1/p' "$top"/*/src/mutants.rs)
 names+=$'\nTRINE_MUTANT'
 count=$(wc -l <<<"$names")
 [ "$count" -ge 20 ] || { echo "mutants-absent: only $count names were read: the search would show nothing" >&2; exit 1; }

@@ -4,8 +4,8 @@
 //! hold the same deltas hold the same state, to the byte of its canonical encoding.
 //!
 //! Reading order: [`context`] says what removal means without tombstones, [`object`] why objects converge, [`delta`]
-//! what travels; then one file a kind, [`mod@format`] for the bytes, and [`clock`] for time. [`mutants`] is for testing the
-//! tests.
+//! what travels; then one file a kind, [`mod@format`] for the bytes, and [`clock`] for time. [`mutants`] and [`marks`] are
+//! for testing the tests.
 
 pub mod identity;
 pub mod timestamp;

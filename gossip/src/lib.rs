@@ -17,6 +17,8 @@ pub mod entry;
 pub mod lattice;
 pub mod limits;
 pub mod link;
+pub mod marks;
+pub mod mutants;
 pub mod repair;
 pub mod rumor;
 pub mod vectors;

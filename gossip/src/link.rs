@@ -19,11 +19,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, WriterId};
 
 use crate::limits::{LINK_BATCH_RANGES_MAX, LINK_DIRTY_MAX};
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 
 /// The window's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::codec;
-use trine_crdt::marks::{self, Mark};
 
 use crate::entry::{Entry, EntryError};
 use crate::limits::{RUMOR_BYTES_MAX, RUMOR_PAYLOAD_BYTES_MAX};
+use crate::marks::{self, Mark};
 
 /// How eagerly rumors are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

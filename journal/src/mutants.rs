@@ -1,30 +1,11 @@
-//! Deliberate defects in this process: see [`trine_crdt::mutants`]. The environment variable `TRINE_MUTANT` names one.
-//!
-//! Without the feature `mutants` the variable is not read, and its name is not in the binary.
+//! Deliberate defects of files: see [`trine_probe::mutants`].
 
-pub use trine_crdt::mutants::Mutant;
-#[cfg(not(feature = "mutants"))]
-pub use trine_crdt::mutants::is;
-
-/// Whether this defect was chosen. Reads the environment when it is asked first, for tests that start no daemon.
-#[cfg(feature = "mutants")]
-#[must_use]
-pub fn is(mutant: Mutant) -> bool {
-    static READ: std::sync::Once = std::sync::Once::new();
-    READ.call_once(|| choose().expect("a mutant's name"));
-    trine_crdt::mutants::is(mutant)
-}
-
-/// Chooses what the environment names, for the whole process.
-///
-/// # Errors
-/// When there is no such defect.
-#[cfg(feature = "mutants")]
-pub fn choose() -> Result<(), String> {
-    let name = std::env::var("TRINE_MUTANT").ok();
-    trine_crdt::mutants::choose(name.as_deref())?;
-    if let Some(name) = name {
-        tracing::warn!(name, "this node is broken on purpose");
-    }
-    Ok(())
+trine_probe::mutants! {
+    of a program;
+    LogAnswersBeforeSync "log-answers-before-sync" "log entries are reported durable before they are synced"
+    SyncErrorIgnored "sync-error-ignored" "a sync of the log that failed counts as done"
+    ShortLogAccepted "short-log-accepted" "a log that ends before its floor is opened"
+    DirectoryUnsynced "directory-entry-not-synced" "the name of a new file of the log is not synced"
+    DamageCutOff "damage-cut-off" "damage in the last file of the log counts as its torn end"
+    FullDiskBelieved "full-disk-believed" "a write of the log that found the disk full counts as done"
 }

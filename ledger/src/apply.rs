@@ -23,12 +23,12 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, NodeId, Timestamp};
 
 use crate::LogPosition;
 use crate::entry::{AppendCommand, Command, Condition, Entry, NamespaceKind};
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 pub use crate::outcome::{Applied, AppliedRecord, Change, Outcome, Refusal, Remembered};
 use crate::record::{RecordError, RecordHeader, digest, verify};
 use crate::registry::{NamespaceRecord, Recovery};

@@ -26,6 +26,8 @@ pub mod frame;
 
 pub mod certificate;
 pub mod genesis;
+pub mod marks;
+pub mod mutants;
 
 pub use apply::{Applied, AppliedRecord, ApplyError, Change, Lookup, Outcome, Refusal, Remembered};
 pub use certificate::{CertificateError, CertificateRole, Claims, peer_id};

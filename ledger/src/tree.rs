@@ -16,10 +16,10 @@
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use trine_crdt::mutants::{self, Mutant};
 
 use crate::form::{FormError, Reader};
 use crate::limits::PROOF_HASHES_MAX;
+use crate::mutants::{self, Mutant};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];

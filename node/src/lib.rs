@@ -1,9 +1,7 @@
-//! The daemon: one driver between a `Replica` and the world (libp2p, Raft, disk, HTTP, command line).
+//! The daemon: one driver between a `Replica` and the world (libp2p, Raft, disk, HTTP).
 
-// Both panic when nobody listens: what is said goes through `say`.
+// Both panic when nobody listens: what is said goes through the log, or is left to the command line.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
-
-pub mod say;
 
 pub mod config;
 
@@ -15,10 +13,7 @@ pub mod driver;
 
 pub mod daemon;
 
-pub mod up;
-
 pub mod recover;
 
+pub mod mutants;
 pub mod net;
-
-pub mod cli;

@@ -4,6 +4,7 @@
 //! for a moment costs a detour and never data: repair does not care who was chosen.
 
 pub mod limits;
+pub mod mutants;
 pub mod rendezvous;
 pub mod route;
 pub mod voters;

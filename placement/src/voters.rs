@@ -19,7 +19,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trine_crdt::NodeId;
-use trine_crdt::mutants::{self, Mutant};
+
+use crate::mutants::{self, Mutant};
 
 /// Raft's membership.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ pub mod frame;
 pub mod level;
 pub mod limits;
 pub mod missing;
+pub mod mutants;
 pub mod object;
 pub mod reply;
 pub mod request;

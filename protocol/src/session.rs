@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{PartitionId, RegionId, WriterId};
 
 use crate::limits::SESSION_POSITIONS_MAX;
+use crate::mutants::{self, Mutant};
 
 /// One exact write of the session to an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -24,7 +24,6 @@ use openraft::async_runtime::WatchReceiver as _;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use trine_crdt::WriterId;
-use trine_journal::mutants::{self, Mutant};
 use trine_journal::textfile::{self, Contents};
 use trine_replica::input::Leadership;
 use trine_replica::not_ready::WentBack;
@@ -32,6 +31,7 @@ use trine_replica::not_ready::WentBack;
 use super::limits::{HOLD_ASK, HOLD_ROUND};
 use super::net::peer::Network;
 use super::types::{Member, Raft};
+use crate::mutants::{self, Mutant};
 
 /// The file that says that this node is held back.
 const FILE: &str = "held-back";

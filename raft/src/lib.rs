@@ -19,6 +19,7 @@ pub mod limits;
 pub mod log;
 pub mod machine;
 pub mod membership;
+pub mod mutants;
 pub mod net;
 pub mod prefix;
 pub mod propose;

@@ -17,7 +17,6 @@ use futures::{Stream, StreamExt as _};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use trine_crdt::NodeId;
-use trine_journal::mutants::{self, Mutant};
 use trine_ledger::LogPosition;
 use trine_replica::input::{CommittedEntry, Payload};
 
@@ -26,6 +25,7 @@ use super::log::{Disk, FileSystem, LogStore};
 use super::membership;
 use super::prefix::Prefix;
 use super::types::{self, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Types};
+use crate::mutants::{self, Mutant};
 
 /// Who takes what the group commits: the driver, on behalf of the core.
 ///

@@ -17,7 +17,6 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_ledger::checkpoint::Checkpoint;
 use trine_ledger::registry::Registry;
@@ -29,6 +28,7 @@ use self::standing::Standing;
 use crate::config::Config;
 use crate::input::{Leadership, Peer};
 use crate::limits::SILENT_NODES_MAX;
+use crate::mutants::{self, Mutant};
 use crate::not_ready::WentBack;
 use crate::turn::Turn;
 

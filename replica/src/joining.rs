@@ -14,12 +14,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, PartitionId, RegionId, VersionVector};
 
 use crate::cluster::Cluster;
 use crate::effect::Persistence::Synced;
 use crate::limits::{JOIN_PARTITIONS_MAX, VECTORS_PER_MESSAGE_MAX};
+use crate::marks::{self, Mark};
 use crate::message::{Holdings, PeerMessage};
 use crate::not_ready::CatchingUp;
 use crate::objects::Objects;

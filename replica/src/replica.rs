@@ -18,7 +18,6 @@ mod views;
 
 use std::collections::BTreeSet;
 
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Now, RegionId, WriterId};
 
 use self::problems::Holding;
@@ -31,6 +30,7 @@ use crate::input::{GroupId, Input};
 use crate::joining::Joining;
 use crate::ledger::{Founds, OwnLedger, Withheld};
 use crate::mirrors::{Beside, Mirrors};
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::not_ready::{NotReady, NotTaken};
 use crate::objects::Objects;

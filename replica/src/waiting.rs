@@ -12,14 +12,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, PartitionId, RegionId, Timestamp, WriterId};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Append, ObjectEdit, Options};
 use trine_protocol::{Consistency, Edit, Request, RequestError, Role};
 
 use crate::input::RequestId;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::sizes::Sizes;
 
 /// Who asked.

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use trine_chaos::plan::{Topology, kept};
 use trine_chaos::sim::hunt::hunt;
-use trine_chaos::sim::mutants::{plan, shown_elsewhere};
+use trine_chaos::sim::mutants::{choose, is_core, names, plan, shown_elsewhere};
 use trine_chaos::sim::sweep::Scenario;
 use trine_chaos::units::parse_time;
-use trine_crdt::mutants::{self, ALL};
+use trine_probe::mutants;
 
 use crate::cli::sim::write_case;
 
@@ -43,8 +43,8 @@ pub struct Mutants {
 
 impl Mutants {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        for name in &self.names {
-            mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
+        for name in self.names.iter().filter(|name| shown_elsewhere(name).is_none()) {
+            choose(Some(name)).map_err(anyhow::Error::msg)?;
         }
         // A defect may make the core give up: that is told in the table.
         std::panic::set_hook(Box::new(|_| {}));
@@ -52,22 +52,22 @@ impl Mutants {
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["MUTANT", "PLAN", "SEEN BY", "AFTER SEEDS", "REACHED"]);
         let mut survivors = 0;
-        for (mutant, name, _) in ALL {
+        for name in names() {
             if !self.names.is_empty() && !self.names.iter().any(|wanted| wanted == name) {
                 continue;
             }
             if self.elsewhere {
-                if let Some((package, test)) = shown_elsewhere(*mutant) {
+                if let Some((package, test)) = shown_elsewhere(name) {
                     println!("{name}\t{package}\t{test}");
                 }
                 continue;
             }
-            if let Some((package, test)) = shown_elsewhere(*mutant).filter(|_| self.names.is_empty()) {
-                table.add_row([*name, "elsewhere", &format!("{package}, {test}"), "", ""]);
+            if let Some((package, test)) = shown_elsewhere(name).filter(|_| self.names.is_empty() || !is_core(name)) {
+                table.add_row([name, "elsewhere", &format!("{package}, {test}"), "", ""]);
                 continue;
             }
-            mutants::choose(Some(name)).map_err(anyhow::Error::msg)?;
-            let scenario = match self.plan.as_deref().or(plan(*mutant)).filter(|plan| *plan != "mixed") {
+            choose(Some(name)).map_err(anyhow::Error::msg)?;
+            let scenario = match self.plan.as_deref().or(plan(name)).filter(|plan| *plan != "mixed") {
                 Some(name) => Scenario::of(&kept::find(name)?, parse_time(&self.duration)?),
                 None => Scenario::mixed(Topology::default()),
             };
@@ -87,9 +87,9 @@ impl Mutants {
                 eprintln!("    {finding:.300}");
             }
             if let (Some(directory), Some(catch)) = (&self.shrink, &caught) {
-                write_case(directory, scenario.plan(catch.seed), catch.seed, Some((*name).to_owned()))?;
+                write_case(directory, scenario.plan(catch.seed), catch.seed, Some(name.to_owned()))?;
             }
-            table.add_row([*name, &scenario.name, &seen, &seeds, &reached]);
+            table.add_row([name, &scenario.name, &seen, &seeds, &reached]);
         }
         if self.elsewhere {
             return Ok(ExitCode::SUCCESS);

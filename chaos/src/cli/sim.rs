@@ -83,7 +83,7 @@ impl Sim {
     /// Runs what the arguments name.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "mutants")]
-        trine_crdt::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
+        trine_chaos::sim::mutants::choose(self.mutant.as_deref()).map_err(anyhow::Error::msg)?;
         if let Some(path) = &self.case {
             let case = Case::read(path)?;
             let broken = self.tell_report(&measure_plan(case.seed, case.plan))?;

@@ -15,6 +15,7 @@ pub mod hunt;
 pub mod inject;
 pub mod ledger;
 pub mod links;
+pub mod marks;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod node;

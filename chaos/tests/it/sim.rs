@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use trine_chaos::plan::{ArenaKind, Topology, kept};
-use trine_chaos::sim::run;
 use trine_chaos::sim::sweep::{Batch, Scenario, TWICE_EVERY, sweep};
-use trine_crdt::marks;
+use trine_chaos::sim::{marks, run};
 
 /// Seeds of the mixed scenario, and of each plan.
 const MIXED_SEEDS: u64 = 1_000;
@@ -43,11 +42,11 @@ fn all_plans_hold_every_property_and_reach_every_rare_branch() {
     let plans = held(&scenarios, 97, PLAN_SEEDS);
     assert!(plans.calls.0 * 2 > plans.calls.1, "{:?}", plans.calls);
     let total = Batch::total([&mixed, &plans]);
-    for (_, name, sentence) in marks::ALL.iter().filter(|_| cfg!(debug_assertions)) {
+    for (name, sentence) in marks::all().filter(|_| cfg!(debug_assertions)) {
         println!("{:>9} × {name}: {sentence}", total.marks.get(*name).copied().unwrap_or_default());
     }
-    let missing = marks::ALL.iter().filter(|(_, name, _)| !total.marks.contains_key(*name));
-    let missing: Vec<&str> = missing.filter(|_| cfg!(debug_assertions)).map(|(_, name, _)| *name).collect();
+    let missing = marks::all().filter(|(name, _)| !total.marks.contains_key(*name));
+    let missing: Vec<&str> = missing.filter(|_| cfg!(debug_assertions)).map(|(name, _)| *name).collect();
     assert!(missing.is_empty(), "no run reaches {missing:?}");
 }
 

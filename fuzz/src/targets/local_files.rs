@@ -12,6 +12,7 @@ use trine_chaos::history::{Action, Call, History, Known, Outcome};
 use trine_chaos::plan::{ArenaKind, Plan};
 use trine_chaos::report::runs;
 use trine_chaos::sim::case::Case;
+use trine_cli::up::cluster::{CLUSTER_FILE, Cluster, ClusterNode};
 use trine_examples::registry::log::{self, Entry, Position, Step};
 use trine_examples::registry::place::{Place, PlaceArgs};
 use trine_identity::bundle::CA_FILE;
@@ -19,7 +20,6 @@ use trine_identity::key::pem;
 use trine_journal::textfile;
 use trine_ledger::{CertificateRole, Genesis};
 use trine_node::store::directory::DataDir;
-use trine_node::up::cluster::{CLUSTER_FILE, Cluster, ClusterNode};
 
 use super::certificate::{issue, name, params};
 use crate::fixture::{CA, CLUSTER, genesis, key, region};

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
 
 use crate::digest::Digest;
 use crate::entry::{Entry, Version};
 use crate::limits::ENTRY_FRAME_BYTES;
+use crate::marks::{self, Mark};
 use crate::repair::{Config, RepairMessage, scatter};
 use crate::versioned::Versioned;
 

@@ -35,7 +35,7 @@ pub use address::AddressError;
 pub use chain::Layers;
 pub use check::{CheckError, check_addresses, check_free, check_ports, ports_in_use};
 pub use load::{ConfigError, Loaded, Sourced, load_from};
-pub(crate) use nearest::nearest;
+pub use nearest::nearest;
 
 /// One node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The known word that was probably meant.
 
 /// The nearest of `known` by edit distance, when it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let best = known.into_iter().map(|name| (distance(word, name), name)).min()?;
     (best.0 <= word.len().max(best.1.len()) / 2).then_some(best.1)
 }

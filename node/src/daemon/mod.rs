@@ -25,5 +25,5 @@ mod telemetry;
 mod world;
 
 pub use check::check;
-pub(crate) use signals::SUPERVISED;
+pub use signals::SUPERVISED;
 pub use start::{Left, Unfit, run};

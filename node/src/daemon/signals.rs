@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 
 /// A node with this variable in its environment stops when its standard input ends, as it does when whoever started it is
 /// gone without a word.
-pub(crate) const SUPERVISED: &str = "TRINE_SUPERVISED";
+pub const SUPERVISED: &str = "TRINE_SUPERVISED";
 
 /// Why not to go on, if there is a reason.
 #[derive(Default)]

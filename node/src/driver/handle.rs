@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use metrics::{Gauge, counter, gauge};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use trine_journal::mutants::{self, Mutant};
 use trine_protocol::reply::Answer;
 use trine_protocol::request::{Append, ObjectEdit, Options, Request, Role};
 use trine_protocol::{Edit, RequestError};
@@ -22,6 +21,7 @@ use super::limits::{
     INPUTS_KIB_MAX, INPUTS_MAX, OVERLOADED_RETRY_AFTER, REQUEST_TIMEOUT_DEFAULT, REQUEST_TIMEOUT_MAX, REQUESTS_KIB_MAX,
     REQUESTS_MAX, TIMEOUT_GRACE,
 };
+use crate::mutants::{self, Mutant};
 
 /// The driver is gone; the process is about to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -25,6 +25,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage as _};
 use trine_crdt::{NodeId, Timestamp, WriterId};
 use trine_ledger::entry::{Command, Entry as LedgerEntry};
 use trine_raft::LogConfig;
+use trine_raft::config::Fatal;
 use trine_raft::log::LogStore;
 use trine_raft::types::{AppData, Entry, Led, LogId, Member, Membership, Vote};
 
@@ -64,26 +65,23 @@ struct Said {
     membership: Option<Membership>,
 }
 
-/// Makes a region of one node of the best of these data directories, whose nodes are stopped.
+/// Makes a region of one node of the best of these data directories, whose nodes are stopped. `fatal` is called when the
+/// disk fails while it is written to, and ends the process.
 ///
 /// # Errors
 /// Why not; nothing has changed then, unless the disk failed while it was written to.
-pub fn region(paths: &[PathBuf]) -> anyhow::Result<Done> {
+pub fn region(paths: &[PathBuf], fatal: &Fatal) -> anyhow::Result<Done> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let survivors = paths.iter().map(|path| look(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let survivors = paths.iter().map(|path| look(path, fatal)).collect::<anyhow::Result<Vec<_>>>()?;
     let done = runtime.block_on(write(&survivors));
     survivors.iter().for_each(|survivor| survivor.log.close());
     done
 }
 
-fn look(path: &Path) -> anyhow::Result<Survivor> {
+fn look(path: &Path, fatal: &Fatal) -> anyhow::Result<Survivor> {
     let (directory, cluster, name) = DataDir::found(path)?;
-    let fatal = Arc::new(|reason: String| {
-        crate::say::people(format_args!("error: the log cannot be written: {reason}"));
-        std::process::exit(1)
-    });
     let raft = directory.raft();
-    let log = LogStore::open(&raft, LogConfig::default(), fatal)
+    let log = LogStore::open(&raft, LogConfig::default(), Arc::clone(fatal))
         .with_context(|| format!("{} cannot be gone on from: take another survivor", path.display()))?;
     let last = log.last().with_context(|| format!("{} holds no log: it never took part", path.display()))?;
     Ok(Survivor { directory, cluster, name, log, last })

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fjall::PersistMode;
 use metrics::histogram;
-use trine_journal::mutants::{self, Mutant};
 use trine_journal::passing::exhausted;
 use trine_replica::input::BatchId;
 use trine_replica::{Batch, Persistence};
@@ -26,6 +25,7 @@ use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_B
 use super::manifest;
 use super::row;
 use super::rows::{Databases, Table};
+use crate::mutants::{self, Mutant};
 
 /// Told the number of the last batch that is as durable as it asked for.
 pub type Report = Box<dyn Fn(BatchId) + Send>;

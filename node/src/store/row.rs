@@ -8,8 +8,9 @@
 //! ```
 
 use bytes::Bytes;
-use trine_journal::mutants::{self, Mutant};
 use trine_replica::StoreError;
+
+use crate::mutants::{self, Mutant};
 
 const CHECKSUM_BYTES: usize = 8;
 

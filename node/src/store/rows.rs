@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use trine_journal::mutants::{self, Mutant};
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError};
 
@@ -14,6 +13,7 @@ use super::limits::{JOURNAL_BYTES_MAX, OPEN_FILES_MAX, TABLE_WRITERS};
 use super::making;
 use super::row;
 use crate::config::StorageSection;
+use crate::mutants::{self, Mutant};
 
 /// Why the rows cannot be opened.
 #[derive(Debug, thiserror::Error)]

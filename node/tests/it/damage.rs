@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use bytes::Bytes;
 use trine_node::store::{Damage, Databases, Entries, Part};
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError, rows};
 
-use crate::bad_region::{PATIENCE, Region};
 use crate::store::{filled, storage};
 
 struct NoLog;
@@ -190,48 +188,4 @@ fn a_disk_that_is_damaged_again_and_again_is_given_up() {
     files(directory.path(), "derived", "/v").iter().for_each(|list| flip(list));
     let words = open(directory.path(), false).1.err().expect("it is refused");
     assert!(words.contains("The disk fails"), "{words}");
-}
-
-/// A region whose third node has records and objects in tables.
-fn written(directory: &Path) -> Region {
-    let region = Region::started(&directory.join("cluster"), &[("TRINE_STORAGE__MEMTABLE", "64KiB")]);
-    for number in 0..40 {
-        let value = format!("{number:08}").repeat(1024);
-        let answer = region.http(0, "PUT", &format!("/api/v1/ledger/default/record-{number}"), &value);
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        let edit = serde_json::json!({ "op": "set", "value": value }).to_string();
-        let answer = region.http(2, "POST", &format!("/api/v1/objects/objects/object-{number}"), edit);
-        assert_eq!(answer.status, 200, "{}", answer.body);
-    }
-    region
-}
-
-#[test]
-fn a_running_node_finds_damage_before_anybody_reads_it_and_heals() {
-    let directory = tempfile::tempdir().unwrap();
-    let region = written(directory.path());
-    for (round, part) in [(1.0, "derived"), (1.0, "synced"), (2.0, "derived")] {
-        let tables = files(&region.data(2), part, "/tables/");
-        flip(tables.first().unwrap_or_else(|| panic!("{part} has tables")));
-        let label = format!("what=\"{part}\"");
-        let deadline = Instant::now() + 2 * PATIENCE;
-        let figure = |name: &str| match crate::bad_region::try_http(&region.node(2).http, "GET", "/metrics", &[], b"") {
-            Some(answer) => {
-                let line = answer.body.lines().find(|line| line.starts_with(name) && line.contains(&label));
-                line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
-            }
-            None => 0.0,
-        };
-        while figure("trine_damage_healed_total") < round {
-            assert!(Instant::now() < deadline, "{part} is not healed:\n{}", region.log(2));
-        }
-        assert!(figure("trine_damage_found_total") >= round);
-        for number in 0..40 {
-            let value = format!("{number:08}").repeat(1024);
-            let read = region.http(2, "GET", &format!("/api/v1/objects/objects/object-{number}"), "");
-            assert!(read.body.contains(&value), "{}", read.body);
-            assert_eq!(region.http(2, "GET", &format!("/api/v1/ledger/default/record-{number}"), "").body, value);
-        }
-    }
-    region.is_well("healed");
 }

@@ -20,7 +20,6 @@ use trine_crdt::NodeId;
 use trine_journal::LogError;
 use trine_journal::appender::{Appender, Stop};
 use trine_journal::disk::Disk;
-use trine_journal::mutants::{self, Mutant};
 use trine_journal::queue::{Jobs, Next, Queue};
 use trine_ledger::LogPosition;
 use trine_ledger::frame::{Frame, FrameKind};
@@ -31,6 +30,7 @@ use super::shared::Shared;
 use super::state::State;
 use crate::config::Fatal;
 use crate::limits::{LOG_FLOOR_IDLE, LOG_FLOOR_LAG, LOG_GROUP_BYTES_MAX};
+use crate::mutants::{self, Mutant};
 use crate::types::{Entry, LogId, Types};
 
 /// The writer's own state.

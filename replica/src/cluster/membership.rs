@@ -1,13 +1,13 @@
 //! Who belongs: what a node says of itself, whom its region lets in, and who was sent away.
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::registry::NodeRecord;
 
 use crate::cluster::Cluster;
 use crate::effect::{Roster, RosterNode};
+use crate::marks::{self, Mark};
 use crate::message::{NotAdmitted, Registration};
+use crate::mutants::{self, Mutant};
 
 impl Cluster {
     pub(crate) fn registration(&self) -> Registration {

@@ -15,8 +15,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Timestamp};
 use trine_ledger::entry::Command;
 use trine_placement::limits::VOTERS_MAX;
@@ -27,7 +25,9 @@ use crate::cluster::Cluster;
 use crate::effect::{Effect, Halt};
 use crate::input::Voters;
 use crate::limits::NAME_HELD_MS_MAX;
+use crate::marks::{self, Mark};
 use crate::message::NotAdmitted;
+use crate::mutants::{self, Mutant};
 use crate::not_ready::NotReady;
 use crate::turn::Turn;
 

@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 use trine_crdt::clock::ntp_of_ns;
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::entry::{AppendCommand, Command, Condition, Entry};
 use trine_ledger::record::{Body, RecordHeader};
@@ -16,6 +15,7 @@ use super::OwnLedger;
 use crate::cluster::Cluster;
 use crate::effect::Effect;
 use crate::input::{GroupId, ProposeOutcome};
+use crate::marks::{self, Mark};
 use crate::records::Records;
 use crate::sizes::Sizes;
 use crate::stop::Stop;

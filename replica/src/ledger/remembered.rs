@@ -5,12 +5,12 @@
 //! all with each entry.
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::{Change, Lookup, Remembered};
 
 use crate::effect::Persistence::Derived;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::records::Records;
 use crate::rows;
 use crate::store::StoreError;

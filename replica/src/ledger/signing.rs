@@ -23,8 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::entry::Command;
 use trine_ledger::tree::Hash;
@@ -32,7 +30,9 @@ use trine_ledger::tree::Hash;
 use super::{DraftCommand, OwnLedger};
 use crate::cluster::Cluster;
 use crate::limits::{ASK_HEADS_INTERVAL_MS, ASK_HEADS_PATIENCE_MS};
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::records::Records;
 use crate::store::StoreError;
 use crate::turn::Turn;

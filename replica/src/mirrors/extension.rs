@@ -6,7 +6,6 @@
 //! but the region could have made it so.
 
 use bytes::Bytes;
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::limits::PROOF_HASHES_MAX;
 use trine_ledger::tree::{Hash, consistency_proof, verify_consistency};
@@ -14,6 +13,7 @@ use trine_ledger::tree::{Hash, consistency_proof, verify_consistency};
 use super::{Beside, Mirrors};
 use crate::limits::ASK_EXTENSION_INTERVAL_MS;
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::store::StoreError;
 use crate::turn::Turn;

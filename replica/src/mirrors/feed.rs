@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, RegionId};
 
 use super::{Beside, Follower, Mirrors};
 use crate::cluster::Cluster;
 use crate::effect::Persistence::Derived;
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
 use crate::rows;
 use crate::sizes::Sizes;

@@ -1,12 +1,12 @@
 //! Whom a mirror follows: the region's first mirror, or the ledger's own region.
 
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, RegionId};
 use trine_placement::rendezvous;
 
 use super::{Beside, Mirrors};
 use crate::cluster::Cluster;
 use crate::input::Peer;
+use crate::marks::{self, Mark};
 use crate::message::{HeadTold, PeerMessage};
 use crate::turn::Turn;
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
-use trine_crdt::mutants::{self, Mutant};
 use trine_gossip::entry::Entry;
 use trine_ledger::checkpoint::Checkpoint;
 
@@ -23,6 +22,7 @@ use super::{Beside, Mirrors};
 use crate::cluster::Cluster;
 use crate::cluster::head_of;
 use crate::effect::Persistence::{Derived, Synced};
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;

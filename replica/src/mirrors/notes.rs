@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
-use trine_crdt::marks::{self, Mark};
 use trine_ledger::checkpoint::{self, Checkpoint};
 use trine_ledger::genesis::GenesisRegion;
+
+use crate::marks::{self, Mark};
 
 /// Notes and what they say, the latest last.
 #[derive(Debug)]

@@ -1,15 +1,15 @@
 //! Taking a tail in: verified whole before any of it counts.
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::record::Record;
 
 use super::{Beside, Mirrors};
 use crate::effect::Persistence::Derived;
 use crate::limits::{DISTRUST_REST_MS, DISTRUST_REST_MS_MAX};
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::rows;
 use crate::store::StoreError;

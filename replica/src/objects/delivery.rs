@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, RegionId, WriterId};
 use trine_gossip::link::Range;
 use trine_placement::rendezvous;
@@ -19,7 +17,9 @@ use super::partitions::{Partitions, latest_stamp};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::input::BatchId;
+use crate::marks::{self, Mark};
 use crate::message::{Interval, PeerMessage};
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::store::StoreError;
 use crate::turn::Turn;

@@ -14,12 +14,12 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NodeId, PartitionId, WriterId};
 
 use super::partitions::Partitions;
 use crate::effect::Persistence::Synced;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::sizes::Sizes;
 use crate::store::StoreError;

@@ -1,6 +1,5 @@
 //! An edit becomes one dot: joined into its object, kept in the delta log, and pushed once it is on disk.
 
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{Dot, Operation, PartitionId};
 use trine_protocol::object::{Edit, ObjectView};
 use trine_protocol::reply::Answer;
@@ -15,6 +14,7 @@ use super::partitions::{Partitions, Stored, digest_of};
 use crate::answers::too_large;
 use crate::cluster::Cluster;
 use crate::limits::OBJECT_ENCODED_BYTES_MAX;
+use crate::marks::{self, Mark};
 use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::turn::{Clock, Turn};

@@ -13,12 +13,12 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use trine_crdt::digest::SumDigest;
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{Delta, NamespaceId, Object, PartitionId, Timestamp, VersionVector, WriterId};
 use trine_gossip::vectors;
 
 use super::delta_log::Log;
 use crate::effect::Persistence::Synced;
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::Turn;

@@ -8,8 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Object, PartitionId, VersionVector, WriterId};
 use trine_gossip::vectors;
 
@@ -19,7 +17,9 @@ use super::partitions::Partitions;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::effect::Persistence::Synced;
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::rows;
 use crate::sizes::Sizes;

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
-use trine_crdt::marks::{self, Mark};
 use trine_ledger::entry::{AppendCommand, Command, Entry};
 use trine_ledger::record::Record;
 use trine_protocol::reply::RecordView;
 
 use super::{Place, Records, tree};
 use crate::effect::Persistence::Derived;
+use crate::marks::{self, Mark};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;

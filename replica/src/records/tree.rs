@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trine_crdt::RegionId;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::tree::{Hash, TreeNode, node_hash};
 
 use crate::effect::Persistence::Derived;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;

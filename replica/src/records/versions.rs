@@ -11,14 +11,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, RegionId, Timestamp};
 use trine_ledger::record::RecordHeader;
 use trine_ledger::tree::Hash;
 
 use super::Records;
 use crate::effect::Persistence::Derived;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;

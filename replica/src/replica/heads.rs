@@ -1,13 +1,13 @@
 //! What is said between nodes of ledgers' heads: asked, told, compared, and what follows for the own region's ledger.
 
 use bytes::Bytes;
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::tree::Hash;
 
 use super::Organs;
 use crate::ledger::LostTail;
 use crate::message::{HeadTold, PeerMessage};
+use crate::mutants::{self, Mutant};
 use crate::store::StoreError;
 use crate::turn::Turn;
 

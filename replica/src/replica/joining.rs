@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::marks::{self, Mark};
 use trine_crdt::{NodeId, PartitionId, RegionId};
 
 use super::Organs;
 use crate::answers::Served;
 use crate::input::Peer;
 use crate::joining::Followed;
+use crate::marks::{self, Mark};
 use crate::not_ready::NotReady;
 use crate::stop::Stop;
 use crate::turn::Turn;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NamespaceId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::entry::Command;
@@ -15,6 +14,7 @@ use crate::answers::{Served, plain, settled};
 use crate::effect::Persistence::Derived;
 use crate::input::{CommittedEntry, Payload, ProposeOutcome};
 use crate::ledger::{Became, Draft, DraftCommand, Drafted, Entered, Withheld, makes_record};
+use crate::mutants::{self, Mutant};
 use crate::news::News;
 use crate::not_ready::NotReady;
 use crate::rows;

@@ -6,8 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId, Timestamp};
 use trine_ledger::entry::{Command, Entry};
 use trine_ledger::registry::NodeRecord;
@@ -16,7 +14,9 @@ use super::Organs;
 use crate::effect::Effect;
 use crate::effect::Persistence::Synced;
 use crate::input::{GroupId, Leadership, Peer};
+use crate::marks::{self, Mark};
 use crate::message::{PeerMessage, Registration};
+use crate::mutants::{self, Mutant};
 use crate::rows;
 use crate::turn::Turn;
 

@@ -1,9 +1,9 @@
 //! What a peer's message leads to.
 
 use trine_crdt::NodeId;
-use trine_crdt::marks::{self, Mark};
 
 use super::Organs;
+use crate::marks::{self, Mark};
 use crate::message::{Interval, PeerMessage};
 use crate::objects::Receipt;
 use crate::store::StoreError;

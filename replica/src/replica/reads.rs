@@ -1,8 +1,6 @@
 //! Ledger reads: from this node's own ledger and mirrors, verified, or from the node of the region that has them.
 
 use bytes::Bytes;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{RegionId, Timestamp};
 use trine_ledger::apply::Applied;
 use trine_ledger::record::Record;
@@ -19,6 +17,8 @@ use crate::cluster::{Cluster, name_taken};
 use crate::effect::Effect;
 use crate::input::GroupId;
 use crate::ledger::Withheld;
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::not_ready::NotReady;
 use crate::records::Place;
 use crate::stop::Stop;

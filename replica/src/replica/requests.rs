@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use trine_crdt::NodeId;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_ledger::entry::{Command, Condition, idempotency_key};
 use trine_ledger::record::Body;
 use trine_protocol::reply::Answer;
@@ -25,7 +23,9 @@ use crate::input::RequestId;
 use crate::ledger::{AppendDraft, Draft, DraftCommand, Withheld};
 use crate::limits::HOPS_MAX;
 use crate::limits::{FORWARD_WAY_MS_MAX, FORWARD_WAY_SHARE, REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS_MAX};
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::not_ready::NotReady;
 use crate::stop::Stop;
 use crate::turn::Turn;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, RegionId};
 use trine_ledger::genesis::GenesisNode;
 use trine_ledger::registry::{NodeRecord, Recovery};
@@ -15,6 +14,7 @@ use trine_protocol::{Missing, Reply, Request, RequestError};
 
 use super::Organs;
 use crate::answers::{namespace_view, plain};
+use crate::mutants::{self, Mutant};
 use crate::turn::Turn;
 use crate::waiting::Asked;
 

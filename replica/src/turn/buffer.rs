@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use trine_crdt::mutants::{self, Mutant};
 
 use crate::effect::{Batch, Persistence};
 use crate::input::BatchId;
+use crate::mutants::{self, Mutant};
 use crate::store::{Store, StoreError};
 
 /// Two overlays, one per durability, and the rows of the turn under way.

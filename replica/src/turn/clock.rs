@@ -13,8 +13,6 @@
 use std::collections::BTreeMap;
 
 use trine_crdt::clock::{Drift, ntp_of_ns};
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Now, Timestamp, WriterId};
 use trine_protocol::RequestError;
 use trine_protocol::reply::ClockView;
@@ -24,7 +22,9 @@ use super::durable_time::DurableTime;
 use crate::effect::Effect;
 use crate::input::{BatchId, Peer};
 use crate::limits::STEP_DOWN_INTERVAL_MS;
+use crate::marks::{self, Mark};
 use crate::message::PeerMessage;
+use crate::mutants::{self, Mutant};
 use crate::not_ready::NotReady;
 use crate::store::StoreError;
 use crate::turn::Turn;

@@ -21,14 +21,14 @@
 
 use std::collections::BTreeMap;
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_crdt::{NodeId, Now};
 
 use crate::limits::{
     CLOCK_ASK_INTERVAL_MS, CLOCK_ASK_SOON_MS, CLOCK_ASKS_PER_TICK_MAX, CLOCK_ERROR_GROWTH_PER_MILLE, CLOCK_LEAP_MS,
     CLOCK_PATIENCE_MS, CLOCK_SAMPLE_AGE_MS_MAX, CLOCK_SAMPLES_KEPT_MAX,
 };
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 
 const MS: u64 = 1_000_000;
 

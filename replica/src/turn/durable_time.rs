@@ -6,8 +6,8 @@
 
 use std::collections::VecDeque;
 
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 
 use crate::input::BatchId;
 

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use trine_crdt::mutants::{self, Mutant};
+use crate::mutants::{self, Mutant};
 
 use crate::effect::Effect;
 use crate::input::BatchId;

@@ -1,13 +1,13 @@
 //! Requests about objects: what is asked of the objects here, what waits, and what goes elsewhere.
 
 use trine_crdt::PartitionId;
-use trine_crdt::marks::{self, Mark};
-use trine_crdt::mutants::{self, Mutant};
 use trine_protocol::request::{NamespaceKind, ObjectEdit, ObjectGet, ObjectList};
 use trine_protocol::{Consistency, Missing, Reply, RequestError, limits};
 
 use super::super::Organs;
 use crate::answers::{Served, plain};
+use crate::marks::{self, Mark};
+use crate::mutants::{self, Mutant};
 use crate::not_ready::NotReady;
 use crate::objects::{Edited, Wanted};
 use crate::stop::Stop;

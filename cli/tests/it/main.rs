@@ -1,0 +1,31 @@
+//! Integration tests of `trine`: what it says, and what regions of its processes do.
+
+mod bad_data;
+mod bad_disk;
+mod bad_frames;
+mod bad_reader;
+mod bad_region;
+mod bad_requests;
+mod bad_start;
+mod bad_strangers;
+mod bad_visitor;
+mod cli_output;
+mod cli_region;
+mod cli_tls;
+mod cluster;
+mod coverage;
+mod crowds;
+mod damage;
+mod figures;
+mod founding;
+mod http_conditions;
+mod leaving;
+mod lost_majority;
+mod membership;
+mod namespaces;
+mod operating;
+mod quorum;
+mod status;
+mod unheard;
+mod up;
+mod went_back;
