@@ -49,7 +49,7 @@ impl Derived {
         }
     }
 
-    /// What a ledger of so many records lacks, one sentence a kind of row.
+    /// What a ledger of this size lacks, one sentence a kind of row.
     #[must_use]
     pub fn missing(&self, size: u64) -> Vec<String> {
         let version = (0..size).find(|index| !self.versions.contains(index));

@@ -1,6 +1,6 @@
 //! The other side of `trine bench append`: the same closed loop against etcd's v3 gRPC API.
 //!
-//! So many clients, each with one put under way, values of random bytes, all over one HTTP/2 connection for every
+//! This many clients, each with one put under way, values of random bytes, all over one HTTP/2 connection for every
 //! 64 of them (a single one would take the answers' many small frames for an attack). A put is one unary call: a five-byte frame header and the two fields of a
 //! `PutRequest`, which are quicker written by hand than generated.
 //!

@@ -39,7 +39,7 @@ pub struct Globals {
     #[arg(long, global = true, env = "TRINE_ENDPOINT", value_name = "ADDRESS")]
     pub endpoint: Option<String>,
     /// The directory of a cluster that `trine up` runs here; without it, the nearest `trine-data` upwards from the working
-    /// directory, else the one that `trine use` chose
+    /// directory, otherwise the one that `trine use` chose
     #[arg(long, global = true, env = "TRINE_CLUSTER", value_name = "DIR")]
     pub cluster: Option<PathBuf>,
     /// The directory with ca.crt, tls.crt and tls.key to show who is asking

@@ -1,6 +1,6 @@
 //! `trine bench …`: how fast a running cluster is, measured the way that its users would feel it.
 //!
-//! The load is a closed loop: so many clients, each with one request under way, through the client library. Latency is
+//! The load is a closed loop: a number of clients, each with one request under way, through the client library. Latency is
 //! what a client waits; errors are counted and never as successes. `bench lag` writes in one region and reads in the
 //! others until the write is seen there; what it reports includes the reader's own request, so it is an upper bound.
 
@@ -26,7 +26,7 @@ pub enum BenchCommand {
     Append(LoadArgs),
     /// Writes to objects
     Object(LoadArgs),
-    /// Writes so many objects, each once, so that a full node can be measured
+    /// Writes this many objects, each once, so that a full node can be measured
     Load(FillArgs),
     /// How long a write takes until the other regions show it
     Lag(LagArgs),
@@ -104,7 +104,7 @@ pub struct LagArgs {
     pub namespace: Option<String>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the cluster cannot be asked at all; single failures are counted.

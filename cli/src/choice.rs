@@ -22,7 +22,7 @@ pub struct UseArgs {
     none: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the directory holds no cluster, or the choice cannot be kept.

@@ -39,7 +39,7 @@ pub struct FilesArgs {
     layers: Layers,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the configuration is wrong.

@@ -138,7 +138,7 @@ fn tell(globals: &Globals) {
     }
 }
 
-/// The cluster that runs here: the one named, else the one that [`choice`] finds.
+/// The cluster that runs here: the one named, otherwise the one that [`choice`] finds.
 ///
 /// # Errors
 /// When the one named is none.
@@ -186,7 +186,7 @@ pub fn builder(globals: &Globals, cluster: Option<&Cluster>) -> Result<Builder, 
     Ok(Client::builder().directory(&identity)?.deadline(globals.timeout))
 }
 
-/// The directory of whoever asks: the one named, else that of the cluster here.
+/// The directory of whoever asks: the one named, otherwise that of the cluster here.
 ///
 /// # Errors
 /// When the cluster named is none.

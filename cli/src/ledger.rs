@@ -58,7 +58,7 @@ pub struct AppendArgs {
     key: KeyArgs,
     #[command(flatten)]
     value: ValueArgs,
-    /// The value's media type; text/plain for UTF-8, else application/octet-stream
+    /// The value's media type; text/plain for UTF-8, otherwise application/octet-stream
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// A name and value that travel with the record; may be given several times
@@ -108,7 +108,7 @@ pub struct HistoryArgs {
     /// Where to go on: `next` of the last page
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
-    /// At most so many
+    /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
@@ -127,7 +127,7 @@ pub struct RangeArgs {
     /// Only keys after this one: `next` of the last page
     #[arg(long, value_name = "KEY")]
     after: Option<String>,
-    /// At most so many
+    /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
@@ -142,7 +142,7 @@ pub struct CheckpointArgs {
     /// An earlier checkpoint of it: prove that the latest one extends it
     #[arg(long, value_name = "FILE")]
     extends: Option<PathBuf>,
-    /// Where the genesis document and ca.crt are, to check the signatures; else those of the identity
+    /// Where the genesis document and ca.crt are, to check the signatures; otherwise those of the identity
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     #[command(flatten)]
@@ -155,12 +155,12 @@ pub struct GenesisArgs {
     /// Write it to a new file, for `trine ledger verify --genesis FILE`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The authority's certificate that it is checked with; else ca.crt of the identity
+    /// The authority's certificate that it is checked with; otherwise ca.crt of the identity
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

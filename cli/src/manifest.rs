@@ -27,7 +27,7 @@ pub struct ShowArgs {
     of: Option<RegionId>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

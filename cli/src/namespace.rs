@@ -95,7 +95,7 @@ pub struct DeleteArgs {
     force: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

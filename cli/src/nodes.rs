@@ -61,7 +61,7 @@ pub struct ReadmitArgs {
     name: String,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

@@ -76,7 +76,7 @@ pub struct ListArgs {
     /// Only keys after this one: `next` of the last page
     #[arg(long, value_name = "KEY")]
     after: Option<String>,
-    /// At most so many
+    /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
@@ -149,7 +149,7 @@ pub struct DeleteArgs {
     write: WriteArgs,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

@@ -35,7 +35,7 @@ pub struct RegionArgs {
     the_others_are_lost_for_ever: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// Why not.

@@ -28,7 +28,7 @@ pub struct RecoverArgs {
     region: RegionId,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// As the cluster answers.

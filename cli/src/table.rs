@@ -8,7 +8,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// Cells up to so many columns always fit into theirs.
+/// Cells up to this many columns always fit into theirs.
 const CELL_COLUMNS_MIN: usize = 40;
 /// What stands between columns.
 const GAP: &str = "  ";

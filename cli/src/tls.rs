@@ -139,7 +139,7 @@ impl From<IdentityFileError> for Failure {
     }
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When a file exists already, cannot be written or cannot be read.

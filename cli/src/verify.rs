@@ -29,10 +29,10 @@ pub const GENESIS_FILE: &str = "genesis.json";
 pub struct VerifyArgs {
     /// The proof file that `trine ledger get --proof FILE` wrote
     file: PathBuf,
-    /// The cluster's genesis document; else the one of the identity or of the cluster here
+    /// The cluster's genesis document; otherwise the one of the identity or of the cluster here
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
-    /// The authority's certificate that is trusted; else ca.crt beside the genesis document
+    /// The authority's certificate that is trusted; otherwise ca.crt beside the genesis document
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -59,7 +59,7 @@ struct Proven {
     encoding: Option<Encoding>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the file proves nothing.
@@ -101,7 +101,7 @@ pub fn run(globals: &Globals, args: &VerifyArgs) -> Result<Output, Failure> {
     Ok(Output::new(&proven, people).ids([&proven.version]))
 }
 
-/// The genesis document and where it was read: the file named, else the one of the identity, else of the cluster here.
+/// The genesis document and where it was read: the file named, otherwise the one of the identity, otherwise of the cluster here.
 fn genesis_document(globals: &Globals, named: Option<&Path>) -> Result<(Vec<u8>, PathBuf), Failure> {
     let path = match (named, &globals.identity) {
         (Some(path), _) => path.to_owned(),

@@ -45,7 +45,7 @@ fn block(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// Writes the value of a field: on the same line when it is one word, else below.
+/// Writes the value of a field: on the same line when it is one word, otherwise below.
 fn nested(value: &Value, depth: usize, out: &mut String) {
     let below = match value {
         Value::Object(fields) => !fields.is_empty(),

@@ -1,4 +1,4 @@
-//! Frames on a stream: a big-endian `u32` length, checked before anything is allocated, and so many bytes.
+//! Frames on a stream: a big-endian `u32` length, checked before anything is allocated, and that many bytes.
 //!
 //! Reading never trusts the length for more than a check: memory grows as bytes arrive, and each read has a time-out,
 //! so that a peer that sends one byte a minute holds nothing for long.

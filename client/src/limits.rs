@@ -26,7 +26,7 @@ pub const NODES_KNOWN_MAX: usize = 256;
 pub const NODE_REST: Duration = Duration::from_secs(2);
 /// How often, while appends go on, a client asks who leads its region.
 pub const LEADER_INTERVAL: Duration = Duration::from_secs(1);
-/// A node is given so much less time than the call has, so that its refusal is heard before the call gives up: this share of
+/// A node is given less time than the call has by this, so that its refusal is heard before the call gives up: this share of
 /// what is left at most,
 pub const WAY_SHARE: u32 = 4;
 /// this much, and twice the round trip.

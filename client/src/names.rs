@@ -1,7 +1,7 @@
 //! Host names, looked up anew each time: what a name stands for changes, and an address that is kept does not.
 //!
 //! The system's resolver blocks, for many seconds when its servers do not answer, and cannot be interrupted. So look-ups run on
-//! threads that may block, only so many at a time, and nobody waits longer than a dial may take; one that hangs keeps its
+//! threads that may block, only a number at a time, and nobody waits longer than a dial may take; one that hangs keeps its
 //! place until it ends.
 
 use std::io;

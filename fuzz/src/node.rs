@@ -29,7 +29,7 @@ pub const FAR: NodeId = NodeId(3);
 /// The incarnation that wrote what is on the disk.
 pub const WRITER: WriterId = WriterId([101; 16]);
 const SECOND_NS: u64 = 1_000_000_000;
-/// So many inputs an input may lead to; more is a node that talks to itself for ever.
+/// This many inputs an input may lead to; more is a node that talks to itself for ever.
 const INPUTS_MAX: usize = 10_000;
 
 /// Whose core it is: id, name, region and the seed of that region's log key.

@@ -45,7 +45,7 @@ impl Memory {
     /// What a `serde` format may take: it believes lengths up to a mebibyte for each list that it is in.
     pub const SERDE: Self = Self { fixed: 8 * 1024 * 1024, per_byte: 256 };
 
-    /// What an input of so many bytes may hold.
+    /// What an input of `bytes` may hold.
     #[must_use]
     pub fn bound(self, bytes: usize) -> usize {
         self.fixed + self.per_byte * bytes

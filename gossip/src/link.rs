@@ -200,7 +200,7 @@ impl Link {
     }
 
     /// The caller sends a batch: these ranges, which may be fewer than [`Self::next`] named and end earlier, and
-    /// have so many bytes. Returns the batch's number.
+    /// have this many bytes. Returns the batch's number.
     pub fn sent(&mut self, now_ns: u64, ranges: &[Range], bytes: usize) -> u64 {
         self.last_batch += 1;
         let mut rows = Vec::with_capacity(ranges.len());

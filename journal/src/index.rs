@@ -15,7 +15,7 @@ use crate::limits::{OPEN_PATIENCE, OPEN_PAUSE};
 use crate::passing::exhausted;
 
 /// A segment file: open while it is written, opened for each read once it is not, since a log grows to any number of
-/// files and a process may have so many open.
+/// files and a process may have only some open.
 #[derive(Debug)]
 pub struct SegmentFile<D: Disk> {
     /// Its path.

@@ -2,7 +2,7 @@
 //!
 //! Every frame is read and checked. A file is only begun after its predecessor was durable as a whole, so a bad
 //! frame in any but the last file is damage. In the last file it is damage when the floor or a later frame says that
-//! those bytes were durable, else the torn end of the last write, which is cut off.
+//! those bytes were durable, otherwise the torn end of the last write, which is cut off.
 //!
 //! What is read is not for that reason on the disk. A process that was killed leaves what it had not synced in the
 //! system's memory, and one that died of a failed sync leaves there what will never be written. So all that no floor

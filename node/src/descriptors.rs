@@ -57,7 +57,7 @@ impl Descriptors {
         Self::of(if raised { wanted } else { soft })
     }
 
-    /// Divides so many.
+    /// Divides a number of descriptors.
     ///
     /// # Errors
     /// When there are too few for a node.

@@ -6,7 +6,6 @@
 pub mod limits;
 pub mod mutants;
 pub mod rendezvous;
-pub mod route;
 pub mod voters;
 
 pub use rendezvous::Candidate;

@@ -54,7 +54,7 @@ pub enum MembershipStep {
     Remove(NodeId),
 }
 
-/// How many of so many nodes should vote.
+/// How many of `nodes` should vote.
 #[must_use]
 pub fn voters_wanted(nodes: usize, voters_max: usize) -> usize {
     match nodes.min(voters_max) {

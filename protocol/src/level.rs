@@ -34,7 +34,7 @@ pub enum Durability {
     /// The loss of a minority of the region's nodes.
     #[default]
     Region,
-    /// The loss of all but one of so many regions.
+    /// The loss of all but one of this many regions.
     Regions(u16),
     /// Every region has it.
     All,

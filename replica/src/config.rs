@@ -53,7 +53,7 @@ pub struct Config {
     pub repair_interval_ms: u64,
     /// How many nodes of a region mirror the other regions' ledgers.
     pub mirrors_per_region: usize,
-    /// A segment is sealed at so many bytes of records.
+    /// A segment is sealed when its records have this many bytes.
     pub segment_bytes: u64,
     /// How many delta rows are kept per partition and writer; older ones are served as whole objects.
     pub delta_rows_max: u64,

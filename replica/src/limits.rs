@@ -12,20 +12,20 @@ pub const DELTA_ROWS_PER_READ: usize = 64;
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 /// The longest a request may ask to wait, in milliseconds.
 pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
-/// Who hands a request on gives the other node so much less time for it, so that a refusal of the last moment is heard in time: a
-/// share of what is left, and at most so many milliseconds.
+/// Who hands a request on gives the other node less time for it by this, so that a refusal of the last moment is heard in time: a
+/// share of what is left, and at most this many milliseconds.
 pub const FORWARD_WAY_SHARE: u64 = 8;
 /// See [`FORWARD_WAY_SHARE`].
 pub const FORWARD_WAY_MS_MAX: u64 = 500;
 /// How long a node waits for a name that another one has and answers under, in milliseconds, before it gives way.
 pub const NAME_HELD_MS_MAX: u64 = 10_000;
-/// Of so many nodes that are not linked any more it is remembered since when.
+/// Of at most this many nodes that are not linked any more it is remembered since when.
 pub const SILENT_NODES_MAX: usize = 4096;
 /// The most commands in one log entry.
 pub const PROPOSED_COMMANDS_MAX: usize = 512;
-/// While an entry is under way, the next one waits for so many commands.
+/// While an entry is under way, the next one waits until there are this many commands.
 pub const ENTRY_COMMANDS_MIN: usize = 32;
-/// An entry takes no further command beyond so many bytes; one large value may exceed it alone.
+/// An entry takes no further command beyond this many bytes; one large value may exceed it alone.
 pub const ENTRY_BYTES_TARGET: usize = 1024 * 1024;
 /// The most proposals under way; what comes meanwhile is batched into the next.
 pub const PROPOSALS_IN_FLIGHT_MAX: usize = 4;
@@ -47,7 +47,7 @@ pub const LIST_ROWS_MAX: usize = 2048;
 pub const LIST_BYTES_TARGET: usize = 4 * 1024 * 1024;
 /// The most delta rows kept per partition and writer while some node lacks them; older ones are served as whole objects.
 pub const DELTA_ROWS_MAX: u64 = 4096;
-/// Delta rows that all nodes have are dropped when there are so many numbers of them, or when they are the last.
+/// Delta rows that all nodes have are dropped when there are this many numbers of them, or when they are the last.
 pub const TRIM_STRIDE: u64 = 32;
 /// The most delta rows dropped at one tick; twice as many when the last part looked at is large.
 pub const TRIM_ROWS_MAX: usize = 2048;
@@ -70,7 +70,7 @@ pub const TAIL_BYTES_TARGET: usize = 256 * 1024;
 pub const TAIL_RECORDS_MAX: usize = 1024;
 /// How many kept checkpoints are looked at for the end of a mirror's `Tail`.
 pub const TAIL_NOTES_MAX: usize = 16;
-/// Of so many levels of a ledger's tree one is stored.
+/// One level of a ledger's tree in this many is stored.
 pub const TREE_LEVELS_STORED: u8 = 8;
 /// How many namespaces one entry of the metadata holds.
 pub const NAMESPACES_PER_ENTRY: usize = 64;
@@ -107,13 +107,13 @@ pub const LOG_LEAP_MS_MAX: u64 = 2 * CLOCK_DRIFT_MS_MAX;
 /// How often a leader whose clock is doubted asks to be relieved, in milliseconds.
 pub const STEP_DOWN_INTERVAL_MS: u64 = 1000;
 
-/// A source of lost records that brings none for so many milliseconds is left for another.
+/// A source of lost records that brings none for this many milliseconds is left for another.
 pub const RECOVERY_STALLED_MS: u64 = 3000;
 /// The highest version of a registry that a region counts on from: versions are log indexes, and above this lies nonsense.
 pub const REGISTRY_VERSION_MAX: u64 = 1 << 62;
-/// After a tail that does not verify a mirror asks nobody for so many milliseconds; twice as long after each further one.
+/// After a tail that does not verify a mirror asks nobody for this many milliseconds; twice as long after each further one.
 pub const DISTRUST_REST_MS: u64 = 100;
-/// It asks again after so many milliseconds at the latest.
+/// It asks again after this many milliseconds at the latest.
 pub const DISTRUST_REST_MS_MAX: u64 = 30_000;
 /// How often a peer is asked for proof that its head of a ledger extends what is held, in milliseconds.
 pub const ASK_EXTENSION_INTERVAL_MS: u64 = 2000;
@@ -122,7 +122,7 @@ pub const ASK_HEADS_INTERVAL_MS: u64 = 300;
 /// How long a founder with an empty disk waits for nodes of its region that link to it, where there is no other region to ask,
 /// in milliseconds.
 pub const FOUND_LISTEN_MS: u64 = 1000;
-/// After so many milliseconds of asking an answer from one other region suffices; before, all are to answer.
+/// After this many milliseconds of asking an answer from one other region suffices; before, all are to answer.
 pub const ASK_HEADS_PATIENCE_MS: u64 = 3000;
 /// How many nodes may hand a request on, one after the other.
 pub const HOPS_MAX: u8 = 3;

@@ -26,7 +26,7 @@ pub(crate) type Place = (RegionId, u64);
 #[derive(Debug)]
 pub(crate) struct Records {
     own: RegionId,
-    /// Of so many levels of a tree one is stored.
+    /// One level of a tree in this many is stored.
     levels: u8,
     latest: LatestKept,
     /// The own region's that were applied last, without a gap.

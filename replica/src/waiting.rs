@@ -120,7 +120,7 @@ pub enum Cause {
 pub enum Until {
     /// A writer's deltas in a partition up to a number.
     Position(PartitionId, WriterId, u64),
-    /// So many records of a region's ledger.
+    /// This many records of a region's ledger.
     Ledger(RegionId, u64),
 }
 

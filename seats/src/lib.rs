@@ -96,7 +96,7 @@ pub struct Work(Arc<Place>);
 pub struct Waits(Arc<Place>);
 
 impl Seats {
-    /// So many places, and so many that are lent when nobody at the others can be asked to leave.
+    /// This many places, and this many that are lent when nobody at the others can be asked to leave.
     #[must_use]
     pub fn new(places: usize, reserved: usize) -> Self {
         let grace = GRACE_PER_PLACE.saturating_mul(u32::try_from(places).unwrap_or(u32::MAX)).min(GRACE_MAX);

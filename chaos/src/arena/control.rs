@@ -144,7 +144,7 @@ pub struct Power {
 pub enum Response {
     /// Done.
     Done,
-    /// So many cuts were taken back.
+    /// This many cuts were taken back.
     Healed(usize),
     /// So much was lost with the power.
     Forgotten(Forgotten),

@@ -1,6 +1,6 @@
 //! All copies of a region's ledger are beginnings of one sequence, and hash to what they say.
 //!
-//! Statement: whatever a node holds of a region's ledger are the first so many records of it, leaf for leaf; and the
+//! Statement: whatever a node holds of a region's ledger are a beginning of it, leaf for leaf; and the
 //! root that the node has of it is the one that these leaves have.
 //!
 //! That is consistency in the sense of RFC 9162 for any two copies, without a proof: two lists of leaves of which one

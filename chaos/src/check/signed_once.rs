@@ -1,7 +1,7 @@
 //! No index of a region's ledger is signed with two contents.
 //!
 //! Statement: each head that a region showed under its key while the run lasted is a beginning of the ledger that the
-//! region has in the end: no longer than that, and with the root that so many of its records have.
+//! region has in the end: no longer than that, and with the root that a beginning of that length has.
 //!
 //! A region whose disks went back in time and that went on as if nothing had been would show heads of a second history; the
 //! first one's are then no beginnings of what it holds, whichever of the two the disks end up with.

@@ -107,7 +107,7 @@ impl Story {
         assert!(found.is_empty(), "{found:#?}");
     }
 
-    /// The checker finds so many violations.
+    /// The checker finds `count` violations.
     #[track_caller]
     pub fn rejected(&self, check: &Check, count: usize) {
         let found = (check.run)(&self.told());

@@ -71,7 +71,7 @@ pub enum Ask {
         /// Such as 38ms
         #[arg(value_parser = parse_time)]
         delay: Duration,
-        /// Up to so much more, drawn for each packet
+        /// Up to this much more, drawn for each packet
         #[arg(long, value_parser = parse_time)]
         jitter: Option<Duration>,
         /// Only from the first to the second
@@ -239,14 +239,14 @@ pub enum Ask {
 pub enum DiskFault {
     /// Nothing fits any more
     Full {
-        /// So many bytes still fit
+        /// This many bytes still fit
         #[arg(long, default_value_t = 0)]
         left_bytes: u64,
         /// The disk says that there is room
         #[arg(long)]
         untold: bool,
     },
-    /// Each sync takes so much longer
+    /// Each sync takes this much longer
     Slow {
         /// Such as 50ms
         #[arg(value_parser = parse_time)]

@@ -24,7 +24,7 @@ pub struct Failover {
     /// How many are cut off from the other nodes
     #[arg(long, default_value_t = 20)]
     cuts: usize,
-    /// Fill the region's log with so many entries first
+    /// Fill the region's log with this many entries first
     #[arg(long, value_name = "ENTRIES", default_value_t = 0)]
     log: u64,
     /// The longest time to the first acknowledged append that is taken for good, in 99 of 100 losses

@@ -26,7 +26,7 @@ use super::memory;
 const MIXED: &str = "mixed";
 /// All kept plans that the simulator can carry out, and the mixed one.
 const ALL: &str = "all";
-/// Of so many seeds of a plan that do not hold a report is written.
+/// At most this many seeds of a plan that do not hold get a report.
 const REPORTS_MAX: usize = 5;
 /// How often a plan is run to make it small.
 const SHRINK_RUNS: usize = 400;
@@ -55,7 +55,7 @@ pub struct Sim {
     /// The seed to run
     #[arg(long, default_value_t = 1, conflicts_with_all = ["seeds", "from"])]
     seed: u64,
-    /// Run so many seeds of each plan, on all cores
+    /// Run this many seeds of each plan, on all cores
     #[arg(long)]
     seeds: Option<u64>,
     /// With `--seeds`: the first one

@@ -5,7 +5,7 @@
 //! at = "5s"              # after the clients' start
 //! for = "10s"            # none: until everything heals at the end
 //! every = "20s"          # again and again until the end; targets are drawn anew each time
-//! spread = "2s"          # begins up to so much later, drawn
+//! spread = "2s"          # begins later by up to this, drawn
 //! kind = "split"
 //! target = "any-region"
 //! ```
@@ -23,7 +23,7 @@ pub struct Fault {
     /// When it begins, after the clients began.
     #[serde(with = "time")]
     pub at: Duration,
-    /// It begins up to so much later, drawn.
+    /// It begins later by up to this, drawn.
     #[serde(with = "time", skip_serializing_if = "Duration::is_zero")]
     pub spread: Duration,
     /// How long it lasts; none: until everything heals.
@@ -81,7 +81,7 @@ pub enum Inject {
         /// The one-way delay.
         #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
         delay: Option<Duration>,
-        /// Up to so much more, drawn for each.
+        /// Up to this much more, drawn for each.
         #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
         jitter: Option<Duration>,
         /// The share lost.
@@ -115,7 +115,7 @@ pub enum Inject {
         /// Whose nodes.
         target: Target,
     },
-    /// The wall clock is off by so much, and right again afterwards.
+    /// The wall clock is off by this, and right again afterwards.
     Skew {
         /// Whose nodes.
         target: Target,

@@ -128,7 +128,7 @@ impl Target {
     }
 }
 
-/// So many of these, drawn.
+/// This many of these, drawn.
 fn some(chance: &mut Chance, mut nodes: Vec<String>, count: usize) -> Vec<String> {
     let mut drawn = Vec::new();
     while drawn.len() < count && !nodes.is_empty() {

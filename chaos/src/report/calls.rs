@@ -46,7 +46,7 @@ pub fn took_us<'a>(calls: impl Iterator<Item = &'a Call>) -> Vec<u64> {
     took
 }
 
-/// The smallest value that so many hundredths of all do not exceed; 0 of none.
+/// The smallest value that this many `hundredths` of all do not exceed; 0 of none.
 pub fn share(sorted: &[u64], hundredths: usize) -> u64 {
     let rank = (sorted.len() * hundredths).div_ceil(100);
     sorted.get(rank.max(1) - 1).copied().unwrap_or_default()

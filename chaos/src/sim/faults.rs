@@ -25,7 +25,7 @@ pub struct Shape {
     pub late_ns: u64,
     /// The delay; none: by geography.
     pub delay_ns: Option<u64>,
-    /// Up to so much more.
+    /// Up to this much more.
     pub jitter_ns: u64,
     /// Bytes a second; none: as many as there are.
     pub bytes_per_s: Option<u64>,

@@ -48,7 +48,7 @@ const NODES_LOOKED_AT_OFTEN: usize = 20;
 /// How long nodes that hold the same may take to know it of each other, in simulated milliseconds, beside the time in
 /// which each compares itself with each other once.
 const TRIM_MS: u64 = 30_000;
-/// Each node compares itself with one node of another region in so many simulated milliseconds.
+/// Each node compares itself with one node of another region once in this many simulated milliseconds.
 const COMPARES_EVERY_MS: u64 = 500;
 /// Where comparing with all others takes longer than this, in simulated milliseconds, nobody waits for it.
 const COMPARING_MS_MAX: u64 = 60_000;
@@ -87,7 +87,7 @@ pub struct Outcome {
     pub failures: Vec<String>,
 }
 
-/// Runs the mixed scenario of a seed in a world of so many regions and nodes each.
+/// Runs the mixed scenario of a seed in a world with these numbers of regions and of nodes in each.
 #[must_use]
 pub fn run(seed: u64, regions: usize, nodes: usize) -> Outcome {
     run_plan(seed, Plan::mixed(seed, Topology { regions, nodes })).outcome

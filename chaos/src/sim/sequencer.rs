@@ -47,7 +47,7 @@ impl Sequencer {
         self.log.len() as u64
     }
 
-    /// The entries from an index on, at most so many.
+    /// The entries from an index on, at most `limit`.
     #[must_use]
     pub fn from(&self, index: u64, limit: usize) -> Vec<CommittedEntry> {
         self.log.iter().skip(index as usize).take(limit).cloned().collect()

@@ -18,7 +18,7 @@ use crate::sim::{Outcome, Ran, measure_plan, run_plan};
 
 /// How many seeds make a batch.
 pub const BATCH_SEEDS: u64 = 25;
-/// Every so many-th seed runs twice, to see that a seed decides everything.
+/// One seed in this many runs twice, to see that a seed decides everything.
 pub const TWICE_EVERY: u64 = 100;
 
 /// What runs under many seeds.

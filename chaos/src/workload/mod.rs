@@ -5,7 +5,7 @@
 //! clients_per_region = 4
 //! rate_per_s = 100            # over all clients, whether answers come or not; 0: each asks when it was answered
 //! keys = 4                    # of each kind
-//! partitions = 2              # all objects lie in so many partitions; without it wherever their keys fall
+//! partitions = 2              # all objects lie in this many partitions; without it wherever their keys fall
 //! reuse_after = "2s"          # an idempotency key as old as this is used again, for another append
 //! moves = "nodes"             # sessions move between the nodes of a region ("regions": anywhere; "stay": not at all)
 //! move_share = 0.2            # of calls, before which the session moves

@@ -1,7 +1,7 @@
 //! `trine bench load`: a node with many objects.
 //!
 //! Each object is a register that is written once, under a key of twenty bytes. What is refused is written again until
-//! it is taken, so that in the end exactly so many objects are there.
+//! it is taken, so that in the end exactly that many objects are there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +58,7 @@ struct Seen {
     refused: u64,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the cluster cannot be asked, or refuses one object for longer than the time-out.

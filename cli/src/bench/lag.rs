@@ -54,7 +54,7 @@ const BETWEEN_READS: Duration = Duration::from_millis(1);
 /// A write that readers look for: its number, and when it was sent.
 type Mark = (u32, Instant);
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When a region cannot be asked at all.

@@ -53,7 +53,7 @@ struct Runs {
     runs: Vec<Run>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When the cluster cannot be asked at all.
@@ -248,7 +248,7 @@ impl Writer {
     }
 }
 
-/// So many random bytes: nothing on the way can make them smaller.
+/// This many random bytes: nothing on the way can make them smaller.
 ///
 /// # Panics
 /// When the system has no random source.

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 /// How long to wait until a node is asked again whether it knows the namespace.
 const BETWEEN: Duration = Duration::from_millis(50);
 
-/// The namespace to write to: the one named, else the bench's own, which is created when it is not there. All of `clients`
+/// The namespace to write to: the one named, otherwise the bench's own, which is created when it is not there. All of `clients`
 /// know it then.
 ///
 /// # Errors

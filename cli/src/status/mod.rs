@@ -24,7 +24,7 @@ pub struct StatusArgs {
     all: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
 /// When no node answers.

@@ -6,7 +6,7 @@ use super::super::exit::Exit;
 use super::super::output::{Output, pairs, short, table};
 use super::judge::{ClusterStatus, Told, object_digest};
 
-/// From so many milliseconds on it is told how far a node's stamps lie ahead of its wall: beyond what restarts bring.
+/// From this many milliseconds on it is told how far a node's stamps lie ahead of its wall: beyond what restarts bring.
 const HYBRID_AHEAD_MS_TOLD: u64 = 2_000;
 
 /// The whole cluster: a row a node, then what is wrong, a line each.

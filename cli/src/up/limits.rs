@@ -8,7 +8,7 @@ pub const REGIONS_DEFAULT: u16 = 3;
 pub const NODES_DEFAULT: u16 = 3;
 /// Its first port.
 pub const PORT_DEFAULT: u16 = 7420;
-/// So many directories of clusters are remembered.
+/// This many directories of clusters are remembered.
 pub const CLUSTERS_REMEMBERED_MAX: usize = 16;
 /// How often nodes that are not ready are asked.
 pub const READY_INTERVAL: Duration = Duration::from_millis(100);

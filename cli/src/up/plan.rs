@@ -50,7 +50,7 @@ pub struct PlannedNode {
     pub raft: SocketAddr,
 }
 
-/// Names and addresses of a cluster of so many regions and nodes, region by region. `hosts` are `NAME=IP`.
+/// Names and addresses of a cluster with these numbers of regions and nodes, region by region. `hosts` are `NAME=IP`.
 ///
 /// # Errors
 /// [`PlanError`].

@@ -32,7 +32,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a node of a prepared cluster with so many threads for its connections, unless the environment says how many.
+    /// Starts a node of a prepared cluster with this many threads for its connections, unless the environment says how many.
     pub(super) fn start(node: &ClusterNode, gossip: bool, threads: usize) -> anyhow::Result<Self> {
         let log = node.directory.join("node.log");
         let output = OpenOptions::new()
@@ -100,7 +100,7 @@ pub(super) async fn any_end(processes: &mut Vec<Process>) -> Ended {
     Ended { name: process.name, how, left, log: process.log }
 }
 
-/// Ends all, in order if they let themselves, else by force; the names of the latter.
+/// Ends all, in order if they let themselves, otherwise by force; the names of the latter.
 pub(super) async fn stop_all(processes: Vec<Process>) -> Vec<String> {
     let mut ends = JoinSet::new();
     for mut process in processes {

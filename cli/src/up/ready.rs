@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::limits::{ANSWER_BYTES_MAX, ASK_TIMEOUT};
 
-/// What `/readyz` says at `http` (`host:port`): nothing when it serves, else why not.
+/// What `/readyz` says at `http` (`host:port`): nothing when it serves, otherwise why not.
 ///
 /// # Errors
 /// Why it does not serve, for people.

@@ -41,7 +41,7 @@ fn again_with_a_small_disk(test: &str) -> bool {
     true
 }
 
-/// Mounts a small disk: ext4 where a loop device is to be had, else tmpfs, which fills up the same way.
+/// Mounts a small disk: ext4 where a loop device is to be had, otherwise tmpfs, which fills up the same way.
 fn mount(at: &Path) -> PathBuf {
     let image = at.join("image");
     let disk = at.join("disk");

@@ -56,12 +56,12 @@ impl Region {
         Self::of(NODES, directory, settings)
     }
 
-    /// The same with so many nodes.
+    /// The same with this many nodes.
     pub fn of(nodes: u16, directory: &Path, settings: &[(&'static str, &str)]) -> Self {
         Self::prepared_as(directory, (1, nodes), settings)
     }
 
-    /// Files of so many regions with so many nodes each, nothing started.
+    /// The files of these numbers of regions and of nodes in each, nothing started.
     pub fn prepared_as(directory: &Path, (regions, nodes): (u16, u16), settings: &[(&'static str, &str)]) -> Self {
         let planned = plan(regions, nodes, free_ports(3 * regions * nodes), &[]).unwrap();
         let cluster = prepare(directory, &planned).unwrap();
@@ -152,7 +152,7 @@ impl Region {
         process.wait().unwrap();
     }
 
-    /// Starts a node that may not want to: none when it serves, else its exit code.
+    /// Starts a node that may not want to: none when it serves, otherwise its exit code.
     pub fn tried(&mut self, at: usize) -> Option<i32> {
         self.start(at);
         let deadline = Instant::now() + PATIENCE;
@@ -263,7 +263,7 @@ pub fn try_http(address: &str, method: &str, path: &str, headers: &[&str], body:
     Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-/// The first of so many free ports in a row, never given to two tests of this process.
+/// The first of this many free ports in a row, never given to two tests of this process.
 pub fn free_ports(count: u16) -> u16 {
     // Processes of this program begin in different places, and go on from the start of the range at its end.
     const RANGE: std::ops::Range<u16> = 10_000..19_900;

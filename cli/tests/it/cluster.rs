@@ -52,7 +52,7 @@ impl Drop for Up {
     }
 }
 
-/// The first of so many free ports in a row.
+/// The first of this many free ports in a row.
 fn free_ports(count: u16) -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let start = 20_000 + u16::try_from(std::process::id() % 8_000).unwrap();

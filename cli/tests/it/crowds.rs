@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bad_region::{Region, try_http};
 
-/// So many descriptors that each listener gets a few dozen: strangers fill all of them many times over.
+/// Enough descriptors for a few dozen at each listener: strangers fill all of them many times over.
 #[test]
 fn a_node_with_few_descriptors_outlives_a_crowd_at_each_of_its_ports() {
     let directory = tempfile::tempdir().unwrap();

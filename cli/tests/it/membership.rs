@@ -34,7 +34,7 @@ pub fn id(region: &Region, at: usize, name: &str) -> Option<String> {
     nodes.find(|node| node["name"] == name).map(|node| node["id"].as_str().unwrap().to_owned())
 }
 
-/// Waits until node `at` sees so many voters and learners.
+/// Waits until node `at` sees these numbers of voters and learners.
 pub fn members(region: &Region, at: usize, voters: usize, learners: usize) {
     until(region, &format!("{voters} voters and {learners} learners"), || {
         // Of one answer: a newcomer that is promoted between two would be counted in neither.

@@ -20,7 +20,7 @@ fn ids(region: &Region, at: usize, name: &str) -> Vec<String> {
     list["namespaces"].as_array().into_iter().flatten().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until each node knows so many namespaces of a name; their ids.
+/// Waits until each node knows this many namespaces of a name; their ids.
 fn known(region: &Region, name: &str, count: usize) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     while NODES.iter().any(|at| ids(region, *at, name).len() != count) {

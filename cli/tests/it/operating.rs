@@ -113,7 +113,7 @@ fn the_guides_commands_do_what_it_says() {
     assert!(!background.0.is_empty(), "the guide starts nodes");
 }
 
-/// The first of so many free ports in a row.
+/// The first of this many free ports in a row.
 fn free_ports() -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let start = 32_000 + u16::try_from(std::process::id() % 400).unwrap() * PORTS;

@@ -112,7 +112,7 @@ fn goes_on(region: &Region, whole: &(u64, String)) {
     until("a healthy status", || region.trine(&["status"]).status.code() == Some(0));
 }
 
-/// The first region comes back with so many of its 70 records and gets the rest by the command.
+/// The first region comes back with some of its 70 records and gets the rest by the command.
 fn comes_back(mut region: Region, kept: u64) {
     let whole = held(&region, 1);
     region.start(0);

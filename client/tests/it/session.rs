@@ -24,7 +24,7 @@ fn a_session_is_handed_over_as_text() {
     assert_eq!(elsewhere.token(), seen);
 }
 
-/// What a session grows to by itself, it must be able to hand over: full, with the longest names, in so many regions.
+/// What a session grows to by itself, it must be able to hand over: full, with the longest names, in as many regions as there may be.
 #[test]
 fn the_largest_session_is_handed_over_too() {
     let name = |number: usize| format!("{number:063}").parse().expect("a region");

@@ -4,7 +4,7 @@
 
 use proptest::test_runner::Config;
 
-/// So many cases, unless `TRINE_CRDT_CASES` says otherwise.
+/// This many cases, unless `TRINE_CRDT_CASES` says otherwise.
 #[expect(clippy::disallowed_methods, reason = "a person says how long to hunt")]
 pub fn cases(usually: u32) -> Config {
     let asked = std::env::var("TRINE_CRDT_CASES").ok();

@@ -41,7 +41,7 @@ const OCTETS: &str = "application/octet-stream";
 pub struct PageQuery {
     /// Where to go on: `next` of the last page.
     from: Option<String>,
-    /// At most so many; 100 when not given, never more than 1000.
+    /// At most this many; 100 when not given, never more than 1000.
     limit: Option<u32>,
 }
 
@@ -55,7 +55,7 @@ pub struct RangeQuery {
     prefix: String,
     /// Only keys after this one: `next` of the last page.
     from: Option<String>,
-    /// At most so many; 100 when not given, never more than 1000.
+    /// At most this many; 100 when not given, never more than 1000.
     limit: Option<u32>,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use trine_identity::limits::{REFUSAL_QUIET, REFUSALS_REMEMBERED_MAX};
 
-/// The most connections served at once, where the system allows so many open files; when more come, silent ones go.
+/// The most connections served at once, where the system allows that many open files; when more come, silent ones go.
 pub const HTTP_CONNECTIONS_MAX: usize = 1024;
 /// Places beyond those, for questions after the node's health when nobody at the others is silent.
 pub const CONNECTIONS_RESERVED: usize = 16;

@@ -32,7 +32,7 @@ pub struct ListQuery {
     kind: Option<ObjectKind>,
     /// Only keys after this one: `next` of the last page.
     after: Option<String>,
-    /// At most so many; 100 when not given, never more than 1000.
+    /// At most this many; 100 when not given, never more than 1000.
     limit: Option<u32>,
 }
 

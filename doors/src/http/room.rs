@@ -38,7 +38,7 @@ impl Default for BodyPool {
     }
 }
 
-/// What one connection may take: its own share, and so much of the pool.
+/// What one connection may take: its own share, and a part of the pool.
 #[derive(Debug, Clone)]
 pub struct ConnectionRoom {
     share: Arc<Semaphore>,
@@ -82,7 +82,7 @@ struct Room {
 }
 
 impl Room {
-    /// Takes as much as is missing for so many bytes; false when there is none.
+    /// Takes as much as is missing for `bytes`; false when there is none.
     fn grow(&mut self, bytes: usize, pool: &BodyPool, connection: &ConnectionRoom) -> bool {
         let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else { return true };
         let step = missing.next_multiple_of(BODY_STEP_BYTES);

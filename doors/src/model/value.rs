@@ -31,7 +31,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// Bytes as text where they are text, else as base64.
+    /// Bytes as text where they are text, otherwise as base64.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {

@@ -14,7 +14,7 @@ const MIB: usize = 1024 * 1024;
 /// More than all bodies may hold together, each stating the largest value.
 const TOO_MANY: usize = 17;
 
-/// Begins a write and sends so many bytes of its value, in chunks when no length is stated.
+/// Begins a write and sends this many bytes of its value, in chunks when no length is stated.
 async fn begun(to: SocketAddr, stated: Option<usize>, sent: usize) -> TcpStream {
     let mut stream = TcpStream::connect(to).await.expect("connected");
     let length = match stated {

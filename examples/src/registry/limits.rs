@@ -12,7 +12,7 @@ pub const CONCURRENCY_DEFAULT: u16 = 64;
 pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How often a verification asks again for what was missing.
 pub const ASK_AGAIN_INTERVAL: Duration = Duration::from_millis(250);
-/// So many problems are shown in full; the rest is counted.
+/// This many problems are shown in full; the rest is counted.
 pub const PROBLEMS_SHOWN_MAX: usize = 20;
 
 const _: () = assert!(STANZA_BYTES_MAX <= trine_protocol::limits::VALUE_BYTES_MAX);

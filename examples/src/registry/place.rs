@@ -22,13 +22,13 @@ use super::trust::Trust;
 /// Which cluster and which regions of it.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
-    /// The directory of a cluster that runs here; else the one that `trine` would ask from here
+    /// The directory of a cluster that runs here; otherwise the one that `trine` would ask from here
     #[arg(long, value_name = "DIR", global = true)]
     pub cluster: Option<PathBuf>,
     /// A region by its name, or by NAME=/ip4/… when no cluster's directory says where its nodes are; may be repeated
     #[arg(long = "region", value_name = "NAME[=MULTIADDR]", global = true)]
     pub regions: Vec<RegionArg>,
-    /// The directory of ca.crt, tls.crt, tls.key and genesis.json; else the one of the cluster's directory
+    /// The directory of ca.crt, tls.crt, tls.key and genesis.json; otherwise the one of the cluster's directory
     #[arg(long, value_name = "DIR", global = true)]
     pub identity: Option<PathBuf>,
     /// How long one call may take, retries included, such as 10s
@@ -188,7 +188,7 @@ fn read(directory: &Path) -> anyhow::Result<ClusterFile> {
     serde_json::from_slice(&text).with_context(|| format!("{} is not what `trine up` writes", path.display()))
 }
 
-/// The cluster that `trine` would ask from here: the nearest upwards, else the one chosen with `trine use`, else the only one.
+/// The cluster that `trine` would ask from here: the nearest upwards, otherwise the one chosen with `trine use`, otherwise the only one.
 fn current() -> Option<PathBuf> {
     let there = |directory: &PathBuf| directory.join("cluster.json").is_file();
     let working = std::env::current_dir().ok()?;

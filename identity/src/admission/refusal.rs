@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The other side hung up, or sent something else, where its certificate was due.
+    /// The other side hung up, or sent another thing where its certificate was due.
     #[error(
         "the other side hung up where its certificate was due: perhaps it refused the one shown to it, as it does with one that \
          has expired or is of another cluster"

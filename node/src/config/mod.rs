@@ -182,7 +182,7 @@ pub struct StorageSection {
     pub derived_flush: Duration,
     /// How many rows of deltas are kept per partition and writer; a node that lacks more is sent whole objects.
     pub delta_rows: NonZeroU64,
-    /// A segment of the ledger is sealed at so many bytes of records.
+    /// A segment of the ledger is sealed when its records have this many bytes.
     #[serde(serialize_with = "units::bytes::serialize", deserialize_with = "units::bytes::deserialize_some")]
     pub segment: u64,
 }

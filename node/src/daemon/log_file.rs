@@ -1,4 +1,4 @@
-//! A log file that is set aside when it is large or old, and of which so many are kept.
+//! A log file that is set aside when it is large or old, and of which a number is kept.
 //!
 //! ```text
 //!   node.log      the one that is written

@@ -25,7 +25,7 @@ impl Clock {
         Now { wall_ns: nanoseconds(wall), monotonic_ns: nanoseconds(self.start.elapsed()) }
     }
 
-    /// When the monotonic clock will say so many nanoseconds.
+    /// When the monotonic clock will say this number of nanoseconds.
     #[must_use]
     pub fn instant(&self, monotonic_ns: u64) -> Instant {
         // A year from now is as good as never, and never overflows.

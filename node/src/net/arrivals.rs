@@ -42,7 +42,7 @@ struct Held {
 }
 
 impl Arrivals {
-    /// So many places.
+    /// This many places.
     pub fn new(places: usize) -> Self {
         Self { seats: Seats::new(places, 0), here: Arc::default() }
     }
@@ -113,7 +113,7 @@ pub(super) struct ClientsBounded {
 }
 
 impl ClientsBounded {
-    /// At most so many.
+    /// At most this many.
     pub fn new(gate: Arc<Gate>, most: usize) -> Self {
         Self { gate, most, clients: BTreeSet::new() }
     }

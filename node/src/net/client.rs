@@ -183,7 +183,7 @@ async fn write(
                 let put = async {
                     put(&mut writer, answer).await?;
                     drop(slot);
-                    // Whatever else is ready goes into the same packet.
+                    // Whatever is ready besides goes into the same packet.
                     for _ in 0..ANSWERS_IN_A_ROW {
                         let Some(Some((answer, _slot))) = pending.next().now_or_never() else { break };
                         put(&mut writer, answer).await?;

@@ -60,9 +60,9 @@ pub const CLIENT_IDLE_MAX: Duration = Duration::from_secs(600);
 pub const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often connected certificates are looked at again.
 pub const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
-/// Incoming connections, where the system allows so many open files.
+/// Incoming connections, where the system allows that many open files.
 pub const INCOMING_MAX: usize = 4096;
-/// Of these, the share (so many fourths) that clients may have; the rest is for nodes.
+/// Of these, the share, in fourths, that clients may have; the rest is for nodes.
 pub const CLIENTS_FOURTHS: usize = 3;
 /// Connections per peer; several while dials cross.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 48;

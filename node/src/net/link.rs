@@ -229,7 +229,7 @@ async fn next_frame(
     Ok((codec::decode(&body)?, room))
 }
 
-/// Waits for room for so many bytes.
+/// Waits until there is room for `bytes`.
 pub(super) async fn room_for(room: &Arc<Semaphore>, bytes: usize) -> Room {
     if bytes <= SMALL_BYTES {
         return Room(Vec::new());

@@ -52,7 +52,7 @@ impl DiskRoom {
         self.lock().writable
     }
 
-    /// Waits until a batch of so many bytes fits, or the node stops; whether it fits.
+    /// Waits until a batch of `bytes` fits, or the node stops; whether it fits.
     pub(super) fn wait_for(&self, bytes: usize) -> bool {
         // Twice: once in the journal, once in a table.
         let wanted = self.reserve_bytes / RESERVE_HOLD_SHARE + 2 * bytes as u64;

@@ -108,7 +108,7 @@ fn damaged(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{} is not what was written", path.display()))
 }
 
-/// A little-endian number of so many bytes.
+/// A little-endian number of this many bytes.
 fn number_of<const BYTES: usize>(from: &mut impl io::Read) -> io::Result<u64> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes[..BYTES])?;

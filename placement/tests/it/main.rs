@@ -1,5 +1,4 @@
 //! Who is chosen, told in stories.
 
 mod rendezvous;
-mod route;
 mod voters;

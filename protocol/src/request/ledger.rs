@@ -58,7 +58,7 @@ pub struct LedgerHistory {
     pub key: String,
     /// Where to go on; from the last page.
     pub after: Option<String>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 
@@ -71,7 +71,7 @@ pub struct LedgerRange {
     pub prefix: String,
     /// Start after this key.
     pub after: Option<String>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 

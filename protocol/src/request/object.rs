@@ -24,7 +24,7 @@ pub struct ObjectList {
     pub kind: Option<ObjectKind>,
     /// Start after this key.
     pub after: Option<String>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 

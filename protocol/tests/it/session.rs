@@ -138,7 +138,7 @@ fn of_ledgers_nothing_is_ever_lost_exhaustively() {
     }
 }
 
-/// Sightings of pairs out of so many.
+/// Sightings of this many pairs.
 fn sightings(pairs: u32, most: usize) -> impl Strategy<Value = Vec<(u32, u64)>> {
     vec((0..pairs, prop_oneof![0..4_u64, Just(u64::MAX)]), 0..most)
 }

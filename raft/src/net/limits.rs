@@ -9,7 +9,7 @@ use trine_ledger::limits::ENTRY_BYTES_MAX;
 pub const BULK_FRAME_BYTES_MAX: usize = ENCODED_BYTES_MAX;
 /// The longest frame on control connections and before a connection's kind is known.
 pub const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
-/// Connections that a node accepts at a time, all peers and kinds together, where the system allows so many open files.
+/// Connections that a node accepts at a time, all peers and kinds together, where the system allows that many open files.
 pub const RAFT_CONNECTIONS_MAX: usize = 128;
 /// Calls of one control connection under way at the server.
 pub const CONTROL_CALLS_MAX: usize = 32;

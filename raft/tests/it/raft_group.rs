@@ -191,7 +191,7 @@ impl Region {
         Roster { nodes: self.nodes.iter().map(on).collect(), retired: retired.iter().copied().collect() }
     }
 
-    /// Waits until the group has so many voters and no learners.
+    /// Waits until the group has this many voters and no learners.
     async fn settled(&self, voters: usize) {
         let (leader, _) = self.leader().await;
         let settled = async {

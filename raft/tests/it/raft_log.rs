@@ -114,7 +114,7 @@ async fn a_log_is_the_same_after_a_restart_and_a_truncation() {
     log.close();
 }
 
-/// A log grows to any number of files, and a process may have so many open.
+/// A log grows to any number of files, and a process may have only some open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_file_that_is_written_is_kept_open() {
     let directory = TempDir::new().expect("a directory");

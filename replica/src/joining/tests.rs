@@ -32,7 +32,7 @@ impl Node {
         Self { cluster, bench, objects, joining }
     }
 
-    /// A tick after so many seconds, while so many records of `there` are held; what is sent at it.
+    /// A tick after this many seconds, while this many records of `there` are held; what is sent at it.
     fn tick(&mut self, seconds: u64, held: u64) -> Vec<(NodeId, PeerMessage)> {
         self.bench.now.monotonic_ns += seconds * 1_000_000_000;
         let ledgers = BTreeMap::from([(region("there"), Followed { held, comes: true })]);

@@ -264,7 +264,7 @@ impl OwnLedger {
         std::mem::replace(&mut self.signs, signs) != signs && signs
     }
 
-    /// The region's key signed so many records.
+    /// The region's key signed a head of this many records.
     pub(crate) fn set_signed(&mut self, size: u64) {
         self.asked.signed = size;
     }

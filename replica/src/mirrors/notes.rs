@@ -19,7 +19,7 @@ pub(crate) struct OpenedNotes {
 }
 
 impl OpenedNotes {
-    /// None yet, and room for so many.
+    /// None yet, and room for `kept_max`.
     pub fn new(kept_max: usize) -> Self {
         Self { last: VecDeque::new(), kept_max }
     }

@@ -31,7 +31,7 @@ pub(crate) struct Wanted<'a> {
     pub kind: Option<ObjectKind>,
     /// Behind which key.
     pub after: Option<&'a str>,
-    /// So many at most.
+    /// This many at most.
     pub limit: usize,
 }
 

@@ -40,7 +40,7 @@ pub(super) fn store(turn: &mut Turn<'_>, ledger: &RegionId, first: u64, nodes: &
 struct Reader<'a, 'b> {
     turn: &'a mut Turn<'b>,
     ledger: &'a RegionId,
-    /// Of so many levels one is stored.
+    /// One level in this many is stored.
     levels: u8,
     /// Runs of stored nodes, by level and first index.
     read: BTreeMap<(u8, u64), Vec<Hash>>,
@@ -100,7 +100,7 @@ fn leaves(turn: &mut Turn<'_>, ledger: &RegionId, from: u64, to: u64) -> Result<
     Ok(leaves)
 }
 
-/// Calls a function of a ledger's tree with a reader of its nodes, of which one in so many levels is stored.
+/// Calls a function of a ledger's tree with a reader of its nodes, of which one level in this many is stored.
 pub(super) fn with_tree<T>(
     turn: &mut Turn<'_>,
     levels: u8,

@@ -54,7 +54,7 @@ pub(super) struct LatestKept {
 }
 
 impl LatestKept {
-    /// None yet, and room for so many.
+    /// None yet, and room for `kept_max`.
     pub(super) fn new(kept_max: usize) -> Self {
         Self { kept_max, young: BTreeMap::new(), old: BTreeMap::new() }
     }
@@ -141,7 +141,7 @@ impl Records {
         Ok(latest(&mut self.latest, turn, &self.own, (namespace, key))?.own)
     }
 
-    /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are so many.
+    /// Versions of a key behind a place, the oldest first, at least `limit` of them when there are as many.
     pub(super) fn history(
         &self,
         turn: &mut Turn<'_>,

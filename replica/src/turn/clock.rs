@@ -55,7 +55,7 @@ impl Clock {
         }
     }
 
-    /// Looks at the wall before anything else is done in a turn; so many other nodes are known.
+    /// Looks at the wall before anything else is done in a turn; the number of other nodes known is given.
     pub(crate) fn look(&mut self, now: Now, others: usize) {
         self.judge.look(now, others);
     }

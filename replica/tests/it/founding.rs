@@ -8,7 +8,7 @@ use trine_replica::{Founds, NotReady};
 
 use crate::world::{World, region};
 
-/// So many regions of one founder each.
+/// This many regions of one founder each.
 fn founded(regions: usize) -> World {
     let mut world = World::new(&vec![1; regions]);
     let mut genesis = world.genesis.clone();

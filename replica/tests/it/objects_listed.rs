@@ -101,7 +101,7 @@ fn a_filter_that_leaves_much_out_makes_short_pages_and_no_long_turns() {
     edit(&mut world, "z", Edit::Set(Bytes::from_static(b"v")));
     let first = page(&mut world, "", Some(ObjectKind::Register), None, 10);
     assert!(first.objects.is_empty());
-    assert_eq!(first.next, Some(format!("k{:05}", LIST_ROWS_MAX - 1)), "so many are looked at in one turn");
+    assert_eq!(first.next, Some(format!("k{:05}", LIST_ROWS_MAX - 1)), "that is how many are looked at in one turn");
     assert_eq!(all(&mut world, "", Some(ObjectKind::Register), 10), (vec!["z".to_owned()], 2));
     let id = world.ask(
         0,

@@ -11,7 +11,7 @@ use trine_replica::Withheld;
 
 use crate::world::{Disk, World, append, appended, region};
 
-/// Appends so many records at a node.
+/// Appends this many records at a node.
 pub fn appends(world: &mut World, node: usize, count: usize) {
     for number in 0..count {
         let id = world.ask(node, Options::default(), append(&format!("key {number}"), "value", None));

@@ -86,7 +86,7 @@ pub fn region(number: usize) -> RegionId {
 }
 
 impl World {
-    /// Regions with so many nodes each, registered and at rest.
+    /// Regions with these numbers of nodes, registered and at rest.
     pub fn new(nodes: &[usize]) -> Self {
         let mut world = Self::unsettled(nodes);
         world.settle();
@@ -329,7 +329,7 @@ impl World {
         self.sync_but(place, 0);
     }
 
-    /// The same, but for the last so many batches.
+    /// The same, but for the `left` last batches.
     pub fn sync_but(&mut self, place: usize, left: usize) {
         while self.nodes[place].unsynced.len() > left
             && let Some(batch) = self.nodes[place].unsynced.pop_front()

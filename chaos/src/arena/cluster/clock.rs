@@ -26,7 +26,7 @@ const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 pub enum Skew {
     /// So far before or ahead of the true time.
     Offset(Offset),
-    /// So many seconds a second, from what it shows now.
+    /// This many seconds a second, from what it shows now.
     Drift(f64),
     /// Right again.
     True,
@@ -127,7 +127,7 @@ impl Clock {
         self.write()
     }
 
-    /// Sets it so much ahead of what it shows, or behind; its rate stays.
+    /// Sets it ahead of what it shows by this, or behind; its rate stays.
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -6,7 +6,7 @@
 //!
 //! Objects must be equal on all nodes. A ledger is held whole by all nodes of its own region and mirrored by some nodes
 //! of each other one (two by default); who stood in for one of these keeps what it had. So in each region somebody
-//! must hold the same head, and whoever holds less must hold exactly the first so many records of it.
+//! must hold the same head, and whoever holds less must hold exactly a beginning of it.
 
 mod ledgers;
 mod log;

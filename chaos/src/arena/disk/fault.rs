@@ -14,14 +14,14 @@ use crate::chance::Chance;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// Only so many more bytes can be written; a removed file gives its bytes back.
+    /// Only this many more bytes can be written; a removed file gives its bytes back.
     Full {
         /// How many.
         left_bytes: u64,
         /// Whether the disk says so when it is asked how much is free.
         told: bool,
     },
-    /// Each sync takes so much longer.
+    /// Each sync takes this much longer.
     SlowSync(Duration),
     /// Each operation does.
     SlowAll(Duration),
@@ -31,7 +31,7 @@ pub enum Fault {
     FailWrite(Option<u64>),
     /// A share of writes and syncs fails, drawn for each.
     FailSome {
-        /// So many of a thousand.
+        /// This many of a thousand.
         per_mille: u64,
         /// What chance starts from.
         seed: u64,
@@ -50,7 +50,7 @@ enum Failing {
     #[default]
     None,
     All,
-    /// The one after so many more.
+    /// The one after this many more.
     After(u64),
 }
 

@@ -12,5 +12,5 @@ pub const UNSYNCED_CHANGES_MAX: usize = 4096;
 pub const WRITE_BYTES_MAX: u32 = 1024 * 1024;
 /// Threads that serve one disk: a slow sync must not hold up a read.
 pub const SERVER_THREADS: usize = 3;
-/// Commands to a disk and operations on it do not end its slowness before so many seconds are over.
+/// Commands to a disk and operations on it do not end its slowness before this many seconds are over.
 pub const SLOW_SECONDS_MAX: u64 = 600;

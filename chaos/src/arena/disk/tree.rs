@@ -256,7 +256,7 @@ impl Tree {
         }
     }
 
-    /// The kernel forgot so many tellings.
+    /// The kernel forgot an inode that it had been told of this many times.
     pub fn untold(&mut self, number: u64, count: u64) {
         if let Some(inode) = self.inodes.get_mut(&number) {
             inode.lookups = inode.lookups.saturating_sub(count);

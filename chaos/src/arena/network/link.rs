@@ -18,7 +18,7 @@ use crate::chance::Chance;
 pub struct Shape {
     /// The one-way delay.
     pub delay: Duration,
-    /// At most so much is added to it, drawn evenly.
+    /// At most this is added to it, drawn evenly.
     pub jitter: Duration,
     /// The share of packets lost, 0 to 1.
     pub loss: f64,

@@ -220,7 +220,7 @@ fn volley(socket: &UdpSocket, to: SocketAddr, count: usize) -> anyhow::Result<us
     Ok((0..count).take_while(|_| socket.recv_from(&mut bytes).is_ok()).count())
 }
 
-/// Waits until so many seconds after the start: the probe sends by the clock.
+/// Waits until this many seconds after the start: the probe sends by the clock.
 fn pace(start: Instant, seconds: f64) {
     let due = start + Duration::from_secs_f64(seconds);
     while let Some(wait) = due.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero()) {

@@ -19,7 +19,7 @@ pub struct Silent {
 }
 
 impl Silent {
-    /// So many at each port, at once; of those sent away so many come again in a second.
+    /// This many at each port, at once; of those sent away this many come again in a second.
     pub fn start(ports: &[SocketAddr], silent: usize, again: usize) -> Self {
         let leaves = Arc::new(AtomicBool::new(false));
         let threads = ports.iter().map(|port| {
