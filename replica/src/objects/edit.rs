@@ -67,14 +67,15 @@ impl Objects {
         let seen = stored.object.latest_stamp();
         // What lay ahead when it was taken in lies within the allowed drift some time later: the clock goes on from there.
         turn.observe(&seen).ok();
-        let stamp = turn.stamp()?;
-        let stamp = Clock::above(seen, stamp);
+        let clock = turn.stamp()?;
+        let stamp = Clock::above(seen, clock);
         let edited = stored.object.edit(Dot::new(writer, seq), before, stamp, &operation(edit));
         let delta = edited.map_err(|error| refused(&error))?;
         let durable = options.durability == Durability::Local || self.at_majority(cluster, &partition);
         if delta.changes_nothing() && (stored.bytes.is_none() || durable) {
             marks::reached(Mark::EditOfNothing);
-            return Ok(Edited::Done(nothing_done(stored.bytes.as_ref(), stamp)?));
+            // Nothing bears the stamp: the next edit may have it, and lies above what is told here.
+            return Ok(Edited::Done(nothing_done(stored.bytes.as_ref(), clock.max(seen))?));
         }
         let bytes = bytes::Bytes::from(stored.object.to_bytes());
         if bytes.len() > OBJECT_ENCODED_BYTES_MAX {

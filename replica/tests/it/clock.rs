@@ -175,6 +175,30 @@ fn a_value_from_the_future_is_replaced_by_whoever_has_seen_it_and_drags_no_clock
     }
 }
 
+/// As real processes showed: what finds nothing to remove takes no stamp, so that it must not tell the next edit's.
+#[test]
+fn an_edit_lies_above_what_one_before_it_told_that_found_nothing_to_remove() {
+    let edited = |world: &mut World, place: usize, edit: Edit| {
+        let (namespace, key) = ("objects".to_owned(), "paint".to_owned());
+        let edit = Request::ObjectEdit(ObjectEdit { namespace, key, edit });
+        let id = world.ask(place, durable(Durability::Local), edit);
+        world.answered(place, id).as_ref().expect("done").timestamp
+    };
+    let painted = |color: &'static str| {
+        let add = Edit::Add(Bytes::from_static(color.as_bytes()));
+        Edit::Field { name: "tints".to_owned(), edit: Box::new(add) }
+    };
+    let mut world = one_wrote_ahead();
+    edited(&mut world, 0, painted("red"));
+    world.nodes[0].wall_ahead_ns = 0;
+    world.restart(0, None);
+    world.settle();
+    let edits = [Edit::RemoveField("sizes".to_owned()), painted("green"), painted("blue")];
+    let stamps = edits.map(|edit| edited(&mut world, 1, edit));
+    assert!(stamps[0].time > ntp_of_ns(world.now.wall_ns + HOUR_NS), "the object lies ahead");
+    assert!(stamps.is_sorted_by(|before, after| before < after), "{stamps:?}");
+}
+
 /// A record is appended while the walls of all are hours ahead, as after a start of the whole cluster.
 fn all_appended_ahead(regions: &[usize], ahead_ns: u64) -> World {
     let mut world = World::new(regions);
