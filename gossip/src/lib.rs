@@ -1,4 +1,4 @@
-//! How any lattice spreads and heals between peers: membership, rumor, repair, watermarks, budgets.
+//! How any lattice spreads and heals between peers: rumor, repair, windows.
 //!
 //! Two kinds of state travel, by the same rule: *being told is a matter of speed, comparing is a matter of truth.*
 //!

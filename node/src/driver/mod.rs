@@ -2,7 +2,7 @@
 //!
 //! The core ([`trine_replica::Replica`]) is one value with one door. Somebody has to own it, give it the time, hand it what
 //! happened in the order in which it happened, and carry out what it wants done. That is one thread, so that nothing
-//! in the core ever needs a lock and no effect overtakes another.
+//! in the core ever needs a lock, and effects are carried out in the order in which the core releases them.
 //!
 //! ```text
 //!   clients ─► requests (bounded, full: Overloaded) ─┐
