@@ -127,11 +127,8 @@ async fn readmit(globals: &Globals, connection: &Connection, name: &str) -> Resu
 
 /// A change of a roster that was refused.
 fn refused(failure: Failure) -> Failure {
-    match failure.exit {
-        // One that waits to be registered is listed and on no roster.
-        Exit::NotFound => failure.hint(NOT_ON_A_ROSTER),
-        _ => failure,
-    }
+    // One that waits to be registered is listed and on no roster.
+    if failure.exit == Exit::NotFound { failure.hint(NOT_ON_A_ROSTER) } else { failure }
 }
 
 /// What is known of a node, for whoever decides about it.
