@@ -155,12 +155,11 @@ impl<D: Disk> Recovered<D> {
             }
             return Ok(());
         }
-        let follows = self.last.is_none_or(|last| {
-            id.index == last.index + 1 && leader(&last) <= leader(&id)
-                || purged.is_some_and(|purged| id.index == purged.index + 1)
-        });
-        if !follows {
-            return Err(format!("entry {id:?} does not follow {:?}", self.last));
+        let first_kept = purged.is_some_and(|purged| id.index == purged.index + 1);
+        if let Some(last) = self.last
+            && !(first_kept || id.index == last.index + 1 && leader(&last) <= leader(&id))
+        {
+            return Err(format!("entry {id} does not follow {last}"));
         }
         let offset = |at: u64| u32::try_from(at).map_err(|_| "the file is too long".to_owned());
         self.index.push(segment, id.index, offset(placed.at)?, offset(end(placed))?);

@@ -14,3 +14,9 @@ pub struct LogPosition {
     /// The entry's index; the first is 0 (the initial membership).
     pub index: u64,
 }
+
+impl std::fmt::Display for LogPosition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (term {} of node {})", self.index, self.term, self.leader)
+    }
+}
