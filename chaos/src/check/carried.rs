@@ -3,7 +3,8 @@
 //! An edit is stamped above all that its object has seen. Where that lies further ahead than any clock explains, the object
 //! counts on by itself, by one, and its node's clock stays with the wall. How far ahead a stamp lies is judged by the wall
 //! of the node that sees it, which may be behind. So such a stamp tells nothing of that node's clock: it is excused where
-//! another edit of the object accounts for it, which is itself judged; nothing else is.
+//! another edit of the object accounts for it, which is itself judged; nothing else is. An edit that found nothing to remove tells the
+//! very stamp that its object had seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,11 @@ pub fn carried(evidence: &Evidence) -> BTreeSet<u64> {
             // What began when the call was over, its object had not seen.
             let may_be_seen = |other: &&&Call| !call.precedes(other);
             let accounts = call.stamp().is_some_and(|stamp| {
-                let below = |other: &&Call| other.stamp().is_some_and(|seen| seen.time == stamp.time - 1);
+                // What took no place of its own found nothing to do.
+                let nothing = call.ok().is_some_and(|seen| seen.session.positions.is_empty());
+                let told = |other: &&Call, seen| nothing && other.id != call.id && seen == stamp;
+                let below =
+                    |other: &&Call| other.stamp().is_some_and(|seen| seen.time == stamp.time - 1 || told(other, seen));
                 calls.iter().filter(may_be_seen).any(below)
             });
             // Nor is it known whether what nobody knows of was seen.

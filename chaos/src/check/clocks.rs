@@ -122,6 +122,8 @@ mod tests {
         };
         told(ahead + 1).accepted(&CHECK);
         told(ahead + 2).rejected(&CHECK, 2);
+        // An edit that took a place of its own bears no stamp that another bears.
+        told(ahead).rejected(&CHECK, 2);
     }
 
     #[test]
