@@ -16,7 +16,7 @@ trine_probe::mutants! {
 /// When there is no such defect.
 #[cfg(feature = "mutants")]
 pub fn choose() -> Result<(), String> {
-    let name = trine_probe::mutants::named();
+    let name = std::env::var(trine_probe::mutants::VARIABLE).ok();
     let programs = [trine_journal::mutants::ALL, trine_raft::mutants::ALL, ALL];
     trine_probe::mutants::choose(name.as_deref(), &[trine_replica::mutants::CORE, &programs].concat())?;
     if let Some(name) = name {

@@ -47,9 +47,14 @@ macro_rules! mutants {
 #[macro_export]
 macro_rules! mutants {
     (of a program; $($list:tt)*) => {
-        $crate::mutants! { @is_in_program $($list)* }
+        $crate::mutants! { @(is_named) $($list)* }
+
+        /// Whether the environment, which a pure crate does not read, or whoever started this names the defect.
+        fn is_named(defect: u64) -> bool {
+            $crate::mutants::is_named(defect, || ::std::env::var($crate::mutants::VARIABLE).ok())
+        }
     };
-    (@$is:ident $($variant:ident $name:literal $defect:literal)*) => {
+    (@($is:path) $($variant:ident $name:literal $defect:literal)*) => {
         /// A deliberate defect.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub enum Mutant {
@@ -63,16 +68,16 @@ macro_rules! mutants {
         #[must_use]
         pub fn is(mutant: Mutant) -> bool {
             const IDS: &[u64] = &[$($crate::mutants::id($name),)*];
-            $crate::mutants::$is(IDS[mutant as usize])
+            $is(IDS[mutant as usize])
         }
     };
     ($($list:tt)*) => {
-        $crate::mutants! { @is $($list)* }
+        $crate::mutants! { @($crate::mutants::is) $($list)* }
     };
 }
 
 #[cfg(feature = "mutants")]
-pub use chosen::{choose, id, is, is_in_program, named, reached};
+pub use chosen::{VARIABLE, choose, id, is, is_named, reached};
 
 #[cfg(feature = "mutants")]
 mod chosen {
@@ -84,7 +89,7 @@ mod chosen {
     /// What whoever tells nothing has: what was named when this was built.
     const BUILT_WITH: Option<&str> = option_env!("TRINE_MUTANT");
     /// The variable by which programs are told.
-    const VARIABLE: &str = "TRINE_MUTANT";
+    pub const VARIABLE: &str = "TRINE_MUTANT";
 
     /// The chosen one's [`id`]; 0: none.
     static CHOSEN: AtomicU64 = AtomicU64::new(0);
@@ -114,9 +119,9 @@ mod chosen {
         chosen
     }
 
-    /// As [`is`], where the environment names the defect: it is read when it is asked first.
+    /// As [`is`], where the environment may name the defect: it is read when it is asked first.
     #[must_use]
-    pub fn is_in_program(defect: u64) -> bool {
+    pub fn is_named(defect: u64, named: impl FnOnce() -> Option<String>) -> bool {
         static READ: Once = Once::new();
         READ.call_once(|| {
             if let Some(name) = named() {
@@ -125,13 +130,6 @@ mod chosen {
             }
         });
         is(defect)
-    }
-
-    /// What the environment names.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "no such build is anybody's product")]
-    pub fn named() -> Option<String> {
-        std::env::var(VARIABLE).ok()
     }
 
     /// Chooses a defect by its name, in place of any other; none: the product is whole.

@@ -136,7 +136,7 @@ fn title(code: &str) -> &'static str {
         "forbidden" => "Refused",
         "foreign_host" => "Addressed to another host",
         "foreign_origin" => "Sent by another site",
-        "conflict" => "A precondition did not hold",
+        "conflict" => "It contradicts what is there",
         "standstill" => "The region would come to a standstill",
         "ambiguous" => "A name of several namespaces",
         "not_empty" => "It holds something",

@@ -98,7 +98,8 @@ impl Organs {
         let Some(near) = near else { return };
         // A node speaks for itself, under the name that its certificate proved; another passes it on.
         let itself = registration.node == from && *near.name == *registration.name;
-        if !itself && self.cluster.rostered(from).is_none() {
+        // One that is linked here would say it itself: what comes by another is said by a second process on a copy of its disk.
+        if !itself && (self.cluster.rostered(from).is_none() || self.cluster.linked(registration.node)) {
             turn.counters.messages_refused += 1;
             return;
         }

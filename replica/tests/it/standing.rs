@@ -261,3 +261,33 @@ fn a_newcomer_asks_its_neighbours_in_turn_some_of_whom_know_no_more_than_it_does
     assert_eq!(world.nodes[new].core.ready(), Ok(()));
     assert!(world.answered(new, record).is_ok());
 }
+
+/// A copy of a node's files knows its id and its name: links go to the first process alone, and what comes by a neighbour is not
+/// taken for its word, or Raft would be spoken with the copy from then on.
+#[test]
+fn what_another_passes_on_in_the_name_of_a_node_that_is_linked_is_not_believed() {
+    let mut world = World::new(&[3]);
+    let (id, name) = (world.nodes[1].id, world.nodes[1].name.clone());
+    let copy = trine_replica::message::Registration {
+        node: id,
+        name,
+        peer: "peer-us-east-1-b".to_owned(),
+        addresses: Vec::new(),
+        raft: "the copy's".to_owned(),
+        http: None,
+        writer: trine_crdt::WriterId([99; 16]),
+        levels: trine_crdt::FORMAT_LEVELS,
+    };
+    let raft = |world: &World| {
+        let roster = world.nodes[0].core.roster();
+        roster.nodes.into_iter().find(|node| node.node == id).expect("on the roster").raft
+    };
+    world.forge(2, 0, PeerMessage::Register(copy.clone()));
+    world.settle();
+    assert_eq!(raft(&world), "");
+    // Once it is away, whoever has its disk may come back by another.
+    world.input(0, Input::PeerDown(id));
+    world.forge(2, 0, PeerMessage::Register(copy));
+    world.run();
+    assert_eq!(raft(&world), "the copy's");
+}
