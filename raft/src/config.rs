@@ -13,6 +13,8 @@ use trine_identity::Bundle;
 use trine_replica::Founds;
 use trine_replica::effect::Roster;
 
+use crate::net::processes::Processes;
+
 /// Called when this process may not go on: a write or an fsync failed, so nobody knows what the disk holds. It should
 /// not return; if it does, the log refuses everything from then on.
 pub type Fatal = Arc<dyn Fn(String) + Send + Sync>;
@@ -53,6 +55,8 @@ pub struct GroupConfig {
     pub fatal: Fatal,
     /// The most connections of others.
     pub connections_max: usize,
+    /// This process, and which of others answer.
+    pub processes: Processes,
 }
 
 impl fmt::Debug for GroupConfig {

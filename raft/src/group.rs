@@ -153,6 +153,7 @@ impl Group {
             addresses: addresses.clone(),
             reach,
             origin: log.origin(),
+            processes: config.processes.clone(),
         });
         let (roster, rosters) = watch::channel(config.roster.clone());
         let machine = Machine::new(applied, log.clone()).map_err(StartError::Membership)?;
@@ -177,6 +178,7 @@ impl Group {
             roster: rosters.clone(),
             hold: hold.clone(),
             foreign: foreign.clone(),
+            processes: config.processes.clone(),
         };
         let (tls, connections_max) = (TlsAcceptor::from(server_tls), config.connections_max);
         tasks.spawn(Server { node, tls, trust, service, connections_max }.run(listener));

@@ -45,6 +45,7 @@ struct LinkHello {
     node: NodeId,
     certificate: Bytes,
     process: u64,
+    running_ms: u64,
     number: u64,
     reached: trine_node::net::frame::Reached,
 }
@@ -57,6 +58,7 @@ fn link_hello(region: &Region, bundle: &Bundle, number: u64) -> LinkHello {
         node: NodeId(77),
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
+        running_ms: 1_000,
         number,
         reached: Default::default(),
     }
@@ -204,7 +206,9 @@ async fn raft(region: &Region) {
         assert_eq!(ended(&mut tls, &bytes).await, b"", "in place of the hello: {what}");
         for lane in [Lane::Control, Lane::Append, Lane::Prefix] {
             let mut tls = connect(region, &bundle).await;
-            tls.write_all(&frame(&Hello { versions, from: 77, to: Some(node.0), lane, origin: None })).await.unwrap();
+            tls.write_all(&frame(&Hello { versions, from: 77, to: Some(node.0), lane, origin: None, process: 1 }))
+                .await
+                .unwrap();
             let mut length = [0; 4];
             timeout(PATIENCE, tls.read_exact(&mut length)).await.expect("a welcome").expect("a welcome");
             let mut welcome = vec![0; u32::from_be_bytes(length) as usize];

@@ -1,9 +1,11 @@
 //! Who founds a region's Raft group, and who it is that answers under a name: emptied founders whose region went on with
 //! nodes that joined later, and a second process under a node's own key.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trine_cli::up::cluster::ClusterNode;
+use trine_node::net::limits::BEGAN_APART_MIN;
 
 use super::bad_region::{PATIENCE, Region, free_ports, try_http};
 use super::membership::{append, members, newcomer, until, wipe};
@@ -108,17 +110,26 @@ fn founders_that_are_all_empty_found_nothing_beside_one_who_joined_and_holds_the
     hold(&region, &[0, 1, joined], 4);
 }
 
-/// A copy of a node's files without its data, on other ports.
-fn copied(region: &mut Region, at: usize) -> usize {
+/// Copies a folder's files, and with `deep` its folders, too. A file that its owner removes meanwhile is not copied.
+fn copy_files(from: &Path, to: &Path, deep: bool) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(file.file_name());
+        if file.path().is_file() {
+            let copied = std::fs::copy(file.path(), to);
+            assert!(copied.is_ok() || !file.path().exists(), "{copied:?}");
+        } else if deep && file.path().is_dir() {
+            copy_files(&file.path(), &to, deep);
+        }
+    }
+}
+
+/// A copy of a node's files, on other ports: without its data, unless it is `deep`.
+fn copied(region: &mut Region, at: usize, deep: bool) -> usize {
     let (old, ports) = (region.node(at).clone(), free_ports(3));
     let name = format!("{}-copy", old.name);
     let home = region.directory.join("nodes").join(&name);
-    std::fs::create_dir_all(&home).unwrap();
-    for file in std::fs::read_dir(&old.directory).unwrap().map(Result::unwrap) {
-        if file.path().is_file() {
-            std::fs::copy(file.path(), home.join(file.file_name())).unwrap();
-        }
-    }
+    copy_files(&old.directory, &home, deep);
     let [http, libp2p, raft] = [0, 1, 2].map(|port| format!("127.0.0.1:{}", ports + port));
     let config = home.join("node.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -139,7 +150,7 @@ fn a_second_process_under_a_nodes_key_ends_and_takes_nothing_from_the_first() {
     let mut region = Region::of(3, &directory.path().join("cluster"), &[]).all_ready();
     until(&region, "writers everywhere", || (0..3).all(|at| region.http(at, "GET", "/readyz?write", "").status == 200));
     let before: Vec<usize> = (0..3).map(|at| region.log(at).matches("takes no writes").count()).collect();
-    let copy = copied(&mut region, 1);
+    let copy = copied(&mut region, 1, false);
     region.start(copy);
     let deadline = Instant::now() + 2 * PATIENCE;
     while region.lives(copy) {
@@ -156,4 +167,32 @@ fn a_second_process_under_a_nodes_key_ends_and_takes_nothing_from_the_first() {
         append(&region, at, &format!("after-{at}"), "kept");
         assert_eq!(region.log(at).matches("takes no writes").count(), before, "node {at}:\n{}", region.log(at));
     }
+}
+
+#[test]
+fn a_copy_of_a_running_nodes_files_ends_and_takes_nothing_from_the_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut region = Region::of(3, &directory.path().join("cluster"), &[]).all_ready();
+    append(&region, 1, "before", "kept");
+    // A copy of the files as they lie would be one of a disk in the middle of a write; a stopped node's are whole.
+    region.stop(1);
+    let copy = copied(&mut region, 1, true);
+    region.start(1);
+    region.ready(1);
+    until(&region, "writers everywhere", || (0..3).all(|at| region.http(at, "GET", "/readyz?write", "").status == 200));
+    // Of two that begin together either may be the node.
+    std::thread::sleep(BEGAN_APART_MIN);
+    region.start(copy);
+    let deadline = Instant::now() + 2 * PATIENCE;
+    let mut written = 0;
+    while region.lives(copy) {
+        assert!(Instant::now() < deadline, "it goes on:\n{}", region.log(copy));
+        append(&region, written % 3, &format!("beside-{written}"), "kept");
+        written += 1;
+    }
+    assert_eq!(region.ended(copy), Some(5), "{}", region.log(copy));
+    let said = region.log(copy);
+    assert!(said.contains("the data directory is a copy of a running node's"), "it says why:\n{said}");
+    let records = u64::try_from(written).unwrap() + 1;
+    until(&region, "all records everywhere", || (0..3).all(|at| size(&region, at) == records));
 }

@@ -27,11 +27,12 @@ fn samples() -> Vec<Sample> {
         node: NodeId(u64::MAX),
         certificate: Bytes::from_static(b"certificate"),
         process: 1,
+        running_ms: 60_000,
         number: u64::MAX,
         reached: Reached { libp2p: vec!["/dns/node/tcp/1".to_owned()], raft: "node:2".to_owned() },
     };
     let mut samples: Vec<Sample> = Sample::family(0, "hello", cbor::samples(&[("whole", hello)])).collect();
-    let frames = [("beat", LinkFrame::Beat(u64::MAX)), ("echo", LinkFrame::Echo(0))];
+    let frames = [("beat", LinkFrame::Beat(u64::MAX)), ("echo", LinkFrame::Echo(0)), ("taken", LinkFrame::Taken)];
     samples.extend(Sample::family(1, "frame", cbor::samples(&frames)));
     samples
 }

@@ -81,7 +81,7 @@ fn samples() -> Vec<Sample> {
     };
     let meta = SnapshotMeta { last_log_id: Some(at(9)), last_membership: stored.clone() };
     let origin = Origin::of(&Entry { log_id: at(0), payload: EntryPayload::Membership(three()) });
-    let hello = |to, origin| Hello { versions: VERSIONS, from: u64::MAX, to, lane: Lane::Append, origin };
+    let hello = |to, origin| Hello { versions: VERSIONS, from: u64::MAX, to, lane: Lane::Append, origin, process: 5 };
     let call = |body| Numbered { number: 1, body };
     let ask = VoteRequest::<TypeConfig> { vote, last_log_id: Some(at(9)), leadership_transfer: false };
     let answer = |body| Numbered { number: 1, body };
@@ -92,7 +92,7 @@ fn samples() -> Vec<Sample> {
     samples.extend(Sample::family(
         1,
         "welcome",
-        cbor::samples(&[("yes", Welcome::Yes { node: 7, version: 1 }), ("no", no)]),
+        cbor::samples(&[("yes", Welcome::Yes { node: 7, process: 5, version: 1 }), ("no", no)]),
     ));
     samples.extend(Sample::family(
         2,

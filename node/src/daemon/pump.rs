@@ -1,6 +1,7 @@
 //! What links and the log say, on its way to the driver.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -14,16 +15,26 @@ use trine_replica::input::{CommittedEntry, GroupId, Leadership, Payload, Voters}
 use trine_replica::not_ready::WentBack;
 
 use crate::daemon::limits::FIGURES_INTERVAL;
+use crate::daemon::signals::End;
 use crate::driver::{DriverHandle, Readiness};
 use crate::net::NetEvent;
 use crate::store::Damage;
 
 /// Hands over what the network says, in its order, until either end is gone. Waiting here stops the links reading.
-pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle) {
+pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: DriverHandle, end: Arc<End>) {
     while let Some(event) = events.recv().await {
         let delivered = match event {
             NetEvent::PeerUp(peer) => driver.deliver(Input::PeerUp(peer), 0).await,
             NetEvent::PeerDown(node) => driver.deliver(Input::PeerDown(node), 0).await,
+            NetEvent::Taken { by } => {
+                end.leave(format!(
+                    "{} and all others that answer hear this node from another process, which began before this one: the \
+                     data directory is a copy of a running node's. For one node more, start with an empty data directory \
+                     and with a name and a certificate of its own",
+                    by.name
+                ));
+                Ok(())
+            }
             NetEvent::Message { from, message, room } => {
                 driver.deliver_held(Input::Message { from, message }, Box::new(room)).await
             }

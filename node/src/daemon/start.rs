@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use bytes::Bytes;
-use trine_crdt::WriterId;
+use trine_crdt::{NodeId, WriterId};
 use trine_doors::http::{HttpConfig, HttpServer, HttpsConfig};
 use trine_identity::HttpsFiles;
 use trine_raft::log::LogError;
+use trine_raft::net::processes::Processes;
 use trine_raft::{Founder, Group, GroupConfig, LogConfig, LogReader, StartError, Timing};
 use trine_replica::store::Store;
 use trine_replica::{Input, Outbox, Persistence, Replica, StoreError, rows};
@@ -27,7 +28,7 @@ use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
-use crate::net::{Net, NetConfig};
+use crate::net::{Net, NetConfig, NetHandle};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::scrub::Scrub;
 use crate::store::{Committers, Damage, DataDir, Databases, Entries};
@@ -131,11 +132,17 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
     let readiness = Readiness::default();
-    let own = group_config(config, &identity, &directory, (descriptors, &replica, &readiness))?;
+    let process = getrandom::u64().context("the system has no random source")?;
+    let links: Arc<OnceLock<NetHandle>> = Arc::default();
+    let linked = Arc::clone(&links);
+    let answering = Arc::new(move |node| linked.get().and_then(|net| net.answering(NodeId(node))));
+    let processes = Processes { own: process, answering };
+    let own = group_config(config, &identity, &directory, (descriptors, &replica, &readiness, processes))?;
     let group = Group::start(own, Arc::new(uptake)).await;
     let group = group.map_err(|error| way_out(error, &directory))?;
     log.set(group.log_reader()).ok().context("the log was opened twice")?;
-    let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors))?).await?;
+    let (net, events) = Net::start(net_config(config, &identity, &directory, (&group, descriptors, process))?).await?;
+    let _ = links.set(net.clone());
     let stopping = Arc::new(Mutex::new(false));
     let backend = NodeBackend {
         driver: driver.clone(),
@@ -178,7 +185,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     tokio::spawn(pump::leadership(group.leadership(), group.voters(), driver.clone()));
     tokio::spawn(pump::held(group.held(), driver.clone()));
     tokio::spawn(pump::foreign(group.foreign(), driver.clone()));
-    tokio::spawn(pump::network(events, driver.clone()));
+    tokio::spawn(pump::network(events, driver.clone(), Arc::clone(end)));
     tokio::spawn(pump::figures(group.clone()));
     tokio::spawn(pump::healed(damage.clone(), readiness, driver.clone()));
     let mut signals = Signals::take()?;
@@ -312,7 +319,7 @@ fn group_config(
     config: &Config,
     identity: &Identity,
     directory: &DataDir,
-    (descriptors, replica, readiness): (Descriptors, &Replica, &Readiness),
+    (descriptors, replica, readiness, processes): (Descriptors, &Replica, &Readiness, Processes),
 ) -> anyhow::Result<GroupConfig> {
     let region = identity.region(config)?;
     let founders = if identity.founds(region) {
@@ -341,6 +348,7 @@ fn group_config(
         },
         fatal: Arc::new(|reason| die(&reason)),
         connections_max: descriptors.raft,
+        processes,
     })
 }
 
@@ -348,12 +356,13 @@ fn net_config(
     config: &Config,
     identity: &Identity,
     directory: &DataDir,
-    (group, descriptors): (&Group, Descriptors),
+    (group, descriptors, process): (&Group, Descriptors, u64),
 ) -> anyhow::Result<NetConfig> {
     let listen = multiaddr(config.listen.libp2p);
     let (group, region) = (group.clone(), config.node.region.clone());
     Ok(NetConfig {
         node: directory.node(),
+        process,
         keypair: identity.bundle.key.libp2p(),
         certificate: identity.certificate(),
         verify: Arc::new(Authority(identity.trust.clone())),

@@ -18,6 +18,8 @@ pub type Told = Arc<dyn Fn(&Claims, &str) + Send + Sync>;
 pub struct NetConfig {
     /// The node's disk.
     pub node: NodeId,
+    /// This process: drawn when it began.
+    pub process: u64,
     /// The node's Ed25519 key: its libp2p key and the key of its certificate.
     pub keypair: Keypair,
     /// The node's certificate, DER. Cluster, region and name stand in it.

@@ -17,6 +17,11 @@ pub enum NetEvent {
     PeerUp(Peer),
     /// The link is gone.
     PeerDown(NodeId),
+    /// For a while peers have said nothing but that this node answers from another process: this one runs on a copy of its disk.
+    Taken {
+        /// Who said so last.
+        by: Peer,
+    },
     /// A peer's message.
     Message {
         /// Who sent it.

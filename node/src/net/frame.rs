@@ -26,8 +26,10 @@ pub struct LinkHello {
     pub node: NodeId,
     /// The sender's certificate, DER; the one that admission saw.
     pub certificate: Bytes,
-    /// Drawn when the sender's process started: another one means that it was restarted.
+    /// Drawn when the sender's process started: another one means that it was restarted, or that two claim one disk.
     pub process: u64,
+    /// For how long the sender's process has run, in milliseconds.
+    pub running_ms: u64,
     /// Rises with each link that the sender opens.
     pub number: u64,
     /// Where the sender is reached from now on.
@@ -55,6 +57,8 @@ pub enum LinkFrame {
     Echo(u64),
     /// A message of the core.
     Message(Box<PeerMessage>),
+    /// The sender hears the receiver's node from a process that began earlier. Nothing follows.
+    Taken,
 }
 
 /// [`LinkFrame::Message`] as it is written, without a copy of the message.

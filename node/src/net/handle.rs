@@ -85,12 +85,20 @@ impl Net {
                 cluster: claims.cluster.clone(),
                 node: config.node,
                 certificate: config.certificate.clone(),
-                process: draw(),
+                process: config.process,
+                running_ms: 0,
                 number: 0,
                 reached: config.reached.clone(),
             },
+            began: Instant::now(),
             topic: gossip::topic(&claims.cluster),
-            shared: Shared { table: table.clone(), gate: gate.clone(), events: events.clone(), room },
+            shared: Shared {
+                table: table.clone(),
+                gate: gate.clone(),
+                events: events.clone(),
+                room,
+                taken: Arc::default(),
+            },
             told: config.told.clone(),
             door: Arc::new(Door {
                 gate,
@@ -152,6 +160,12 @@ impl NetHandle {
     #[must_use]
     pub fn round_trip(&self, node: NodeId) -> Option<Duration> {
         self.table.of_node(node).and_then(|link| link.round_trip())
+    }
+
+    /// The process that a node answers from; none without a link, or while it is silent.
+    #[must_use]
+    pub fn answering(&self, node: NodeId) -> Option<u64> {
+        self.table.of_node(node).filter(|link| link.answers()).map(|link| link.process.number)
     }
 
     /// Where the network listens, with ports filled in.
@@ -241,10 +255,4 @@ fn report_refusals() -> impl Fn(Option<PeerId>, &Refusal) + Send + Sync {
             tracing::warn!(peer, reason, %refusal, "refused");
         }
     }
-}
-
-fn draw() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the system has a random source");
-    u64::from_be_bytes(bytes)
 }

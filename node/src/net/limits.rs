@@ -36,6 +36,13 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 pub const SILENCE_MAX: Duration = Duration::from_millis(1500);
 /// A link on which a frame came so lately is not given up for one with another process of the same node.
 pub const ANSWER_MAX: Duration = Duration::from_millis(600);
+/// Two processes of a node that began within this of each other began together: which is the node, their numbers say.
+pub const BEGAN_APART_MIN: Duration = Duration::from_secs(2);
+/// A process that hears for so long that another one is its node, and nothing else, is a copy. Longer than a peer takes to miss
+/// the process before a restart.
+pub const TAKEN_MAX: Duration = Duration::from_secs(5);
+/// When that was not said for so long, it counts from anew.
+pub const TAKEN_QUIET_MAX: Duration = Duration::from_secs(2);
 /// With how many disks under one key a link may stand: a node's, and a newcomer's that is to be told whose name it is.
 pub const LINKS_PER_KEY_MAX: usize = 2;
 /// How often a missing peer is dialled afresh.
@@ -76,6 +83,7 @@ pub const NODES_REMEMBERED_MAX: usize = 1024;
 // A listener is a listener, whoever comes.
 const _: () = assert!(trine_client::limits::LISTEN_BACKLOG == trine_seats::limits::BACKLOG);
 const _: () = assert!(ANSWER_MAX.as_millis() >= 2 * HEARTBEAT_INTERVAL.as_millis());
+const _: () = assert!(TAKEN_MAX.as_millis() >= 3 * SILENCE_MAX.as_millis());
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);
 const _: () = assert!(CLIENT_BYTES_MAX > 2 * trine_protocol::limits::FRAME_BYTES_MAX);

@@ -10,6 +10,7 @@
 //! it for the pair's link for a moment, and what it said first after a cut is what somebody waits for.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, BufWriter, ReadHalf, WriteHalf};
@@ -29,6 +30,7 @@ use super::limits::{
     CLOSE_DELAY, HEARTBEAT_INTERVAL, HELLO_BYTES_MAX, LEAVE_GRACE, LINK_BUFFER_BYTES, LINK_FRAME_BYTES_MAX,
     LINK_HELLO_TIMEOUT, ROOM_UNIT_BYTES, SILENCE_MAX,
 };
+use super::process::{Process, Taken};
 use super::queue::Next;
 use super::table::{Link, Phase, Table};
 
@@ -44,6 +46,8 @@ pub(super) struct Candidate {
     pub number: u64,
     pub hello: LinkHello,
     pub claims: Claims,
+    /// Whose process it is.
+    pub process: Process,
     reader: BufReader<ReadHalf<Stream>>,
     writer: WriteHalf<Stream>,
 }
@@ -78,7 +82,8 @@ pub(super) async fn establish(
     };
     let claims = check(&hello, &own, &gate, peer)?;
     let number = if ours { own.number } else { hello.number };
-    Ok(Candidate { peer, connection, ours, number, hello, claims, reader, writer })
+    let process = Process::said(hello.process, hello.running_ms, Instant::now());
+    Ok(Candidate { peer, connection, ours, number, hello, claims, process, reader, writer })
 }
 
 fn check(hello: &LinkHello, own: &LinkHello, gate: &Gate, peer: PeerId) -> Result<Claims, Failure> {
@@ -115,6 +120,7 @@ pub(super) struct Shared {
     pub gate: Arc<Gate>,
     pub events: mpsc::Sender<NetEvent>,
     pub room: Arc<Semaphore>,
+    pub taken: Arc<Taken>,
 }
 
 /// The link that stood before, and whether this one replaces it while it stands.
@@ -176,6 +182,15 @@ pub(super) async fn drain(standing: Arc<Link>, candidate: Candidate, shared: Sha
     }
 }
 
+/// Says that the peer's node is another process, and waits until it may have read that.
+pub(super) async fn tell_taken(candidate: Candidate) {
+    let Candidate { mut writer, .. } = candidate;
+    let frame = framing::frame(&LinkFrame::Taken, LINK_FRAME_BYTES_MAX).unwrap_or_default();
+    if framing::write_frame(&mut writer, &frame, LINK_HELLO_TIMEOUT).await.is_ok() {
+        sleep(CLOSE_DELAY).await;
+    }
+}
+
 /// Tells the driver of the peer, unless it knows. False: the driver is gone.
 async fn announce(link: &Link, before: Predecessor, shared: &Shared) -> bool {
     let mut known = false;
@@ -200,12 +215,19 @@ async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Sha
             Err(error) => return error,
             Ok((LinkFrame::Beat(number), _)) => {
                 link.hears();
+                shared.taken.heard();
                 link.queue.echo(number);
             }
             Ok((LinkFrame::Echo(number), _)) => {
                 if let Some(round_trip) = link.echoed(number) {
                     rtt.set(round_trip.as_secs_f64());
                 }
+            }
+            Ok((LinkFrame::Taken, _)) => {
+                if shared.taken.told(Instant::now()) {
+                    let _ = shared.events.send(NetEvent::Taken { by: link.peer.clone() }).await;
+                }
+                return FrameError::Ended;
             }
             Ok((LinkFrame::Message(message), room)) => {
                 link.hears();

@@ -30,6 +30,7 @@ pub mod frame;
 mod gossip;
 mod link;
 mod nodes_only;
+mod process;
 mod queue;
 mod room;
 mod streams;

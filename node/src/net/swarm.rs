@@ -61,6 +61,8 @@ pub(super) struct Engine {
     pub swarm: Swarm<Behaviour>,
     pub arrivals: Arrivals,
     pub hello: LinkHello,
+    /// When this process began.
+    pub began: Instant,
     pub topic: gossipsub::IdentTopic,
     pub shared: Shared,
     pub told: Told,
@@ -188,6 +190,7 @@ impl Engine {
 
     fn establish(&mut self, stream: libp2p::Stream, peer: PeerId, connection: ConnectionId, ours: bool) {
         self.hello.number += 1;
+        self.hello.running_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (hello, gate, report) = (self.hello.clone(), self.shared.gate.clone(), self.report.clone());
         tokio::spawn(async move {
             let outcome = match link::establish(stream, (peer, connection, ours), hello, gate).await {
@@ -243,18 +246,24 @@ impl Engine {
         let opener_is_smaller = candidate.ours == (own < candidate.peer);
         let rank = Rank { opened_by_smaller: opener_is_smaller, number: candidate.number };
         let standing = self.shared.table.of_node(node);
-        let taken = if standing.as_ref().is_some_and(|link| link.process != candidate.hello.process && link.answers()) {
-            Some("a hello of a node that answers from another process")
-        } else if standing.is_none() && self.shared.table.count_of(&candidate.peer) >= LINKS_PER_KEY_MAX {
-            Some("a hello under a key that other nodes answer under")
-        } else {
-            None
-        };
-        if let Some(what) = taken {
+        let process = candidate.process;
+        let first = standing.as_ref().filter(|link| link.process.number != process.number && link.answers());
+        if first.is_some_and(|first| !process.precedes(&first.process)) {
+            let what = "a hello of a node that answers from a process that began before";
+            self.shared.gate.refuse(Some(candidate.peer), &Refusal::Conversation { what });
+            let (report, connection) = (self.report.clone(), candidate.connection);
+            tokio::spawn(async move {
+                link::tell_taken(candidate).await;
+                let _ = report.send(Report::Drained(connection)).await;
+            });
+            return;
+        }
+        if standing.is_none() && self.shared.table.count_of(&candidate.peer) >= LINKS_PER_KEY_MAX {
+            let what = "a hello under a key that other nodes answer under";
             self.refuse(candidate.peer, candidate.connection, &Refusal::Conversation { what });
             return;
         }
-        let same = |link: &Link| link.process == candidate.hello.process && link.peer.node == node;
+        let same = |link: &Link| link.process.number == process.number && link.peer.node == node;
         tracing::debug!(peer = %candidate.claims.name, ?rank, standing = ?standing.as_ref().map(|link| link.rank), "settling");
         if let Some(standing) = standing.clone().filter(|link| same(link) && link.rank > rank && !link.ended()) {
             let (shared, report, connection) = (self.shared.clone(), self.report.clone(), candidate.connection);

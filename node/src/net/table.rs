@@ -3,7 +3,7 @@
 //! Two nodes that miss each other dial each other at the same time, so two links may arise. Both sides must keep the
 //! same one without asking: the link opened by the smaller peer id ranks higher, and of two opened by the same node
 //! the later one. A peer that was restarted (its hello names another process) replaces what stood before, unless that was
-//! heard a moment ago: then it is a second process on a copy of one disk.
+//! heard a moment ago: then two processes claim one disk, and the first of them stays ([`super::process`]).
 //!
 //! A link is one with a *disk*, and a key may be that of two: a node that begins anew on an empty disk, or a second one that
 //! was started with a copy of its files. The newcomer's link stands beside the first one's, which it takes nothing from: it
@@ -25,6 +25,7 @@ use trine_replica::input::Peer;
 
 use super::frame::Reached;
 use super::link::Candidate;
+use super::process::Process;
 use super::queue::Queue;
 use crate::net::limits::{ANSWER_MAX, BEATS_MAX};
 
@@ -57,7 +58,7 @@ pub(super) struct Link {
     pub reached: Reached,
     pub connection: ConnectionId,
     pub rank: Rank,
-    pub process: u64,
+    pub process: Process,
     pub queue: Queue,
     pub phase: watch::Sender<Phase>,
     /// Says that the link was replaced, or is to end.
@@ -80,7 +81,7 @@ impl Link {
             reached: hello.reached.clone(),
             connection: *connection,
             rank,
-            process: hello.process,
+            process: candidate.process,
             queue: Queue::default(),
             phase: watch::Sender::new(Phase::Starting),
             leave: Notify::new(),

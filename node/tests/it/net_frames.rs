@@ -23,6 +23,7 @@ struct Hello {
     node: NodeId,
     certificate: Bytes,
     process: u64,
+    running_ms: u64,
     number: u64,
     reached: Reached,
 }
@@ -58,6 +59,7 @@ async fn link(world: &World, node: &mut Node, id: u64) -> Stream {
         node: NodeId(id),
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
+        running_ms: 1_000,
         number: 1,
         reached: Reached::default(),
     };
@@ -114,6 +116,7 @@ async fn a_node_cannot_take_the_id_of_another_that_is_connected() {
         node: friend.id,
         certificate: Bytes::copy_from_slice(&bundle.certificate),
         process: 1,
+        running_ms: 1_000,
         number: 1,
         reached: Reached::default(),
     };

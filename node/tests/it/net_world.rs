@@ -57,6 +57,7 @@ impl World {
     fn config_of(&self, id: u64, bundle: Bundle, seeds: &[Multiaddr], listen: Option<Multiaddr>) -> NetConfig {
         NetConfig {
             node: NodeId(id),
+            process: getrandom::u64().expect("a random source"),
             keypair: bundle.key.libp2p(),
             certificate: Bytes::copy_from_slice(&bundle.certificate),
             verify: Arc::new(self.authority.clone()),

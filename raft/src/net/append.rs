@@ -19,11 +19,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::dial::Connection;
+use super::dial::{Connection, Greeting};
 use super::frame;
 use super::limits::{APPEND_PATIENCE, APPEND_REQUESTS_MAX, CONTROL_FRAME_BYTES_MAX, IDLE_CLIENT};
 use super::wire::{AppendForm, Appended};
-use crate::log::Origin;
 use crate::types::TypeConfig;
 
 /// A connection between sessions.
@@ -47,10 +46,10 @@ impl<C> AppendConnection<C> {
         self.since.elapsed() >= IDLE_CLIENT
     }
 
-    /// Where it was dialled.
+    /// What it was made with.
     #[must_use]
-    pub fn address(&self) -> &str {
-        &self.connection.address
+    pub fn greeting(&self) -> &Greeting {
+        &self.connection.greeting
     }
 }
 
@@ -65,12 +64,12 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
 {
-    let AppendConnection { connection: Connection { reader, writer, address, origin }, session, .. } = connection;
+    let AppendConnection { connection: Connection { reader, writer, greeting }, session, .. } = connection;
     let session = session + 1;
     let (sent, sending) = mpsc::channel(APPEND_REQUESTS_MAX);
     let pump = Pump(tokio::spawn(send_all(writer, session, input, sent)));
     let unanswered = VecDeque::new();
-    let state = Session { slot, reader, address, origin, pump, sending, session, unanswered, all_sent: false };
+    let state = Session { slot, reader, greeting, pump, sending, session, unanswered, all_sent: false };
     Box::pin(stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -90,8 +89,7 @@ where
 struct Session<'s, C> {
     slot: &'s mut Option<AppendConnection<C>>,
     reader: frame::FrameReader<ReadHalf<C>>,
-    address: String,
-    origin: Option<Origin>,
+    greeting: Greeting,
     pump: Pump<C>,
     sending: mpsc::Receiver<Instant>,
     session: u64,
@@ -149,7 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
     async fn put_back(mut self) {
         // The pump has nothing left to send, so this is no wait.
         if let Ok(Ok(writer)) = (&mut self.pump.0).await {
-            let connection = Connection { reader: self.reader, writer, address: self.address, origin: self.origin };
+            let connection = Connection { reader: self.reader, writer, greeting: self.greeting };
             *self.slot = Some(AppendConnection { connection, session: self.session, since: Instant::now() });
         }
     }

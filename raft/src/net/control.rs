@@ -52,15 +52,14 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
         }
         match dialer.dial(to, &member, Lane::Control).await {
             Ok(connection) => {
-                let (address, origin) = (connection.address.clone(), connection.origin);
+                let made = connection.greeting.clone();
                 tokio::select! {
                     ended = converse(connection, first, &mut waiting, (&dialer.reach, &member)) => if let Err(error) = ended {
                         dialer.reach.failed(&member, &error);
                         tracing::debug!(peer = %member, %error, "control connection lost");
                     },
                     // Calls under way are lost with the place that they were made to; they are made anew.
-                    () = dialer.addresses.moved(&member, &address) => {}
-                    () = dialer.regrouped(origin) => {}
+                    () = dialer.outdated(&member, &made) => {}
                 }
             }
             Err(error) => {

@@ -13,7 +13,8 @@ use trine_identity::tls::{Trust, server_name};
 
 use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
-use super::limits::{CONTROL_FRAME_BYTES_MAX, RAFT_DIAL_TIMEOUT};
+use super::limits::{CONTROL_FRAME_BYTES_MAX, PROCESS_CHECK, RAFT_DIAL_TIMEOUT};
+use super::processes::Processes;
 use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSIONS, Welcome};
 use crate::log::Origin;
@@ -34,6 +35,21 @@ pub struct Dialer {
     pub reach: Reach,
     /// The group that this node's log is of.
     pub origin: watch::Receiver<Option<Origin>>,
+    /// Which process of a node is spoken with.
+    pub processes: Processes,
+}
+
+/// What a connection was made with.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    /// Where it was dialled.
+    pub address: String,
+    /// The group that its hello named.
+    pub origin: Option<Origin>,
+    /// Who answered.
+    pub node: u64,
+    /// The process that answered.
+    pub process: u64,
 }
 
 /// A connection, greeted.
@@ -43,18 +59,29 @@ pub struct Connection<S = TlsStream<TcpStream>> {
     pub reader: FrameReader<ReadHalf<S>>,
     /// What goes.
     pub writer: WriteHalf<S>,
-    /// Where it was dialled.
-    pub address: String,
-    /// The group that its hello named.
-    pub origin: Option<Origin>,
+    /// What it was made with.
+    pub greeting: Greeting,
 }
 
 impl Dialer {
-    /// Waits until this node's log is of another group than a connection's hello said: that one is of no more use.
-    pub async fn regrouped(&self, said: Option<Origin>) {
+    /// Waits until a connection is of no more use: the member says that it is elsewhere, or answers from another process, or
+    /// this node's log is of another group than the hello said.
+    pub async fn outdated(&self, member: &Member, made: &Greeting) {
         let mut origin = self.origin.clone();
-        if origin.wait_for(|now| *now != said).await.is_err() {
-            std::future::pending::<()>().await;
+        let regrouped = async {
+            if origin.wait_for(|now| *now != made.origin).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let another = async {
+            while self.processes.refuses(made.node, made.process).is_none() {
+                tokio::time::sleep(PROCESS_CHECK).await;
+            }
+        };
+        tokio::select! {
+            () = self.addresses.moved(member, &made.address) => {}
+            () = regrouped => {}
+            () = another => {}
         }
     }
 
@@ -93,13 +120,18 @@ impl Dialer {
         let (reader, mut writer) = tokio::io::split(tls);
         let mut reader = FrameReader::new(reader);
         let origin = *self.origin.borrow();
-        frame::write(&mut writer, &Hello { versions: VERSIONS, from: self.node, to, lane, origin }).await?;
+        let process = self.processes.own;
+        frame::write(&mut writer, &Hello { versions: VERSIONS, from: self.node, to, lane, origin, process }).await?;
         match reader.expect(CONTROL_FRAME_BYTES_MAX).await? {
             Welcome::Yes { version, .. } if !VERSIONS.contains(version) => {
                 Err(refused(format!("version {version} is wanted")))
             }
-            Welcome::Yes { node, .. } if to.is_none_or(|to| to == node) => {
-                Ok(Connection { reader, writer, address: address.to_owned(), origin })
+            Welcome::Yes { node, process, .. } if to.is_none_or(|to| to == node) => {
+                if let Some(reason) = self.processes.refuses(node, process) {
+                    return Err(refused(reason));
+                }
+                let greeting = Greeting { address: address.to_owned(), origin, node, process };
+                Ok(Connection { reader, writer, greeting })
             }
             Welcome::Yes { node, .. } => Err(refused(format!("node {node:016x} answers"))),
             Welcome::No { reason } => Err(refused(reason)),

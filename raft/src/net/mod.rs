@@ -16,6 +16,7 @@ pub mod dial;
 pub mod frame;
 pub mod limits;
 pub mod peer;
+pub mod processes;
 pub mod reach;
 pub mod serve;
 pub mod server;

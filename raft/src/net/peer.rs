@@ -190,13 +190,13 @@ impl NetStreamAppend<TypeConfig> for Peer {
                 }
             };
             let (member, dialer) = (self.member.clone(), self.dialer.clone());
-            let address = connection.address().to_owned();
-            let moved = {
+            let made = connection.greeting().clone();
+            let outdated = {
                 let (member, dialer) = (member.clone(), dialer.clone());
-                async move { dialer.addresses.moved(&member, &address).await }
+                async move { dialer.outdated(&member, &made).await }
             };
             // A node that says it is elsewhere answers no more here; the stream ends, and the next one goes there.
-            let answers = append::session(&mut self.appends, connection, input).take_until(Box::pin(moved));
+            let answers = append::session(&mut self.appends, connection, input).take_until(Box::pin(outdated));
             let answers = answers.map(move |answer| match answer {
                 Ok(answer) => {
                     dialer.reach.answered(&member);

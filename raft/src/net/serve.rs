@@ -19,6 +19,7 @@ use super::limits::{
     APPEND_REQUESTS_MAX, BULK_FRAME_BYTES_MAX, CONTROL_CALLS_MAX, CONTROL_FRAME_BYTES_MAX, IDLE_SERVER,
     PREFIX_PATIENCE, TERM_JUMP_MAX,
 };
+use super::processes::Processes;
 use super::wire::{AppendForm, Appended, Call, Numbered, PrefixStep, Reply};
 use crate::foreign::Foreign;
 use crate::heard::Heard;
@@ -46,6 +47,8 @@ pub struct Service {
     pub hold: Hold,
     /// Names of nodes that called and are of another group.
     pub foreign: Foreign,
+    /// Which process of a node is spoken with.
+    pub processes: Processes,
 }
 
 /// Who calls.
@@ -59,6 +62,8 @@ pub struct Caller {
     pub meant: bool,
     /// The group of its log, as its hello said.
     pub origin: Option<Origin>,
+    /// Its process.
+    pub process: u64,
 }
 
 impl Service {
@@ -76,10 +81,13 @@ impl Service {
     }
 
     /// Why Raft takes nothing from a caller: its hello named no group, or another than that which this node has come into
-    /// since. It dials anew, and is judged by what it says then.
-    fn regrouped(&self, caller: &Caller) -> Option<String> {
+    /// since, or its node answers from another process by now. It dials anew, and is judged by what it says then.
+    fn outdated(&self, caller: &Caller) -> Option<String> {
         let here = *self.log.origin().borrow();
-        (here.is_some() && here != caller.origin).then(|| "this connection was made before it had a group".to_owned())
+        if here.is_some() && here != caller.origin {
+            return Some("this connection was made before it had a group".to_owned());
+        }
+        self.processes.refuses(caller.node, caller.process)
     }
 
     /// Serves a control connection.
@@ -119,7 +127,7 @@ impl Service {
             return Reply::Refused("say whom you mean".to_owned());
         }
         if !matches!(call, Call::Empty | Call::Known)
-            && let Some(reason) = self.regrouped(caller)
+            && let Some(reason) = self.outdated(caller)
         {
             return Reply::Refused(reason);
         }
@@ -212,7 +220,7 @@ impl Service {
             let form: AppendForm = frame::decode(&bytes)?;
             let session = form.session;
             let request = form.into_request().map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
-            if let Some(reason) = self.regrouped(caller) {
+            if let Some(reason) = self.outdated(caller) {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
             }
             self.heard.note(&request.vote);
@@ -278,7 +286,7 @@ impl Service {
                 PrefixStep::Begin { .. } => return Err(invalid()),
             }
         }
-        if let Some(reason) = self.regrouped(caller) {
+        if let Some(reason) = self.outdated(caller) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
         let snapshot = OpenraftSnapshot { meta, snapshot: Prefix::received(spool.finish()?) };

@@ -91,14 +91,16 @@ impl Server {
                     return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: {reason}", claims.name)));
                 }
             };
-            frame::write(&mut writer, &Welcome::Yes { node: self.node, version }).await?;
+            let process = self.service.processes.own;
+            frame::write(&mut writer, &Welcome::Yes { node: self.node, process, version }).await?;
             Ok((reader, writer, hello, claims.name))
         };
         let (reader, writer, hello, name) = timeout(ACCEPT_TIMEOUT, greeting).await??;
         // A node of this region keeps its place.
         let _member = place.work();
-        let caller = Caller { node: hello.from, name, meant: hello.to.is_some(), origin: hello.origin };
-        match hello.lane {
+        let Hello { from, to, lane, origin, process, .. } = hello;
+        let caller = Caller { node: from, name, meant: to.is_some(), origin, process };
+        match lane {
             Lane::Control => self.service.control(caller, reader, writer).await,
             Lane::Append => self.service.append(&caller, reader, writer).await,
             Lane::Prefix => self.service.prefix(&caller, reader, writer).await,
@@ -117,6 +119,7 @@ impl Server {
         if hello.to.is_none() && hello.lane != Lane::Control {
             return Err("say whom you mean".to_owned());
         }
-        self.service.refuses(hello.from, name, hello.origin).map_or(Ok(version), Err)
+        let refused = self.service.processes.refuses(hello.from, hello.process);
+        refused.or_else(|| self.service.refuses(hello.from, name, hello.origin)).map_or(Ok(version), Err)
     }
 }

@@ -42,6 +42,8 @@ pub struct Hello {
     pub lane: Lane,
     /// The group of who dials; none while its log is empty.
     pub origin: Option<Origin>,
+    /// The process that dials: two may claim one disk.
+    pub process: u64,
 }
 
 /// The answer to [`Hello`].
@@ -51,6 +53,8 @@ pub enum Welcome {
     Yes {
         /// Who answers.
         node: u64,
+        /// The process that answers.
+        process: u64,
         /// What is spoken from here on: the newest version that both know.
         version: u16,
     },

@@ -7,4 +7,5 @@ mod raft_log;
 mod raft_log_crash;
 mod raft_log_disk;
 mod raft_log_script;
+mod raft_processes;
 mod raft_sim;

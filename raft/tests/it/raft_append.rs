@@ -6,7 +6,7 @@ use openraft::raft::AppendEntriesRequest;
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 use trine_raft::net::append::{self, AppendConnection};
-use trine_raft::net::dial::Connection;
+use trine_raft::net::dial::{Connection, Greeting};
 use trine_raft::net::frame::{self, FrameReader};
 use trine_raft::net::limits::{APPEND_PATIENCE, BULK_FRAME_BYTES_MAX};
 use trine_raft::net::wire::{AppendForm, Appended, AppendedForm};
@@ -37,8 +37,7 @@ fn pair() -> (AppendConnection<DuplexStream>, Follower) {
     let near = AppendConnection::new(Connection {
         reader: FrameReader::new(reader),
         writer,
-        address: String::new(),
-        origin: None,
+        greeting: Greeting { address: String::new(), origin: None, node: 1, process: 1 },
     });
     let (reader, writer) = tokio::io::split(far);
     (near, Follower { reader: FrameReader::new(reader), writer })

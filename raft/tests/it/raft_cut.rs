@@ -150,6 +150,7 @@ async fn strangers_do_not_get_in() {
             to: Some(1),
             lane: Lane::Control,
             origin: None,
+            process: 1,
         });
         let length = u32::try_from(hello.len()).expect("short").to_be_bytes();
         if tls.write_all(&length).await.is_err() || tls.write_all(&hello).await.is_err() {

@@ -15,6 +15,7 @@ use trine_crdt::{NodeId, RegionId, WriterId};
 use trine_identity::{Bundle, Ca};
 use trine_ledger::LogPosition;
 use trine_raft::config::Fatal;
+use trine_raft::net::processes::{Answering, Processes};
 use trine_raft::{Applied, Founder, Group, GroupConfig, LogConfig, StartError, Timing};
 use trine_replica::effect::{Roster, RosterNode};
 use trine_replica::input::{CommittedEntry, Payload, ProposeOutcome};
@@ -86,6 +87,8 @@ pub struct Region {
     /// Where nodes listen, when that is not where they are dialled.
     pub listen: BTreeMap<String, SocketAddr>,
     pub nodes: BTreeMap<String, Node>,
+    /// Which process of a node answers on its link, in everybody's eyes.
+    pub answering: Answering,
     log: LogConfig,
 }
 
@@ -105,6 +108,7 @@ impl Region {
             founders,
             listen: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            answering: Arc::new(|_| None),
             log,
         }
     }
@@ -141,6 +145,7 @@ impl Region {
             log: self.log,
             fatal,
             connections_max: trine_raft::net::limits::RAFT_CONNECTIONS_MAX,
+            processes: Processes { own: id.0, answering: self.answering.clone() },
         }
     }
 
