@@ -13,7 +13,7 @@ mod progress;
 
 use clap::{Args, Subcommand};
 use trine_node::config::units::{parse_bytes, parse_duration};
-use trine_protocol::Durability;
+use trine_protocol::{Consistency, Durability};
 
 use super::args::Globals;
 use super::exit::Failure;
@@ -25,7 +25,9 @@ pub enum BenchCommand {
     /// Appends to a ledger
     Append(LoadArgs),
     /// Writes to objects
-    Object(LoadArgs),
+    Object(ObjectArgs),
+    /// Reads records, or objects, that it wrote before
+    Read(ReadArgs),
     /// Writes this many objects, each once, so that a full node can be measured
     Load(FillArgs),
     /// How long a write takes until the other regions show it
@@ -55,7 +57,7 @@ pub struct FillArgs {
     pub namespace: Option<String>,
 }
 
-/// `trine bench append|object`.
+/// What all loads have.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// How many clients at once; several numbers make several runs
@@ -67,18 +69,54 @@ pub struct LoadArgs {
     /// How long each run takes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
-    /// What a write must survive; a level per run, several levels make several runs
-    #[arg(long, value_delimiter = ',', default_value = "region", value_name = "LEVEL")]
-    pub durability: Vec<Durability>,
     /// How many connections the clients share
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub connections: u32,
-    /// How many keys are written
+    /// How many keys are written, or read
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub keys: u64,
     /// The namespace; without it, `bench-records` or `bench-objects`, created when it is not there
     #[arg(short, long)]
     pub namespace: Option<String>,
+}
+
+/// `trine bench object`.
+#[derive(Debug, Clone, Args)]
+pub struct ObjectArgs {
+    /// How many clients, and what they share
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// What is done to an object; several make several runs
+    #[arg(long, value_delimiter = ',', default_value = "set", value_name = "EDIT")]
+    pub edit: Vec<EditKind>,
+    /// What a write must survive; several levels make several runs
+    #[arg(long, value_delimiter = ',', default_value = "region", value_name = "LEVEL")]
+    pub durability: Vec<Durability>,
+}
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum EditKind {
+    /// A register is set
+    Set,
+    /// A counter is incremented
+    Incr,
+    /// An element that is not there yet is added to a set
+    Add,
+}
+
+/// `trine bench read`.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    /// How many clients, and what they share
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Reads objects, which are registers, instead of records
+    #[arg(long)]
+    pub objects: bool,
+    /// How fresh a read must be; several levels make several runs
+    #[arg(long, value_delimiter = ',', default_value = "session", value_name = "LEVEL")]
+    pub consistency: Vec<Consistency>,
 }
 
 /// `trine bench lag`.
@@ -110,8 +148,9 @@ pub struct LagArgs {
 /// When the cluster cannot be asked at all; single failures are counted.
 pub async fn run(globals: &Globals, command: &BenchCommand) -> Result<Output, Failure> {
     match command {
-        BenchCommand::Append(args) => load::run(globals, args, load::Kind::Append).await,
-        BenchCommand::Object(args) => load::run(globals, args, load::Kind::Object).await,
+        BenchCommand::Append(args) => load::append(globals, args).await,
+        BenchCommand::Object(args) => load::object(globals, args).await,
+        BenchCommand::Read(args) => load::read(globals, args).await,
         BenchCommand::Load(args) => fill::run(globals, args).await,
         BenchCommand::Lag(args) => lag::run(globals, args).await,
     }

@@ -14,8 +14,8 @@ use trine_protocol::request::NamespaceKind;
 use trine_protocol::{Consistency, Durability, View};
 
 use super::figures::{Latencies, shown};
-use super::load::{Kind, Writer, random};
-use super::{LagArgs, place, progress};
+use super::load::{Kind, Load, random};
+use super::{EditKind, LagArgs, place, progress};
 use crate::args::Globals;
 use crate::connect::{Connection, builder, cluster};
 use crate::exit::{Exit, Failure};
@@ -84,10 +84,10 @@ pub async fn run(globals: &Globals, args: &LagArgs) -> Result<Output, Failure> {
         readers.push((to.clone(), tokio::spawn(watching)));
     }
     drop(marks);
-    let others = Writer::of(Kind::Object, namespace.clone(), args.value, 10_000, Durability::Local, globals.timeout);
-    let others = Arc::new(others);
+    let others = Arc::new(Load::of(Kind::Edit(EditKind::Set), namespace.clone(), args.value, 10_000));
+    let beside = CallOptions::new().durability(Durability::Local).retries(0).deadline(globals.timeout);
     let until = Instant::now() + Duration::from_secs(24 * 3600);
-    let one = |number| Arc::clone(&others).work(writer.clone(), until, pace(args, number));
+    let one = |number| Arc::clone(&others).work(writer.clone(), beside.clone(), until, pace(args, number));
     let load: Vec<_> = (0..args.load).map(|number| tokio::spawn(one(number))).collect();
     let call = CallOptions::new().durability(Durability::Local);
     let mut written = Latencies::default();
