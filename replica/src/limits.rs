@@ -17,6 +17,8 @@ pub const REQUEST_TIMEOUT_MS_MAX: u64 = 120_000;
 pub const FORWARD_WAY_SHARE: u64 = 8;
 /// See [`FORWARD_WAY_SHARE`].
 pub const FORWARD_WAY_MS_MAX: u64 = 500;
+/// Of at most this many requests that other nodes handed on it is remembered that they came.
+pub const FORWARDED_REMEMBERED_MAX: usize = 8192;
 /// How long a node waits for a name that another one has and answers under, in milliseconds, before it gives way.
 pub const NAME_HELD_MS_MAX: u64 = 10_000;
 /// Of at most this many nodes that are not linked any more it is remembered since when.

@@ -38,7 +38,7 @@ use crate::records::Records;
 use crate::rows;
 use crate::store::{Store, StoreError};
 use crate::turn::{Clock, Kept, Turn};
-use crate::waiting::Waiting;
+use crate::waiting::{Forwarded, Waiting};
 
 /// How often the core wants to be called when nothing else is due, in nanoseconds.
 const TICK_NS: u64 = 100_000_000;
@@ -58,6 +58,7 @@ struct Organs {
     cluster: Cluster,
     objects: Objects,
     waiting: Waiting,
+    forwarded: Forwarded,
     ledger: OwnLedger,
     mirrors: Mirrors,
     metadata: Metadata,
@@ -100,6 +101,7 @@ impl Replica {
         let mut organs = Organs {
             objects: Objects::open(&config, store)?,
             waiting: Waiting::new(config.writer),
+            forwarded: Forwarded::default(),
             mirrors: Mirrors::open(&config, store)?,
             metadata,
             records: Records::new(&config),

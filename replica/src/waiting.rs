@@ -7,6 +7,7 @@
 //! Each wait stands in one index under what it waits for, so that whatever happens wakes those concerned and looks at
 //! no others. What waits is changed here alone; who is woken is served by the door.
 
+mod forwarded;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,8 @@ use crate::input::RequestId;
 use crate::marks::{self, Mark};
 use crate::mutants::{self, Mutant};
 use crate::sizes::Sizes;
+
+pub use forwarded::Forwarded;
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -36,24 +36,83 @@ fn run(evidence: &Evidence) -> Vec<Violation> {
         let appends = || calls.iter().filter(|call| call.writes() && call.may_be_done());
         let homes: BTreeSet<&str> = appends().map(|call| home(call)).collect();
         let Some(home) = homes.first().filter(|_| homes.len() == 1) else { continue };
-        let mut operations: BTreeMap<&str, Operation<'_>> = BTreeMap::new();
+        let records = Records::of(&calls, home);
+        let mut writes: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
         for call in appends() {
             let Action::Append { value, .. } = &call.action else { continue };
             let until_ns = call.returned_ns.filter(|_| !call.is_unknown());
-            let write = operations.entry(value).or_insert(Operation {
-                value: Some(value),
-                writes: true,
-                from_ns: call.invoked_ns,
-                until_ns: None,
-            });
-            write.from_ns = write.from_ns.min(call.invoked_ns);
-            write.until_ns = write.until_ns.into_iter().chain(until_ns).min();
+            for name in records.written(value, place(call)) {
+                let (from, until) = writes.entry(name).or_insert((call.invoked_ns, None));
+                *from = call.invoked_ns.min(*from);
+                *until = until_ns.into_iter().chain(*until).min();
+            }
         }
-        let mut operations: Vec<Operation<'_>> = operations.into_values().collect();
-        operations.extend(calls.iter().filter(|call| call.region == *home).filter_map(|call| read(call, home)));
+        let reads: Vec<(Option<String>, &Call)> = calls
+            .iter()
+            .filter(|call| call.region == *home && call.consistency == Some(Consistency::Regional))
+            .filter_map(|call| Some((read(call, home, &records)?, *call)))
+            .collect();
+        let mut operations: Vec<Operation<'_>> = writes
+            .iter()
+            .map(|(name, (from_ns, until_ns))| Operation {
+                value: Some(name),
+                writes: true,
+                from_ns: *from_ns,
+                until_ns: *until_ns,
+            })
+            .collect();
+        operations.extend(reads.iter().map(|(name, call)| Operation {
+            value: name.as_deref(),
+            writes: false,
+            from_ns: call.invoked_ns,
+            until_ns: call.returned_ns,
+        }));
         found.extend(disorder(&operations).map(|why| CHECK.violated(format!("{key} in {home}: {why}"))));
     }
     found
+}
+
+/// At which indexes the values of a key stand. One value has one record, but for a region that forgot a request id with its
+/// disk: then a later attempt is a write of its own. Whether that may be is `idempotency`'s to say.
+struct Records<'a>(BTreeMap<&'a str, BTreeSet<u64>>);
+
+impl<'a> Records<'a> {
+    fn of(calls: &[&'a Call], home: &str) -> Self {
+        let mut indexes: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for call in calls {
+            if let (Action::Append { value, .. }, Some(index)) = (&call.action, place(call)) {
+                indexes.entry(value).or_default().insert(index);
+            }
+            if let Some(Shown::Records { records, .. }) = call.ok().and_then(|seen| seen.shown.as_ref()) {
+                for version in records.iter().filter(|version| version.region == home) {
+                    indexes.entry(&version.value).or_default().insert(version.index);
+                }
+            }
+        }
+        Self(indexes)
+    }
+
+    /// What a value that stands there is called.
+    fn name(&self, value: &str, index: u64) -> String {
+        match self.0.get(value) {
+            Some(indexes) if indexes.len() > 1 => format!("{value} at {index}"),
+            _ => value.to_owned(),
+        }
+    }
+
+    /// What an attempt may have written: the record that it was told of, or any of its value's.
+    fn written(&self, value: &str, told: Option<u64>) -> Vec<String> {
+        match (told, self.0.get(value)) {
+            (Some(index), _) => vec![self.name(value, index)],
+            (None, Some(indexes)) => indexes.iter().map(|index| self.name(value, *index)).collect(),
+            (None, None) => vec![value.to_owned()],
+        }
+    }
+}
+
+/// The index that an append was told.
+fn place(call: &Call) -> Option<u64> {
+    call.ok().and_then(|seen| seen.record.as_ref()).map(|record| record.index)
 }
 
 /// The region whose ledger an append went to.
@@ -61,18 +120,17 @@ fn home(call: &Call) -> &str {
     call.ok().and_then(|seen| seen.record.as_ref()).map_or(&call.region, |record| &record.region)
 }
 
-fn read<'a>(call: &'a Call, home: &str) -> Option<Operation<'a>> {
-    if call.consistency != Some(Consistency::Regional) {
-        return None;
-    }
-    let value = match call.ok()?.shown.as_ref()? {
-        Shown::Nothing => None,
-        Shown::Records { more: true, .. } | Shown::Object(_) => return None,
-        Shown::Records { records, .. } => {
-            records.iter().rfind(|version| version.region == home).map(|version| version.value.as_str())
+/// The value that a read showed, or that it showed none; no read that can be judged: nothing.
+#[expect(clippy::option_option, reason = "a read that showed nothing is one that counts")]
+fn read(call: &Call, home: &str, records: &Records<'_>) -> Option<Option<String>> {
+    match call.ok()?.shown.as_ref()? {
+        Shown::Nothing => Some(None),
+        Shown::Records { more: true, .. } | Shown::Object(_) => None,
+        Shown::Records { records: shown, .. } => {
+            let latest = shown.iter().rfind(|version| version.region == home);
+            Some(latest.map(|version| records.name(&version.value, version.index)))
         }
-    };
-    Some(Operation { value, writes: false, from_ns: call.invoked_ns, until_ns: call.returned_ns })
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +151,19 @@ mod tests {
         story.append("k", "b").during(40, 90).unknown();
         story.call("k", Action::Versions).but(regional).lists(&[(0, "a"), (1, "b")]);
         story.accepted(&CHECK);
+    }
+
+    #[test]
+    fn a_second_record_of_a_request_whose_id_was_forgotten_is_a_write_of_its_own() {
+        for (last, count) in [(&[(0, "a"), (1, "b"), (7, "a")][..], 0), (&[(0, "a")], 1)] {
+            let mut story = Story::default();
+            story.append("k", "a").at(0, 0);
+            story.append("k", "b").at(1, 1);
+            story.call("k", Action::Versions).but(regional).lists(&[(0, "a"), (1, "b")]);
+            story.append("k", "a").at(7, 2);
+            story.call("k", Action::Versions).but(regional).lists(last);
+            story.rejected(&CHECK, count);
+        }
     }
 
     #[test]

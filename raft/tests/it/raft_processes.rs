@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
+use tokio::time::timeout;
 use trine_crdt::NodeId;
 use trine_replica::input::ProposeOutcome;
 
-use crate::raft_group::Region;
+use crate::raft_group::{PATIENCE, Region};
 
 /// The third node's id, and the number of its process.
 const THIRD: u64 = 3;
@@ -30,14 +30,15 @@ async fn what_another_process_of_a_node_says_is_not_taken_for_its_word() {
 
     // The others are linked with another process now: what stood with this one ends, and nothing new is made.
     answers.store(ANOTHER, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut hears = region.nodes["c"].group.leadership();
+    let alone = timeout(PATIENCE, hears.wait_for(|now| !now.serving && now.leader.is_none())).await;
+    alone.expect("it hears nobody").expect("it runs");
     let held = region.nodes["c"].core.positions();
     let third = region.nodes.remove("c").expect("a node");
     for number in 0..10 {
         assert_eq!(region.append(&format!("without it {number}")).await, ProposeOutcome::Committed);
     }
     region.level().await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(third.core.positions(), held, "a copy heard the log");
     assert!(third.group.metrics().term <= region.leader().await.1, "a copy made an election");
 

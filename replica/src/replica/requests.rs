@@ -52,6 +52,10 @@ impl Organs {
 
     /// Another node hands a request on.
     pub(super) fn forwarded_request(&mut self, turn: &mut Turn<'_>, asked: Asked) {
+        // Served twice, one of the two could be refused, and its node take that for the fate of both.
+        if !self.forwarded.first(asked.origin) {
+            return;
+        }
         if asked.hops > HOPS_MAX {
             let what = "the request was handed on too often; the region's leadership is changing".to_owned();
             self.answer(turn, asked.origin, Err(RequestError::Unavailable { what }));
@@ -150,6 +154,8 @@ impl Organs {
         }
         let Some(Wait { deadline_ns, cause, .. }) = self.waiting.take(number) else { return };
         let (Cause::Route(asked) | Cause::Fresh { asked, .. } | Cause::Barrier { asked, .. }) = cause else { return };
+        // Under a number of its own, an answer to an earlier attempt that comes late is not taken for one to this.
+        let number = self.waiting.number();
         self.serve_now(turn, number, deadline_ns, asked);
     }
 

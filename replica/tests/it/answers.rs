@@ -247,6 +247,38 @@ fn an_answer_to_what_was_asked_before_a_restart_is_taken_for_no_other() {
 }
 
 #[test]
+fn an_answer_to_an_earlier_attempt_is_none_to_a_later_one() {
+    let mut world = World::new(&[3]);
+    let short = Options { timeout: Some(Duration::from_secs(2)), ..Options::default() };
+    world.loses = |_, _, _, message| matches!(message, PeerMessage::Forward { .. });
+    let id = world.ask(1, short, append("key", "value", Some("once")));
+    let earlier = forwarded(&world, 1)[0];
+    world.run();
+    let refused = || Err(RequestError::Unavailable { what: "not now".to_owned() });
+    world.forge(0, 1, PeerMessage::Forwarded { number: earlier, answer: refused() });
+    // It is handed on again, and comes late; the first refusal comes twice meanwhile.
+    world.pass(1_900);
+    world.forge(0, 1, PeerMessage::Forwarded { number: earlier, answer: refused() });
+    assert!(world.answer(1, id).is_none(), "{:?}", world.answer(1, id));
+    world.pass(200);
+    assert_eq!(world.answered(1, id), &Err(RequestError::Unknown));
+}
+
+#[test]
+fn a_request_that_comes_twice_from_another_node_is_served_once() {
+    let mut world = World::new(&[3]);
+    let (role, options, request) = (Role::Admin, Options::default(), append("key", "value", None));
+    for _ in 0..2 {
+        let (options, request) = (options.clone(), request.clone());
+        world.forge(1, 0, PeerMessage::Forward { number: 7, role, options, request, hops: 1 });
+    }
+    world.run();
+    let next = world.ask(0, Options::default(), append("key", "another", None));
+    world.run();
+    assert_eq!(appended(world.answered(0, next)), (1, false));
+}
+
+#[test]
 fn an_answer_from_who_was_not_asked_is_no_answer() {
     let mut world = World::new(&[3]);
     let id = world.ask(1, Options::default(), append("key", "value", None));
