@@ -28,9 +28,10 @@ pub(super) async fn network(mut events: mpsc::Receiver<NetEvent>, driver: Driver
             NetEvent::PeerDown(node) => driver.deliver(Input::PeerDown(node), 0).await,
             NetEvent::Taken { by } => {
                 end.leave(format!(
-                    "{} and all others that answer hear this node from another process, which began before this one: the \
-                     data directory is a copy of a running node's. For one node more, start with an empty data directory \
-                     and with a name and a certificate of its own",
+                    "{} and all others that answer hear this node from another process, which began before this one: two \
+                     processes run on copies of one data directory. End the other one too, keep the directory that was \
+                     there first, and start only that. For one node more, start with an empty data directory and with a \
+                     name and a certificate of its own",
                     by.name
                 ));
                 Ok(())

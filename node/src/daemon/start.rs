@@ -28,7 +28,7 @@ use crate::descriptors::Descriptors;
 use crate::driver::{Clock, Driver, DriverHandle, Readiness, Stop, channel};
 use crate::mutants::{self, Mutant};
 use crate::net::frame::Reached;
-use crate::net::{Net, NetConfig, NetHandle};
+use crate::net::{Net, NetConfig, NetHandle, Process};
 use crate::store::disk::{DiskRoom, DiskWatcher};
 use crate::store::scrub::Scrub;
 use crate::store::{Committers, Damage, DataDir, Databases, Entries};
@@ -98,6 +98,7 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let identity = checked(config).map_err(Unfit::of)?;
     check_ports(config)?;
     let descriptors = Descriptors::raise()?;
+    let process = Process::begin().context("the system has no random source")?;
     tracing::info!(
         open_files_max = descriptors.limit,
         http = descriptors.http,
@@ -132,11 +133,10 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
     let uptake = Uptake { driver: driver.clone(), last: replica.last_applied(), membership };
 
     let readiness = Readiness::default();
-    let process = getrandom::u64().context("the system has no random source")?;
     let links: Arc<OnceLock<NetHandle>> = Arc::default();
     let linked = Arc::clone(&links);
     let answering = Arc::new(move |node| linked.get().and_then(|net| net.answering(NodeId(node))));
-    let processes = Processes { own: process, answering };
+    let processes = Processes { own: process.number, answering };
     let own = group_config(config, &identity, &directory, (descriptors, &replica, &readiness, processes))?;
     let group = Group::start(own, Arc::new(uptake)).await;
     let group = group.map_err(|error| way_out(error, &directory))?;
@@ -356,7 +356,7 @@ fn net_config(
     config: &Config,
     identity: &Identity,
     directory: &DataDir,
-    (group, descriptors, process): (&Group, Descriptors, u64),
+    (group, descriptors, process): (&Group, Descriptors, Process),
 ) -> anyhow::Result<NetConfig> {
     let listen = multiaddr(config.listen.libp2p);
     let (group, region) = (group.clone(), config.node.region.clone());

@@ -9,6 +9,7 @@ use trine_crdt::NodeId;
 use trine_identity::admission::{Claims, Refusal, Verify};
 
 use super::frame::Reached;
+use super::process::Process;
 
 /// Called with what a peer's certificate claims and where it says that its Raft connections arrive, whenever a link is made.
 pub type Told = Arc<dyn Fn(&Claims, &str) + Send + Sync>;
@@ -18,8 +19,8 @@ pub type Told = Arc<dyn Fn(&Claims, &str) + Send + Sync>;
 pub struct NetConfig {
     /// The node's disk.
     pub node: NodeId,
-    /// This process: drawn when it began.
-    pub process: u64,
+    /// This process.
+    pub process: Process,
     /// The node's Ed25519 key: its libp2p key and the key of its certificate.
     pub keypair: Keypair,
     /// The node's certificate, DER. Cluster, region and name stand in it.

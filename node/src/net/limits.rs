@@ -34,10 +34,11 @@ pub const GOSSIP_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// After so long without a byte a link is closed.
 pub const SILENCE_MAX: Duration = Duration::from_millis(1500);
-/// A link on which a frame came so lately is not given up for one with another process of the same node.
-pub const ANSWER_MAX: Duration = Duration::from_millis(600);
-/// Two processes of a node that began within this of each other began together: which is the node, their numbers say.
-pub const BEGAN_APART_MIN: Duration = Duration::from_secs(2);
+/// A link on which a beat came back so fast and so lately is not given up for one with another process of the same node.
+pub const ANSWER_MAX: Duration = SILENCE_MAX;
+/// Two processes of a node that began within this of each other began together: which is the node, their numbers say. Hellos
+/// travel, each for another time, so that peers see two that began about this far apart in two orders; longer than most do.
+pub const BEGAN_APART_MIN: Duration = Duration::from_secs(5);
 /// A process that hears for so long that another one is its node, and nothing else, is a copy. Longer than a peer takes to miss
 /// the process before a restart.
 pub const TAKEN_MAX: Duration = Duration::from_secs(5);
@@ -83,6 +84,7 @@ pub const NODES_REMEMBERED_MAX: usize = 1024;
 // A listener is a listener, whoever comes.
 const _: () = assert!(trine_client::limits::LISTEN_BACKLOG == trine_seats::limits::BACKLOG);
 const _: () = assert!(ANSWER_MAX.as_millis() >= 2 * HEARTBEAT_INTERVAL.as_millis());
+const _: () = assert!(BEGAN_APART_MIN.as_millis() > 2 * LINK_HELLO_TIMEOUT.as_millis());
 const _: () = assert!(TAKEN_MAX.as_millis() >= 3 * SILENCE_MAX.as_millis());
 const _: () = assert!(LINK_QUEUE_BYTES_MAX > LINK_FRAME_BYTES_MAX + LINK_CONTROL_BYTES_RESERVED);
 const _: () = assert!(LINK_RECEIVED_BYTES_MAX > LINK_FRAME_BYTES_MAX);

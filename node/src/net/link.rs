@@ -214,7 +214,6 @@ async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Sha
         match next_frame(&mut reader, shared).await {
             Err(error) => return error,
             Ok((LinkFrame::Beat(number), _)) => {
-                link.hears();
                 shared.taken.heard();
                 link.queue.echo(number);
             }
@@ -230,7 +229,6 @@ async fn read(link: &Link, mut reader: BufReader<ReadHalf<Stream>>, shared: &Sha
                 return FrameError::Ended;
             }
             Ok((LinkFrame::Message(message), room)) => {
-                link.hears();
                 let event = NetEvent::Message { from: link.peer.node, message: *message, room };
                 if shared.events.send(event).await.is_err() {
                     return FrameError::Ended;

@@ -40,3 +40,4 @@ mod table;
 pub use config::{NetConfig, StartError, Told};
 pub use event::{NetEvent, Room};
 pub use handle::{Net, NetHandle};
+pub use process::Process;

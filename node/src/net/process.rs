@@ -2,8 +2,11 @@
 //!
 //! A copy of a running node's files has the node's key, name and id. The process that began first is the node: whoever is
 //! linked with it refuses the other and says so ([`LinkFrame::Taken`]), and who was linked with the other turns to the first as
-//! soon as that one comes. A process that hears nothing else for a while is a copy, and ends. While anybody still speaks with
-//! it, it goes on: one peer that says so, from malice or from memory of the process before a restart, ends nobody.
+//! soon as that one comes. A process that hears nothing else for a while is a copy, and ends. While anybody else speaks with
+//! it, it goes on: one peer among several that says so, from malice or by mistake, ends nobody.
+//!
+//! A process that was restarted is no copy, though its peers may not have missed the one before yet. What that one left in
+//! buffers counts for nothing: only the echo of a beat that was sent a moment ago says that a process lives.
 //!
 //! [`LinkFrame::Taken`]: super::frame::LinkFrame::Taken
 
@@ -14,18 +17,36 @@ use super::limits::{BEGAN_APART_MIN, TAKEN_MAX, TAKEN_QUIET_MAX};
 
 /// A process, and when it began, by this node's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Process {
+pub struct Process {
+    /// Drawn when it began.
     pub number: u64,
+    /// When it began.
     pub began: Instant,
 }
 
 impl Process {
+    /// One that begins now.
+    ///
+    /// # Errors
+    /// When the system has no random source.
+    pub fn begin() -> Result<Self, getrandom::Error> {
+        Ok(Self { number: getrandom::u64()?, began: Instant::now() })
+    }
+
     /// As a hello that came at `now` says.
+    #[must_use]
     pub fn said(number: u64, running_ms: u64, now: Instant) -> Self {
         Self { number, began: now.checked_sub(Duration::from_millis(running_ms)).unwrap_or(now) }
     }
 
+    /// For how long it has run, in milliseconds.
+    #[must_use]
+    pub fn running_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whether it is the node, where the other claims its disk.
+    #[must_use]
     pub fn precedes(&self, other: &Self) -> bool {
         let apart = self.began.max(other.began) - self.began.min(other.began);
         // What travels takes time, so that two peers may see two that began together in two orders.
@@ -65,10 +86,12 @@ mod tests {
     #[test]
     fn who_began_first_is_the_node_and_of_two_that_began_together_all_choose_one() {
         let now = Instant::now();
-        let (old, young) = (Process::said(9, 60_000, now), Process::said(1, 2_000, now));
-        assert!(old.precedes(&young) && !young.precedes(&old));
-        let (one, other) = (Process::said(1, 60_000, now), Process::said(2, 60_900, now));
-        assert!(one.precedes(&other) && !other.precedes(&one));
+        let apart_ms = u64::try_from(BEGAN_APART_MIN.as_millis()).expect("short");
+        for (older_ms, first) in [(60_000, 9), (apart_ms, 9), (apart_ms - 1, 1), (0, 1)] {
+            let (old, young) = (Process::said(9, 2_000 + older_ms, now), Process::said(1, 2_000, now));
+            assert_eq!(old.precedes(&young), first == 9, "{older_ms}");
+            assert_eq!(young.precedes(&old), first == 1, "{older_ms}");
+        }
     }
 
     #[test]

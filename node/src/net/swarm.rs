@@ -27,6 +27,7 @@ use super::frame::LinkHello;
 use super::gossip::{self, Authors};
 use super::limits::{DIAL_TICK, HELLO_TIMEOUT, LINKS_PER_KEY_MAX, OPENING_MAX, RECHECK_INTERVAL};
 use super::link::{self, Candidate, Failure, Shared};
+use super::process::Process;
 use super::streams::{self, CLIENT, LINK, Opened};
 use super::table::{Link, Rank};
 
@@ -61,8 +62,8 @@ pub(super) struct Engine {
     pub swarm: Swarm<Behaviour>,
     pub arrivals: Arrivals,
     pub hello: LinkHello,
-    /// When this process began.
-    pub began: Instant,
+    /// This process.
+    pub process: Process,
     pub topic: gossipsub::IdentTopic,
     pub shared: Shared,
     pub told: Told,
@@ -190,7 +191,7 @@ impl Engine {
 
     fn establish(&mut self, stream: libp2p::Stream, peer: PeerId, connection: ConnectionId, ours: bool) {
         self.hello.number += 1;
-        self.hello.running_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.hello.running_ms = self.process.running_ms();
         let (hello, gate, report) = (self.hello.clone(), self.shared.gate.clone(), self.report.clone());
         tokio::spawn(async move {
             let outcome = match link::establish(stream, (peer, connection, ours), hello, gate).await {

@@ -3,7 +3,7 @@
 //! Two nodes that miss each other dial each other at the same time, so two links may arise. Both sides must keep the
 //! same one without asking: the link opened by the smaller peer id ranks higher, and of two opened by the same node
 //! the later one. A peer that was restarted (its hello names another process) replaces what stood before, unless that was
-//! heard a moment ago: then two processes claim one disk, and the first of them stays ([`super::process`]).
+//! alive a moment ago: then two processes claim one disk, and the first of them stays ([`super::process`]).
 //!
 //! A link is one with a *disk*, and a key may be that of two: a node that begins anew on an empty disk, or a second one that
 //! was started with a copy of its files. The newcomer's link stands beside the first one's, which it takes nothing from: it
@@ -92,12 +92,12 @@ impl Link {
         }
     }
 
-    /// A frame came.
-    pub fn hears(&self) {
+    /// A beat came back in time.
+    fn hears(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Whether the peer spoke a moment ago.
+    /// Whether the peer lived a moment ago. What it has said may have lain in buffers since before it ended.
     pub fn answers(&self) -> bool {
         !self.ended() && self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < ANSWER_MAX
     }
@@ -141,6 +141,9 @@ impl Link {
         beats.drain(..=place);
         let measured = at.elapsed();
         *self.round_trip.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
+        if measured < ANSWER_MAX {
+            self.hears();
+        }
         Some(measured)
     }
 

@@ -7,6 +7,7 @@ mod data_dir;
 mod driver;
 mod net_admission;
 mod net_client;
+mod net_copies;
 mod net_frames;
 mod net_links;
 mod net_proofs;

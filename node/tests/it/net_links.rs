@@ -5,13 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
-use trine_crdt::NodeId;
 use trine_node::net::NetEvent;
-use trine_node::net::limits::{BEGAN_APART_MIN, TAKEN_MAX};
 use trine_replica::PeerMessage;
-use trine_replica::effect::PeerAddress;
 
-use crate::net_world::{Node, World};
+use crate::net_world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_link_talk_both_ways_and_measure_the_round_trip() {
@@ -124,54 +121,6 @@ async fn a_second_node_under_a_key_is_linked_beside_the_first_and_no_third_is() 
         other => panic!("{other:?} of the first one"),
     }
     assert_eq!(two.handle.connected(), [one.id]);
-}
-
-/// Waits until a node is told that it runs on a copy.
-async fn is_taken(node: &mut Node, by: NodeId) {
-    let told = node.wait(|event| if let NetEvent::Taken { by } = event { Some(by.node) } else { None });
-    assert_eq!(told.await, by);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_on_a_copy_of_a_nodes_disk_is_told_so_and_takes_nothing_from_the_first() {
-    let world = World::new();
-    let bundle = world.node_bundle("left-a");
-    let mut one = world.node_of(1, bundle.clone(), &[], None).await;
-    let mut two = world.node(2, "right-a", &[one.address()]).await;
-    one.up(two.id).await;
-    two.up(one.id).await;
-    let first = two.handle.answering(one.id);
-    tokio::time::sleep(BEGAN_APART_MIN).await;
-    let mut copy = world.node_of(1, bundle, &[two.address()], None).await;
-    let began = Instant::now();
-    is_taken(&mut copy, two.id).await;
-    assert!(began.elapsed() >= TAKEN_MAX, "a peer may not have missed the process before a restart yet");
-    assert_eq!(two.handle.answering(one.id), first);
-    two.say(one.id, "still you");
-    assert_eq!(one.heard().await, (two.id, Bytes::from("still you")));
-    assert!(!std::iter::from_fn(|| two.events.try_recv().ok()).any(|event| matches!(event, NetEvent::PeerDown(_))));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_heard_the_copy_first_turns_to_the_node_when_that_comes() {
-    let world = World::new();
-    let bundle = world.node_bundle("left-a");
-    let mut one = world.node_of(1, bundle.clone(), &[], None).await;
-    tokio::time::sleep(BEGAN_APART_MIN + Duration::from_millis(500)).await;
-    let mut two = world.node(2, "right-a", &[]).await;
-    let mut copy = world.node_of(1, bundle, &[two.address()], None).await;
-    two.up(copy.id).await;
-    copy.up(two.id).await;
-    let second = two.handle.answering(copy.id);
-    let region = "right".parse().expect("a region");
-    let reached =
-        PeerAddress { peer: two.handle.peer().to_string(), region, addresses: vec![two.address().to_string()] };
-    one.handle.set_peers(vec![reached]);
-    one.up(two.id).await;
-    is_taken(&mut copy, two.id).await;
-    assert_ne!(two.handle.answering(one.id), second);
-    two.say(one.id, "you after all");
-    assert_eq!(one.heard().await, (two.id, Bytes::from("you after all")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,13 +16,13 @@ use crate::net_world::World;
 
 /// Forwards TCP to a port while it is open, each byte after a delay; nothing is closed when it is not, bytes just go no
 /// further.
-struct Relay {
-    port: u16,
-    open: watch::Sender<bool>,
+pub struct Relay {
+    pub port: u16,
+    pub open: watch::Sender<bool>,
 }
 
 impl Relay {
-    async fn to(port: u16, delay: Duration) -> Self {
+    pub async fn to(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let own = listener.local_addr().expect("bound").port();
         let open = watch::Sender::new(true);

@@ -1,7 +1,7 @@
 //! A cluster of networks without cores: an authority, nodes on loopback, and what they were told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libp2p::Multiaddr;
@@ -12,7 +12,7 @@ use trine_crdt::NodeId;
 use trine_identity::admission::{Authority, Gate};
 use trine_identity::{Bundle, Ca};
 use trine_node::net::frame::Reached;
-use trine_node::net::{Net, NetConfig, NetEvent, NetHandle};
+use trine_node::net::{Net, NetConfig, NetEvent, NetHandle, Process};
 use trine_replica::PeerMessage;
 
 /// Longer than anything here takes on a busy machine.
@@ -47,6 +47,13 @@ impl World {
         Self::begun(id, self.config_of(id, bundle, seeds, listen)).await
     }
 
+    /// Starts a process of a node that says that it has run for so long.
+    pub async fn node_running(&self, id: u64, bundle: Bundle, seeds: &[Multiaddr], running: Duration) -> Node {
+        let mut config = self.config_of(id, bundle, seeds, None);
+        config.process.began = Instant::now().checked_sub(running).expect("this machine has run for longer");
+        Self::begun(id, config).await
+    }
+
     /// Starts a node with a changed configuration.
     pub async fn node_with(&self, id: u64, name: &str, change: impl FnOnce(&mut NetConfig)) -> Node {
         let mut config = self.config_of(id, self.node_bundle(name), &[], None);
@@ -57,7 +64,7 @@ impl World {
     fn config_of(&self, id: u64, bundle: Bundle, seeds: &[Multiaddr], listen: Option<Multiaddr>) -> NetConfig {
         NetConfig {
             node: NodeId(id),
-            process: getrandom::u64().expect("a random source"),
+            process: Process::begin().expect("a random source"),
             keypair: bundle.key.libp2p(),
             certificate: Bytes::copy_from_slice(&bundle.certificate),
             verify: Arc::new(self.authority.clone()),
@@ -72,8 +79,9 @@ impl World {
     }
 
     async fn begun(id: u64, config: NetConfig) -> Node {
+        let process = config.process.number;
         let (handle, events) = Net::start(config).await.expect("a network");
-        Node { id: NodeId(id), handle, events }
+        Node { id: NodeId(id), process, handle, events }
     }
 
     /// A bare swarm that shows the certificate of `bundle` on connections of the key in `bundle`.
@@ -90,6 +98,8 @@ impl World {
 /// A running network and its events.
 pub struct Node {
     pub id: NodeId,
+    /// Its process' number.
+    pub process: u64,
     pub handle: NetHandle,
     pub events: mpsc::Receiver<NetEvent>,
 }

@@ -54,7 +54,7 @@ impl<C> AppendConnection<C> {
 }
 
 /// Sends requests until `input` ends or something goes wrong. The connection is put back into `slot` only when every
-/// request was answered well: else it may be in the middle of a frame, or the peer in the middle of a session.
+/// request was answered well: otherwise it may be in the middle of a frame, or the peer in the middle of a session.
 pub fn session<'s, C, S>(
     slot: &'s mut Option<AppendConnection<C>>,
     connection: AppendConnection<C>,

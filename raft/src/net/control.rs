@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use super::dial::{Connection, Dialer};
 use super::frame;
 use super::limits::{CONTROL_CALLS_MAX, CONTROL_FRAME_BYTES_MAX, CONTROL_PATIENCE, IDLE_CLIENT};
-use super::reach::Reach;
 use super::wire::{Call, Lane, Numbered, Reply};
 use crate::types::Member;
 
@@ -54,7 +53,7 @@ async fn keep(dialer: Dialer, to: Option<u64>, member: Member, mut waiting: mpsc
             Ok(connection) => {
                 let made = connection.greeting.clone();
                 tokio::select! {
-                    ended = converse(connection, first, &mut waiting, (&dialer.reach, &member)) => if let Err(error) = ended {
+                    ended = converse(connection, first, &mut waiting, (&dialer, &member)) => if let Err(error) = ended {
                         dialer.reach.failed(&member, &error);
                         tracing::debug!(peer = %member, %error, "control connection lost");
                     },
@@ -73,7 +72,7 @@ async fn converse(
     mut connection: Connection,
     first: Waiting,
     waiting: &mut mpsc::Receiver<Waiting>,
-    (reach, member): (&Reach, &Member),
+    (dialer, member): (&Dialer, &Member),
 ) -> io::Result<()> {
     let mut pending: BTreeMap<u64, (oneshot::Sender<io::Result<Reply>>, Instant)> = BTreeMap::new();
     let mut number = 0;
@@ -98,7 +97,8 @@ async fn converse(
             },
             answer = connection.reader.expect::<Numbered<Reply>>(CONTROL_FRAME_BYTES_MAX) => {
                 let Numbered { number, body } = answer?;
-                reach.answered(member);
+                dialer.is_current(&connection.greeting)?;
+                dialer.reach.answered(member);
                 if let Some((reply, _)) = pending.remove(&number) {
                     let _ = reply.send(Ok(body));
                 }

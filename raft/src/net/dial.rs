@@ -64,6 +64,16 @@ pub struct Connection<S = TlsStream<TcpStream>> {
 }
 
 impl Dialer {
+    /// Says whether what comes on a connection is still the member's word: its node may answer from another process by now.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn is_current(&self, made: &Greeting) -> io::Result<()> {
+        self.processes
+            .refuses(made.node, made.process)
+            .map_or(Ok(()), |reason| Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason)))
+    }
+
     /// Waits until a connection is of no more use: the member says that it is elsewhere, or answers from another process, or
     /// this node's log is of another group than the hello said.
     pub async fn outdated(&self, member: &Member, made: &Greeting) {
@@ -74,7 +84,7 @@ impl Dialer {
             }
         };
         let another = async {
-            while self.processes.refuses(made.node, made.process).is_none() {
+            while self.is_current(made).is_ok() {
                 tokio::time::sleep(PROCESS_CHECK).await;
             }
         };
@@ -127,10 +137,8 @@ impl Dialer {
                 Err(refused(format!("version {version} is wanted")))
             }
             Welcome::Yes { node, process, .. } if to.is_none_or(|to| to == node) => {
-                if let Some(reason) = self.processes.refuses(node, process) {
-                    return Err(refused(reason));
-                }
                 let greeting = Greeting { address: address.to_owned(), origin, node, process };
+                self.is_current(&greeting)?;
                 Ok(Connection { reader, writer, greeting })
             }
             Welcome::Yes { node, .. } => Err(refused(format!("node {node:016x} answers"))),

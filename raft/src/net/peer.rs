@@ -192,12 +192,12 @@ impl NetStreamAppend<TypeConfig> for Peer {
             let (member, dialer) = (self.member.clone(), self.dialer.clone());
             let made = connection.greeting().clone();
             let outdated = {
-                let (member, dialer) = (member.clone(), dialer.clone());
+                let (member, dialer, made) = (member.clone(), dialer.clone(), made.clone());
                 async move { dialer.outdated(&member, &made).await }
             };
             // A node that says it is elsewhere answers no more here; the stream ends, and the next one goes there.
             let answers = append::session(&mut self.appends, connection, input).take_until(Box::pin(outdated));
-            let answers = answers.map(move |answer| match answer {
+            let answers = answers.map(move |answer| match dialer.is_current(&made).and(answer) {
                 Ok(answer) => {
                     dialer.reach.answered(&member);
                     Ok(answer)
@@ -295,6 +295,8 @@ impl Peer {
         }
         timeout(PREFIX_PATIENCE, frame::write(writer, &PrefixStep::Entries(batch))).await??;
         timeout(PREFIX_PATIENCE, frame::write(writer, &PrefixStep::End)).await??;
-        timeout(PREFIX_PATIENCE, connection.reader.expect(CONTROL_FRAME_BYTES_MAX)).await?
+        let answer = timeout(PREFIX_PATIENCE, connection.reader.expect(CONTROL_FRAME_BYTES_MAX)).await?;
+        self.dialer.is_current(&connection.greeting)?;
+        answer
     }
 }
