@@ -113,7 +113,7 @@ impl Builder {
 
     /// Prefers nodes of this region, such as `"eu-west-1"`, while one of them serves; without it, the nearest by round
     /// trip. Appends with a precondition or an idempotency key of the caller's stay in it, because they count there only. A
-    /// region that the cluster does not have is an error: of [`Self::build`] when the genesis is known, else of the first call.
+    /// region that the cluster does not have is an error: of [`Self::build`] when the genesis is known, otherwise of the first call.
     #[must_use]
     pub fn region<R: TryInto<RegionId> + ToString>(mut self, region: R) -> Self {
         let name = region.to_string();

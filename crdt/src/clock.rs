@@ -141,7 +141,7 @@ impl Clock {
         self.writer
     }
 
-    /// The wall's time if it is ahead of the last stamp, else the one after that.
+    /// The wall's time if it is ahead of the last stamp, otherwise the one after that.
     fn next(&self, wall_ns: u64) -> Option<u64> {
         let wall = ntp_of_ns(wall_ns) & !COUNT_MASK;
         if mutants::is(Mutant::StampByWallAlone) {

@@ -30,21 +30,15 @@ pub fn vector_hash(vector: &VersionVector) -> u64 {
 }
 
 /// The partitions whose vectors differ, in order, given the hashes of what is held here and a peer's list.
-/// Partitions of namespaces that the peer's list does not name are left out, as are those that `may_share`
-/// refuses: the peer may not hold them.
+/// Partitions of namespaces that the peer's list does not name are left out.
 #[must_use]
-pub fn differing(
-    here: &BTreeMap<PartitionId, u64>,
-    theirs: &[(PartitionId, u64)],
-    may_share: impl Fn(&NamespaceId) -> bool,
-) -> Vec<PartitionId> {
+pub fn differing(here: &BTreeMap<PartitionId, u64>, theirs: &[(PartitionId, u64)]) -> Vec<PartitionId> {
     let empty = empty_hash();
     let theirs: BTreeMap<&PartitionId, u64> = theirs.iter().map(|(partition, hash)| (partition, *hash)).collect();
-    let namespaces: BTreeSet<&NamespaceId> =
-        theirs.keys().map(|partition| &partition.namespace).filter(|namespace| may_share(namespace)).collect();
+    let namespaces: BTreeSet<&NamespaceId> = theirs.keys().map(|partition| &partition.namespace).collect();
     let mut differing = BTreeSet::new();
     for (partition, hash) in &theirs {
-        if namespaces.contains(&partition.namespace) && here.get(*partition).copied().unwrap_or(empty) != *hash {
+        if here.get(*partition).copied().unwrap_or(empty) != *hash {
             differing.insert((*partition).clone());
         }
     }

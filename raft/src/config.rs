@@ -42,7 +42,7 @@ pub struct GroupConfig {
     pub writers: BTreeSet<WriterId>,
     /// Whether an operator released the region: then no voter is held back for what others know of it.
     pub released: bool,
-    /// The nodes that found this group, when the genesis names this node among them; else empty, and the node waits
+    /// The nodes that found this group, when the genesis names this node among them; otherwise empty, and the node waits
     /// to be added by the leader.
     pub founders: Vec<Founder>,
     /// Whether a founder may found, as far as others tell of the region's group.

@@ -1,7 +1,7 @@
 //! From openraft's state machine to the core: committed entries, in order, each handed over once.
 //!
 //! The state machine proper is the core, elsewhere and asynchronous; here is only the position up to which entries
-//! were handed over. An entry is handed over when it is committed *and* durable on this node's own disk: else the
+//! were handed over. An entry is handed over when it is committed *and* durable on this node's own disk: otherwise the
 //! core's rows could outlive the log that they were derived from.
 //!
 //! A snapshot is the log's prefix itself: [`Prefix`] names it on the node that has it and carries it, spooled to a

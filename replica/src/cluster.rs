@@ -234,7 +234,7 @@ impl Cluster {
     }
 
     /// How many other nodes make a majority of the region together with this one. Founders that have yet to register
-    /// count: else the first one of the roster would be a majority alone.
+    /// count: otherwise the first one of the roster would be a majority alone.
     pub(crate) fn majority_others(&self) -> usize {
         if mutants::is(Mutant::RegionMajorityOfOne) {
             return 0;

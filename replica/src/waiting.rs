@@ -1,11 +1,25 @@
 //! Requests that wait for something: a majority, the log, another node, fresher state.
 //!
-//! Each has a deadline. When it passes, a write is answered `Unknown` (it may have been done or may yet be) and
-//! whatever surely was not done `Unavailable`. A request that was tried before, with an outcome that nobody knows,
-//! remembers that wherever it waits next.
+//! The problem. Thousands of requests wait at once, each for one of eight things, and each input of the core brings one of these
+//! about. To look at all that waits whenever something happens would cost more than the work itself; to let each thing keep
+//! its own waiters would spread deadlines, bounds and the question whether a request may have been done over the whole core.
 //!
-//! Each wait stands in one index under what it waits for, so that whatever happens wakes those concerned and looks at
-//! no others. What waits is changed here alone; who is woken is served by the door.
+//! The idea. One room, one index. A wait stands under the [`Key`] that names what would wake it, and `keys` is ordered, so
+//! that "all that waits for this region's ledger up to that size" is a range of it:
+//!
+//! ```text
+//!   happened                    range of keys                         what becomes of it
+//!   a peer's disk has a write   Majority(partition, 0..=seq)          answered, once a majority has it
+//!   an entry was applied        Commit(stamp)                         answered with what it came to
+//!   deltas or records came      Position(…), Ledger(region, 0..=n)    served again
+//!   a barrier was told          Barrier(ticket) ─▶ Reached(index)     served when that index is applied
+//!   a link or leader is gone    Elsewhere(node) ─▶ Route              handed on again, where that is harmless
+//!   the deadline passed         `deadlines`                           answered, below
+//! ```
+//!
+//! When its deadline passes, a write is answered `Unknown` (it may have been done or may yet be) and whatever surely was
+//! not done `Unavailable`. A request that was tried before, with an outcome that nobody knows, remembers that wherever it
+//! waits next. What waits is changed here alone; who is woken is served by the door.
 
 mod forwarded;
 #[cfg(test)]
@@ -309,7 +323,7 @@ impl Waiting {
     }
 
     /// A command did not enter the log, or is not known to have: it is tried again if it `surely` did not, or where a second
-    /// try is harmless; else it goes on waiting.
+    /// try is harmless; otherwise it goes on waiting.
     pub fn not_committed(&mut self, stamp: &Timestamp, surely: bool, tried: bool) {
         let Some(number) = self.by_stamp(stamp) else { return };
         self.turn(number, |cause| {

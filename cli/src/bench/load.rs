@@ -142,14 +142,16 @@ async fn run(globals: &Globals, args: &LoadArgs, kinds: &[Kind], levels: &[Level
     }
     let mut runs = Vec::new();
     for kind in kinds {
-        let mut load = Load::of(*kind, namespace.clone(), args.value, args.keys);
-        if let Some(writer) = kind.written_by() {
-            load = fill(globals, load, writer, &clients).await?;
-        }
-        let load = Arc::new(load);
+        let fresh = || Load::of(*kind, namespace.clone(), args.value, args.keys);
+        let filled = match kind.written_by() {
+            Some(writer) => Some(Arc::new(fill(globals, fresh(), writer, &clients).await?)),
+            None => None,
+        };
         for level in levels {
             let call = level.call.clone().retries(0).deadline(globals.timeout);
             for count in &args.clients {
+                // What an earlier run wrote would make this one's sets larger and its keys' histories longer.
+                let load = filled.clone().unwrap_or_else(|| Arc::new(fresh()));
                 runs.push(one(globals, args, (&load, &level.words, &call), *count, &clients).await);
             }
         }

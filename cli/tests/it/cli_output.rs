@@ -245,7 +245,7 @@ fn what_is_typed_wrongly_is_refused_before_anything_is_asked() {
         "trine nodes remove us-east-1-a --yes --timeout 2m",
         "trine bench append --clients 1,64,256 --value 256B --seconds 10",
         "trine bench object --edit set,incr,add --durability local,region",
-        "trine bench read --objects --consistency eventual,regional",
+        "trine bench read --objects --consistency eventual,session",
         "trine tls node us-east-1-a --region us-east-1 --out x",
     ] {
         assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err().map(|error| error.to_string()));

@@ -75,9 +75,9 @@ fn a_bench_writes_into_namespaces_of_its_own() {
     let all = ["bench", "object", "--edit", "set,incr,add", "--clients", "2", "--seconds", "1", "-o", "json"];
     let (edits, _) = done(&all);
     assert_eq!(edits.matches("\"errors\": 0").count(), 3, "{edits}");
-    for kind in [&[][..], &["--objects"]] {
-        let read = ["bench", "read", "--consistency", "eventual,regional", "--keys", "10", "--clients", "2"];
-        let (reads, _) = done(&[&read[..], &["--seconds", "1", "-o", "json"], kind].concat());
+    for of in [&["eventual,regional"][..], &["eventual,session", "--objects"]] {
+        let read = ["bench", "read", "--keys", "10", "--clients", "2", "--seconds", "1", "-o", "json", "--consistency"];
+        let (reads, _) = done(&[&read[..], of].concat());
         assert_eq!(reads.matches("\"errors\": 0").count(), 2, "{reads}");
     }
     done(&["bench", "load", "--objects", "20", "--clients", "2"]);

@@ -7,7 +7,7 @@
 //! draws for its own retries live for one call, which never changes the region once its fate is unknown.)
 //!
 //! A region's name with a letter missing must not lead elsewhere either, so it is compared with those that the cluster has:
-//! by the genesis, else by asking once.
+//! by the genesis, otherwise by asking once.
 
 use trine_crdt::RegionId;
 use trine_protocol::Request;

@@ -101,7 +101,7 @@ pub enum Withheld {
         here: u64,
         /// Whose ledger.
         region: RegionId,
-        /// Whether this node leads: else its leader may bring them.
+        /// Whether this node leads: otherwise its leader may bring them.
         leads: bool,
     },
     /// The region's key signed two histories.

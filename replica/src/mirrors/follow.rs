@@ -82,7 +82,7 @@ impl Mirrors {
         }
     }
 
-    /// Where a ledger can be followed: the region's first mirror when that is another node, else its own region.
+    /// Where a ledger can be followed: the region's first mirror when that is another node, otherwise its own region.
     fn sources(&self, cluster: &Cluster, region: &RegionId, holders: &[NodeId]) -> Vec<NodeId> {
         let first = holders.iter().find(|node| **node == cluster.config().node || cluster.linked(**node));
         let mut choices: Vec<NodeId> =

@@ -131,7 +131,7 @@ impl Partitions {
     }
 
     /// A node says in its vector up to where it has a writer's deltas. It is believed also when it said more before: its
-    /// disk may have been set back, and then it lacks what is else not sent to it again.
+    /// disk may have been set back, and then it lacks what would not be sent to it again otherwise.
     pub fn set_holder(&mut self, partition: &PartitionId, writer: WriterId, node: NodeId, upto: u64) {
         if let Some(log) = self.logs.get_mut(&(partition.clone(), writer)) {
             log.holders.insert(node, upto);

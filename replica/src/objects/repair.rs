@@ -1,9 +1,31 @@
 //! Repair of objects: compare vectors, send what is missing. This, not pushing, is what makes nodes equal.
 //!
-//! When a link comes up, and in rounds afterwards, a node tells a peer the hashes of its partitions' vectors. Where
-//! they differ the peer answers with its vector, and each side marks what the other lacks to be pushed through the
-//! link's window. In a running cluster vectors differ all the time because deltas are under way; so a round acts
-//! only on what was missing in the round before as well.
+//! The problem. A push may be lost at any point: its link breaks, its receiver's disk is full, its sender stops. Nobody may wait
+//! for it, and nobody keeps account of it. Yet all nodes must come to hold the same, at a cost that goes with what differs and
+//! not with what is held.
+//!
+//! The idea. Two nodes compare before they send, in three steps, each of which only goes on where the last one found a
+//! difference:
+//!
+//! ```text
+//!   A                                       B
+//!   │ a hash for each partition ──────────▶ │  equal: nothing more, and B is known to hold what A does
+//!   │ ◀──────── vectors where they differ   │  who lacks what, writer by writer
+//!   │ intervals through the window ───────▶ │  what B lacks
+//!   │ ◀──────── vectors where B has more    │  and the other way round
+//! ```
+//!
+//! A round is made when a link comes up, and afterwards with one peer of the region and one outside in turn. In a running
+//! cluster vectors differ all the time, because deltas are under way; so a round acts only on what was missing in the
+//! round before as well. Two things need no round: intervals that do not connect to what is held are asked for at once, but
+//! not more often than every [`GAP_INTERVAL_NS`]; and who lacks more of a writer than the delta log keeps pulls the
+//! partition whole, page by page, from one peer at a time.
+//!
+//! Vectors say one thing more. A peer that holds more of one of this node's own earlier incarnations than its disk does
+//! proves that the disk went back in time; going on would give a dot twice.
+//!
+//! Source: anti-entropy by version vectors, A. Demers and others, "Epidemic algorithms for replicated database
+//! maintenance", 1987; deltas in intervals, P. S. Almeida, A. Shoker, C. Baquero, "Delta state replicated data types", 2018.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -206,9 +228,8 @@ impl Objects {
         theirs: &[(PartitionId, u64)],
     ) {
         let own = self.held.hashes();
-        let known = |_: &trine_crdt::NamespaceId| true;
         let alike = theirs.iter().map(|(partition, hash)| (partition, hash)).eq(own);
-        let differing = if alike { Vec::new() } else { vectors::differing(own, theirs, known) };
+        let differing = if alike { Vec::new() } else { vectors::differing(own, theirs) };
         let vectors: Vec<_> = differing
             .into_iter()
             .filter(|partition| cluster.admits(partition))
@@ -271,8 +292,8 @@ impl Objects {
         turn.send(to, PeerMessage::Vector { vectors: vectors.collect(), reply: false });
     }
 
-    /// Marks what a peer lacks: at once when it asks (or when nothing is known of it), else, in a round, only when it
-    /// lacked the same in the last one.
+    /// Marks what a peer lacks: at once when it asks or when nothing is known of it; in a round only when it lacked the same
+    /// in the last one.
     fn mark_lacking(
         &mut self,
         cluster: &Cluster,

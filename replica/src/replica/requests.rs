@@ -1,4 +1,28 @@
 //! A request's way: checked, served here, kept waiting, or handed on.
+//!
+//! The problem. A client asks the node that it reaches, and not every node can answer: the log's leader takes appends, a mirror
+//! reads other regions' ledgers, a node that just joined has no objects yet. Leaders change, links break, answers come late
+//! or twice. Within its deadline the client is to be told the truth all the same: done, surely not done, or nobody knows.
+//!
+//! ```text
+//!   client ─┐                       ┌─▶ answer at once            most reads; edits at `local`
+//!           ├─▶ check ─▶ serve ─────┼─▶ queue ─▶ entry ─▶ commit ─▶ answer    what the region's log decides
+//!   node ───┘      ▲                ├─▶ wait for fresher state, a barrier, a majority
+//!                  │                └─▶ hand on to a node that can, if one is linked
+//!                  └── again, until the deadline: refused there, link gone, leader gone
+//! ```
+//!
+//! What keeps the answers true:
+//! - *Tried is tried.* A request that may have been done remembers it wherever it waits next; from then on a refusal is answered
+//!   as of unknown fate ([`settled`]).
+//! - *Again only where that is harmless*: reads, and appends with an idempotency key. An append that is handed on is given a key
+//!   when the client gave none; other changes of the log are sent once.
+//! - *Each attempt has a number of its own*, and a node serves a number once, so that what comes late or twice
+//!   decides nothing.
+//! - *A deadline for each leg*: who hands on leaves the other less time than it has, so that the last refusal is heard in
+//!   time, and its reason reaches the client.
+//! - *Refused at the door*: rights, levels, bounds, a full disk, a clock that is not believed. What has passed is kept within the
+//!   waiting room's bounds; a request that need not wait never enters it.
 
 mod objects;
 

@@ -1,7 +1,8 @@
 //! A plan's faults, carried out on real processes, links, disks and clocks when their time has come.
 
+mod storage;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,10 +10,9 @@ use anyhow::{Context, bail};
 use super::happening::Happening;
 use super::links;
 use super::members::{self, Members};
-use super::of_region;
 use super::watch::Watch;
 use crate::arena::cluster::clock::Skew;
-use crate::arena::cluster::{Layout, NodeLayout, State};
+use crate::arena::cluster::{NodeLayout, State};
 use crate::arena::disk::fault::Fault as DiskFault;
 use crate::arena::disk::loss::Loss;
 use crate::arena::network::Rules;
@@ -270,7 +270,7 @@ impl Faults {
             }
             Inject::DiskRestored { .. } => {
                 for node in nodes {
-                    image(arena, node)?;
+                    storage::image(arena, node)?;
                 }
                 quiet(Happening::Old(all()))
             }
@@ -278,14 +278,6 @@ impl Faults {
                 bail!("only the simulator can do that")
             }
         }
-    }
-
-    fn fail(&self, arena: &mut Arena, nodes: &[String], fault: DiskFault) -> anyhow::Result<(Happening, String)> {
-        for node in nodes {
-            arena.disks().get(node)?.set(fault.clone());
-        }
-        let detail = format!("{fault:?}");
-        Ok((Happening::Disk { nodes: nodes.to_vec(), fault }, detail))
     }
 
     /// Kills those that run, as near to at once as signals go.
@@ -303,45 +295,6 @@ impl Faults {
             cluster.node(name)?.kill_sent().await?;
         }
         Ok(())
-    }
-
-    /// Takes a node's disk away for good, and asks for its replacement under its name. It is not started.
-    async fn renew(&mut self, arena: &mut Arena, watch: &Watch, name: &String) -> anyhow::Result<()> {
-        let id = watch.last(name).with_context(|| format!("{name} was never seen"))?.id;
-        self.kill(arena, std::slice::from_ref(name)).await?;
-        let layout = arena.parts().0.node(name)?.layout().clone();
-        if arena.disks().is_empty() {
-            disk::empty(&Layout::data(&layout))?;
-        } else {
-            arena.disks().get(name)?.wipe()?;
-        }
-        self.members.change(arena, &layout, members::replace(id))
-    }
-
-    /// Puts the images of these nodes' disks in their place, and lets an operator bring back what their regions lost.
-    async fn put_back(&mut self, arena: &mut Arena, nodes: &[String]) -> anyhow::Result<()> {
-        self.kill(arena, nodes).await?;
-        let mut regions = BTreeSet::new();
-        for name in nodes {
-            let layout = arena.parts().0.node(name)?.layout().clone();
-            disk::copy(&image_of(&layout), &Layout::data(&layout))?;
-            self.old.insert(name.clone());
-            regions.insert(layout.region);
-        }
-        regions.iter().try_for_each(|region| self.members.recover(arena, region))
-    }
-
-    /// Gives a node an empty disk that ended because its own went back, as it asks for, and starts it.
-    fn empty(&mut self, arena: &mut Arena, watch: &Watch, name: &String) -> anyhow::Result<()> {
-        let id = watch.last(name).with_context(|| format!("{name} was never seen"))?.id;
-        let layout = arena.parts().0.node(name)?.layout().clone();
-        disk::empty(&Layout::data(&layout))?;
-        let alone = of_region(&arena.cluster().layout().nodes, &layout.region).count() == 1;
-        if !alone {
-            self.members.change(arena, &layout, members::replace(id))?;
-        }
-        self.members.recover(arena, &layout.region)?;
-        self.start(arena, name)
     }
 
     fn start(&mut self, arena: &mut Arena, node: &str) -> anyhow::Result<()> {
@@ -387,18 +340,6 @@ impl Faults {
     fn is_kept_down(&self, node: &String) -> bool {
         let down = |it: &(Happening, usize)| matches!(&it.0, Happening::Down(nodes) if nodes.contains(node));
         self.members.left.contains(node) || self.going_on.values().any(down)
-    }
-
-    /// What else is wrong with a disk of which one fault is over.
-    fn fail_again(&self, arena: &mut Arena, node: &String) -> anyhow::Result<()> {
-        for (happening, _) in self.going_on.values() {
-            if let Happening::Disk { nodes, fault } = happening
-                && nodes.contains(node)
-            {
-                arena.disks().get(node)?.set(fault.clone());
-            }
-        }
-        Ok(())
     }
 
     /// Gives all links the shape that the faults which go on, and this one, leave them.
@@ -477,20 +418,6 @@ impl Faults {
         }
         Ok(())
     }
-}
-
-/// Where the image of a node's disk lies.
-fn image_of(layout: &NodeLayout) -> PathBuf {
-    layout.directory.join("image")
-}
-
-/// Takes an image of a node's disk at one moment: the node stands still meanwhile.
-fn image(arena: &mut Arena, name: &str) -> anyhow::Result<()> {
-    let node = arena.parts().0.node(name)?;
-    let (layout, runs) = (node.layout().clone(), node.state() == State::Running);
-    pause(arena, name)?;
-    disk::copy(&Layout::data(&layout), &image_of(&layout))?;
-    if runs { wake(arena, name) } else { Ok(()) }
 }
 
 fn pause(arena: &mut Arena, node: &str) -> anyhow::Result<()> {
