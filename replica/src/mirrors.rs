@@ -52,6 +52,8 @@ struct Mirror {
     source: Option<NodeId>,
     progress_ns: u64,
     asked_ns: u64,
+    /// A tail came that does not follow on what is held, and the source is to be asked again.
+    gap: bool,
     /// How many sources were left because they stalled; says which is tried next.
     left: usize,
     /// How many tails in a row did not verify, and until when nobody is asked for that.

@@ -3,6 +3,7 @@
 use trine_crdt::{NodeId, RegionId};
 use trine_placement::rendezvous;
 
+use super::take::GAP_ASK_NS;
 use super::{Beside, Mirrors};
 use crate::cluster::Cluster;
 use crate::input::Peer;
@@ -33,6 +34,10 @@ impl Mirrors {
             let known = beside.cluster.head(&region).map_or(0, |(_, head)| head.size);
             let mirror = &self.mirrors[&region];
             if now_ns < mirror.rests_until_ns {
+                continue;
+            }
+            if mirror.gap && now_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
+                self.follow(turn, beside, &region);
                 continue;
             }
             let behind = known > mirror.frontier.size();
@@ -101,6 +106,7 @@ impl Mirrors {
     pub(super) fn follow(&mut self, turn: &mut Turn<'_>, beside: &Beside<'_>, region: &RegionId) {
         let Some(mirror) = self.mirrors.get_mut(region) else { return };
         mirror.asked_ns = turn.now.monotonic_ns;
+        mirror.gap = false;
         if let Some(source) = mirror.source {
             let (ledger, from) = (region.clone(), mirror.frontier.size());
             turn.send(

@@ -15,8 +15,8 @@ use crate::rows;
 use crate::store::StoreError;
 use crate::turn::Turn;
 
-/// A gap makes a mirror ask again at once, but not more often than this.
-const GAP_ASK_NS: u64 = 300_000_000;
+/// A gap makes a mirror ask again at once, but not more often than this: what came too soon for that is asked for later.
+pub(super) const GAP_ASK_NS: u64 = 300_000_000;
 
 impl Mirrors {
     /// Takes in a tail: verified whole or not at all.
@@ -44,8 +44,11 @@ impl Mirrors {
         if first > size || !beside.cluster.has_room(turn) {
             marks::reached(Mark::TailGap);
             // A tail was lost, or is not wanted now: ask again from what is held.
+            let gap = first > size;
             if turn.now.monotonic_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
                 self.follow(turn, beside, ledger);
+            } else if let Some(mirror) = self.mirrors.get_mut(ledger) {
+                mirror.gap |= gap;
             }
             return Ok(None);
         }

@@ -44,6 +44,24 @@ fn a_mirror_takes_a_tail_that_its_checkpoint_signs() {
     assert!(record.index == 7 && record.proof.is_some());
 }
 
+/// The source was asked a moment ago when the second of two tails comes before the first.
+#[test]
+fn a_gap_that_is_seen_too_soon_to_ask_again_is_asked_for_later() {
+    let mut world = World::new(&[1, 1]);
+    world.settle();
+    let (first, second) = (catch_tail(&mut world), catch_tail(&mut world));
+    world.loses = |_, _, _, message| matches!(message, PeerMessage::Follow { .. } | PeerMessage::Tail { .. });
+    world.forge(0, 1, second.clone());
+    world.run();
+    world.loses = |_, _, _, _| false;
+    world.forge(0, 1, second);
+    world.forge(0, 1, first);
+    world.run();
+    assert_eq!(held(&mut world, 1), 1, "the second did not follow on what was held");
+    world.pass(400);
+    assert_eq!(held(&mut world, 1), 2);
+}
+
 #[test]
 fn a_forged_record_or_checkpoint_is_refused_and_the_real_one_still_comes() {
     let mut world = World::new(&[1, 1]);
