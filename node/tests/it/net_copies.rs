@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libp2p::Multiaddr;
-use tokio::time::timeout;
 use trine_crdt::NodeId;
 use trine_node::net::NetEvent;
 use trine_node::net::limits::TAKEN_MAX;
 use trine_replica::effect::PeerAddress;
 
 use crate::net_relay::Relay;
-use crate::net_world::{Node, PATIENCE, World};
+use crate::net_world::{Node, World};
 
 /// Longer than two that began together may be apart.
 const LONG: Duration = Duration::from_secs(60);
@@ -24,16 +23,6 @@ async fn is_taken(node: &mut Node) -> NodeId {
 fn reached(node: &Node, region: &str) -> PeerAddress {
     let (peer, region) = (node.handle.peer().to_string(), region.parse().expect("a region"));
     PeerAddress { peer, region, addresses: vec![node.address().to_string()] }
-}
-
-/// Waits until `at` speaks with this process of the node.
-async fn speaks_with(at: &Node, node: NodeId, process: u64) {
-    let turned = async {
-        while at.handle.answering(node) != Some(process) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, turned).await.expect("in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +52,7 @@ async fn who_heard_the_copy_first_turns_to_the_node_when_that_comes() {
     let mut copy = world.node_running(1, bundle, &[two.address()], Duration::ZERO).await;
     two.up(copy.id).await;
     copy.up(two.id).await;
-    speaks_with(&two, copy.id, copy.process).await;
+    assert_eq!(two.handle.answering(copy.id), Some(copy.process));
     one.handle.set_peers(vec![reached(&two, "right")]);
     one.up(two.id).await;
     assert_eq!(is_taken(&mut copy).await, two.id);
@@ -114,12 +103,14 @@ async fn a_restart_that_its_peers_have_not_noticed_is_no_copy() {
     let mut one = world.node_running(1, bundle.clone(), &[through], LONG).await;
     one.up(two.id).await;
     two.up(one.id).await;
-    speaks_with(&two, one.id, one.process).await;
+    assert_eq!(two.handle.answering(one.id), Some(one.process));
     // Power is lost: no connection is closed.
     relay.open.send_replace(false);
     let restarted = Instant::now();
     let mut again = world.node_running(1, bundle, &[two.address()], Duration::ZERO).await;
-    speaks_with(&two, again.id, again.process).await;
+    two.down(one.id).await;
+    two.up(again.id).await;
+    assert_eq!(two.handle.answering(again.id), Some(again.process));
     println!("taken after {:?}", restarted.elapsed());
     two.say(again.id, "welcome back");
     let heard = again.wait(|event| match event {

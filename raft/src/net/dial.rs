@@ -13,7 +13,7 @@ use trine_identity::tls::{Trust, server_name};
 
 use super::addresses::Addresses;
 use super::frame::{self, FrameReader};
-use super::limits::{CONTROL_FRAME_BYTES_MAX, PROCESS_CHECK, RAFT_DIAL_TIMEOUT};
+use super::limits::{CONTROL_FRAME_BYTES_MAX, RAFT_DIAL_TIMEOUT};
 use super::processes::Processes;
 use super::reach::Reach;
 use super::wire::{Hello, Lane, VERSIONS, Welcome};
@@ -74,8 +74,8 @@ impl Dialer {
             .map_or(Ok(()), |reason| Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason)))
     }
 
-    /// Waits until a connection is of no more use: the member says that it is elsewhere, or answers from another process, or
-    /// this node's log is of another group than the hello said.
+    /// Waits until a connection is of no more use: the member says that it is elsewhere, or this node's log is of another group
+    /// than the hello said.
     pub async fn outdated(&self, member: &Member, made: &Greeting) {
         let mut origin = self.origin.clone();
         let regrouped = async {
@@ -83,15 +83,9 @@ impl Dialer {
                 std::future::pending::<()>().await;
             }
         };
-        let another = async {
-            while self.is_current(made).is_ok() {
-                tokio::time::sleep(PROCESS_CHECK).await;
-            }
-        };
         tokio::select! {
             () = self.addresses.moved(member, &made.address) => {}
             () = regrouped => {}
-            () = another => {}
         }
     }
 

@@ -29,8 +29,6 @@ pub const PREFIX_PATIENCE: Duration = Duration::from_secs(60);
 pub const IDLE_CLIENT: Duration = Duration::from_secs(30);
 /// How long who accepts keeps one; longer, so that the dialler is first to close it.
 pub const IDLE_SERVER: Duration = Duration::from_secs(60);
-/// How often it is looked whether a connection's node answers from another process.
-pub const PROCESS_CHECK: Duration = Duration::from_millis(250);
 /// The pause before an unreachable peer is tried again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Members whose newest addresses are remembered.

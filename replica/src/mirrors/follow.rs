@@ -36,14 +36,11 @@ impl Mirrors {
             if now_ns < mirror.rests_until_ns {
                 continue;
             }
-            if mirror.gap && now_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS {
-                self.follow(turn, beside, &region);
-                continue;
-            }
             let behind = known > mirror.frontier.size();
             let heard_ns = mirror.progress_ns.max(mirror.asked_ns);
             let stalled = behind && now_ns.saturating_sub(heard_ns) >= STALLED_NS;
-            let asked_lately = now_ns.saturating_sub(heard_ns) < ASK_AGAIN_NS;
+            let gap = mirror.gap && now_ns.saturating_sub(mirror.asked_ns) >= GAP_ASK_NS;
+            let asked_lately = now_ns.saturating_sub(heard_ns) < ASK_AGAIN_NS && !gap;
             // Nobody came or went: the source is the one that would be chosen.
             if !anew && !stalled && mirror.source.is_some() && asked_lately {
                 continue;
