@@ -117,10 +117,11 @@ pub(super) async fn append_to(
         Some(value) => value.to_str().map_err(|_| Problem::invalid("the Content-Type is not text"))?,
         None => OCTETS,
     };
-    let if_match = headers::precondition(&ask.headers, &ask.region)?;
     let metadata = headers::metadata(&ask.headers)?;
     let idempotency_key = headers::idempotency_key(&ask.headers)?;
     let payload = ask.body(body, Role::Writer, api.value_bytes_max).await?;
+    // Last, because it may answer that the precondition does not hold, and only a well-formed request is told that.
+    let if_match = headers::precondition(&ask.headers, &ask.region)?;
     let request = Request::Append(Append {
         namespace,
         key,

@@ -44,6 +44,15 @@ async fn what_a_route_does_not_honour_is_refused_with_a_code() {
     for (method, path, body) in [("PUT", "/k", &b"v"[..]), ("POST", OBJECT, INCREMENT)] {
         assert_eq!(ask(api.address, method, path, &both, body).await.problem(), (400, "invalid".into()), "{path}");
     }
+    // What is malformed is malformed, also where the precondition does not hold.
+    let elsewhere = ("If-Match", "\"elsewhere/8\"");
+    for wrong in
+        [("Trine-Timeout", ""), ("Trine-Durability", "some"), ("Idempotency-Key", ""), ("Content-Encoding", "br")]
+    {
+        let answer = ask(api.address, "PUT", "/k", &[elsewhere, wrong], b"v").await;
+        assert_ne!(answer.status, 412, "{wrong:?}: {}", answer.problem().1);
+    }
+    assert_eq!(ask(api.address, "PUT", "/k", &[elsewhere], b"v").await.status, 412);
     assert_eq!(api.node.asked(), 0, "nothing was done");
     assert_eq!(ask(api.address, "PUT", "/k", &[("Content-Encoding", "identity")], b"v").await.status, 201);
     assert_eq!(ask(api.address, "PUT", "/k", &[uuid], b"v").await.status, 201);

@@ -53,7 +53,7 @@ impl<C> AppendConnection<C> {
     }
 }
 
-/// Sends requests until `input` ends or something goes wrong. The connection is put back into `slot` only when every
+/// Sends requests until `input` ends, says why one may not go, or something goes wrong. The connection is put back into `slot` only when every
 /// request was answered well: otherwise it may be in the middle of a frame, or the peer in the middle of a session.
 pub fn session<'s, C, S>(
     slot: &'s mut Option<AppendConnection<C>>,
@@ -62,14 +62,14 @@ pub fn session<'s, C, S>(
 ) -> Pin<Box<dyn Stream<Item = io::Result<StreamAppendResult<TypeConfig>>> + Send + 's>>
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
+    S: Stream<Item = io::Result<AppendEntriesRequest<TypeConfig>>> + Send + Unpin + 'static,
 {
     let AppendConnection { connection: Connection { reader, writer, greeting }, session, .. } = connection;
     let session = session + 1;
     let (sent, sending) = mpsc::channel(APPEND_REQUESTS_MAX);
     let pump = Pump(tokio::spawn(send_all(writer, session, input, sent)));
     let unanswered = VecDeque::new();
-    let state = Session { slot, reader, greeting, pump, sending, session, unanswered, all_sent: false };
+    let state = Session { slot, reader, greeting, pump, sending, session, unanswered, writer: None };
     Box::pin(stream::unfold(Some(state), |state| async move {
         let mut state = state?;
         match state.next().await {
@@ -78,7 +78,7 @@ where
                 Some((Ok(result), goes_on.then_some(state)))
             }
             Ok(None) => {
-                state.put_back().await;
+                state.put_back();
                 None
             }
             Err(error) => Some((Err(error), None)),
@@ -94,7 +94,8 @@ struct Session<'s, C> {
     sending: mpsc::Receiver<Instant>,
     session: u64,
     unanswered: VecDeque<Instant>,
-    all_sent: bool,
+    /// Back from the pump, once all is sent.
+    writer: Option<WriteHalf<C>>,
 }
 
 /// The task that writes requests; it ends with the session.
@@ -110,7 +111,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
     async fn next(&mut self) -> io::Result<Option<StreamAppendResult<TypeConfig>>> {
         let mut progress = Instant::now();
         loop {
-            if self.all_sent && self.unanswered.is_empty() {
+            if self.writer.is_some() && self.unanswered.is_empty() {
                 return Ok(None);
             }
             let waits = !self.unanswered.is_empty();
@@ -128,14 +129,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
                     }
                     return Ok(Some(answer.into()));
                 }
-                sent = self.sending.recv(), if !self.all_sent => match sent {
+                sent = self.sending.recv(), if self.writer.is_none() => match sent {
                     Some(at) => {
                         if self.unanswered.is_empty() {
                             progress = at;
                         }
                         self.unanswered.push_back(at);
                     }
-                    None => self.all_sent = true,
+                    // The pump ends as its channel does. What kept it from sending is told at once: no answer comes to that.
+                    None => self.writer = Some((&mut self.pump.0).await.map_err(io::Error::other)??),
                 },
                 () = tokio::time::sleep_until(since + APPEND_PATIENCE), if waits => {
                     return Err(io::ErrorKind::TimedOut.into());
@@ -144,9 +146,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Session<'_, C> {
         }
     }
 
-    async fn put_back(mut self) {
-        // The pump has nothing left to send, so this is no wait.
-        if let Ok(Ok(writer)) = (&mut self.pump.0).await {
+    fn put_back(self) {
+        if let Some(writer) = self.writer {
             let connection = Connection { reader: self.reader, writer, greeting: self.greeting };
             *self.slot = Some(AppendConnection { connection, session: self.session, since: Instant::now() });
         }
@@ -161,9 +162,10 @@ async fn send_all<C, S>(
 ) -> io::Result<WriteHalf<C>>
 where
     C: AsyncWrite,
-    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin,
+    S: Stream<Item = io::Result<AppendEntriesRequest<TypeConfig>>> + Unpin,
 {
     while let Some(request) = input.next().await {
+        let request = request?;
         // The channel's bound is the pipeline's depth.
         if sent.send(Instant::now()).await.is_err() {
             break;

@@ -81,6 +81,7 @@ async fn converse(
         if let Some(Waiting { call, reply }) = next.take()
             && !reply.is_closed()
         {
+            dialer.is_current(&connection.greeting)?;
             number += 1;
             pending.insert(number, (reply, Instant::now()));
             let call = Numbered { number, body: call };

@@ -176,7 +176,9 @@ impl NetStreamAppend<TypeConfig> for Peer {
                 return Ok(answers);
             }
             let connection = match self.appends.take() {
-                Some(connection) if !connection.is_stale() => connection,
+                Some(connection) if !connection.is_stale() && self.dialer.is_current(connection.greeting()).is_ok() => {
+                    connection
+                }
                 _ => {
                     match self.dialer.dial(Some(self.target), &self.member, Lane::Append).await {
                         Ok(dialled) => AppendConnection::new(dialled),
@@ -194,6 +196,10 @@ impl NetStreamAppend<TypeConfig> for Peer {
             let outdated = {
                 let (member, dialer, made) = (member.clone(), dialer.clone(), made.clone());
                 async move { dialer.outdated(&member, &made).await }
+            };
+            let input = {
+                let (dialer, made) = (dialer.clone(), made.clone());
+                input.map(move |request| dialer.is_current(&made).map(|()| request))
             };
             // A node that says it is elsewhere answers no more here; the stream ends, and the next one goes there.
             let answers = append::session(&mut self.appends, connection, input).take_until(Box::pin(outdated));

@@ -1,5 +1,7 @@
 //! One append session over a pair of pipes: every answer is counted, whenever it comes.
 
+use std::io;
+
 use futures::StreamExt as _;
 use futures::stream;
 use openraft::raft::AppendEntriesRequest;
@@ -57,7 +59,7 @@ async fn a_session_whose_answers_lie_ready_before_it_looks_ends_at_once() {
     for requests in [1, 2, 10] {
         let (near, mut follower) = pair();
         let mut slot = None;
-        let mut session = append::session(&mut slot, near, stream::iter((0..requests).map(|_| request())));
+        let mut session = append::session(&mut slot, near, stream::iter((0..requests).map(|_| Ok(request()))));
         // All is sent and answered before the session is polled for the first time.
         for _ in 0..requests {
             follower.answer().await;
@@ -78,12 +80,12 @@ async fn an_answer_that_lay_ready_does_not_make_a_quiet_session_time_out() {
     let mut slot = None;
     let (mut requests, input) = futures::channel::mpsc::channel(4);
     let mut session = append::session(&mut slot, near, input);
-    requests.try_send(request()).expect("open");
+    requests.try_send(Ok(request())).expect("open");
     follower.answer().await;
     assert!(matches!(session.next().await, Some(Ok(Ok(None)))), "an answer");
     let quiet = timeout(APPEND_PATIENCE * 2, session.next()).await;
     assert!(quiet.is_err(), "nothing is under way, so nothing can be late: {quiet:?}");
-    requests.try_send(request()).expect("open");
+    requests.try_send(Ok(request())).expect("open");
     follower.answer().await;
     assert!(matches!(session.next().await, Some(Ok(Ok(None)))), "an answer");
 }
@@ -92,9 +94,9 @@ async fn an_answer_that_lay_ready_does_not_make_a_quiet_session_time_out() {
 async fn a_request_without_an_answer_ends_its_session() {
     let (near, _follower) = pair();
     let mut slot = None;
-    let mut session = append::session(&mut slot, near, stream::iter([request()]));
+    let mut session = append::session(&mut slot, near, stream::iter([Ok(request())]));
     let end = timeout(APPEND_PATIENCE * 4, session.next()).await.expect("an end");
-    assert!(end.is_some_and(|end| end.is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut)));
+    assert!(end.is_some_and(|end| end.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)));
     drop(session);
     assert!(slot.is_none(), "a connection that owes an answer is not used again");
 }
@@ -103,9 +105,26 @@ async fn a_request_without_an_answer_ends_its_session() {
 async fn an_answer_to_nothing_ends_its_session() {
     let (near, mut follower) = pair();
     let mut slot = None;
-    let (_requests, input) = futures::channel::mpsc::channel(4);
+    let (_requests, input) = futures::channel::mpsc::channel::<io::Result<_>>(4);
     let mut session = append::session(&mut slot, near, input);
     follower.say(1).await;
     let end = timeout(APPEND_PATIENCE * 4, session.next()).await.expect("an end");
-    assert!(end.is_some_and(|end| end.is_err_and(|error| error.kind() == std::io::ErrorKind::InvalidData)));
+    assert!(end.is_some_and(|end| end.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData)));
+}
+
+#[tokio::test]
+async fn a_request_that_may_not_go_ends_its_session_unsent() {
+    let (near, follower) = pair();
+    let mut slot = None;
+    let (mut requests, input) = futures::channel::mpsc::channel(4);
+    let mut session = append::session(&mut slot, near, input);
+    requests.try_send(Err(io::ErrorKind::ConnectionRefused.into())).expect("open");
+    requests.try_send(Ok(request())).expect("open");
+    let end = session.next().await;
+    assert!(end.is_some_and(|end| end.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)));
+    drop(session);
+    assert!(slot.is_none(), "a connection that may not be used is not kept");
+    let Follower { mut reader, .. } = follower;
+    let sent = reader.next(BULK_FRAME_BYTES_MAX).await.expect("an end");
+    assert!(sent.is_none(), "nothing was sent: {sent:?}");
 }
