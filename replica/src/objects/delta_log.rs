@@ -261,20 +261,25 @@ impl Partitions {
             if begins.is_some() {
                 marks::reached(Mark::DeltaRowsContinued);
             }
-            let from = rows::delta(partition, writer, ends.max(log.trimmed) + 1);
-            // Not beyond: what came later may not be on disk yet, and would make this wait for it.
-            let to = rows::delta(partition, writer, upto.saturating_add(1));
-            let page = turn.scan(Synced, (&from, &to), rows_per_read, false)?;
+            let page = match alone(turn, (partition, writer), (ends, upto))? {
+                Some(row) => vec![row],
+                None => {
+                    let from = rows::delta(partition, writer, ends.max(log.trimmed) + 1);
+                    // Not beyond: what came later may not be on disk yet, and would make this wait for it.
+                    let to = rows::delta(partition, writer, upto.saturating_add(1));
+                    let page = turn.scan(Synced, (&from, &to), rows_per_read, false)?;
+                    let read = page.iter().map(|(key, value)| read_row(partition, writer, key, value));
+                    read.collect::<Result<Vec<_>, _>>()?
+                }
+            };
             if page.is_empty() {
                 break;
             }
-            for (key, value) in page {
-                let damaged = || StoreError::Damaged(format!("delta log of {partition}, writer {writer}"));
-                let row: DeltaRow = trine_crdt::codec::decode(&value).map_err(|_| damaged())?;
+            for (end, row, row_bytes) in page {
                 if row.after > ends && !mutants::is(Mutant::CollectDeltasEarly) {
                     return Ok(None);
                 }
-                if begins.is_some() && (bytes + value.len() > bytes_max || ends >= upto) {
+                if begins.is_some() && (bytes + row_bytes > bytes_max || ends >= upto) {
                     return Ok(begins.map(|begins| (deltas, begins, ends, bytes)));
                 }
                 // Rows may overlap, because a peer coalesced what had come in part before; a later one may even begin
@@ -283,10 +288,10 @@ impl Partitions {
                     marks::reached(Mark::IntervalsOverlap);
                 }
                 begins = Some(begins.map_or(row.after.min(ends), |begins: u64| begins.min(row.after)));
-                bytes += value.len();
-                ends = u64::from_be_bytes(*key.last_chunk().ok_or_else(damaged)?);
+                bytes += row_bytes;
+                ends = end;
                 for (key, delta) in row.deltas {
-                    let delta = Delta::from_bytes(&delta).map_err(|_| damaged())?;
+                    let delta = Delta::from_bytes(&delta).map_err(|_| damaged(partition, writer))?;
                     match deltas.get_mut(&key) {
                         Some(earlier) => earlier.then_overlapping(row.after, delta),
                         None => {
@@ -298,4 +303,30 @@ impl Partitions {
         }
         Ok(begins.map(|begins| (deltas, begins, ends, bytes)))
     }
+}
+
+/// A row of the delta log: where it ends, what it says, how many bytes it has.
+type Read = (u64, DeltaRow, usize);
+
+/// The row that ends at `upto`, when it begins at `after` or below: most intervals are one edit, and a row that is asked for
+/// by its name costs less than a look through a range.
+fn alone(
+    turn: &mut Turn<'_>,
+    (partition, writer): (&PartitionId, WriterId),
+    (after, upto): (u64, u64),
+) -> Result<Option<Read>, StoreError> {
+    let key = rows::delta(partition, writer, upto);
+    let Some(value) = turn.get(Synced, &key)? else { return Ok(None) };
+    let read = read_row(partition, writer, &key, &value)?;
+    Ok((read.1.after <= after).then_some(read))
+}
+
+fn read_row(partition: &PartitionId, writer: WriterId, key: &[u8], value: &[u8]) -> Result<Read, StoreError> {
+    let end = key.last_chunk().ok_or_else(|| damaged(partition, writer))?;
+    let row = trine_crdt::codec::decode(value).map_err(|_| damaged(partition, writer))?;
+    Ok((u64::from_be_bytes(*end), row, value.len()))
+}
+
+fn damaged(partition: &PartitionId, writer: WriterId) -> StoreError {
+    StoreError::Damaged(format!("delta log of {partition}, writer {writer}"))
 }
