@@ -65,6 +65,7 @@
 //! ```
 
 mod answers;
+mod barriers;
 mod cluster;
 pub mod config;
 mod counters;

@@ -18,6 +18,7 @@ trine_probe::marks! {
     RollbackNoticed "rollback-noticed" "a node notices that its disk is older than what it acknowledged"
     DiskFullRefused "disk-full-refused" "a write is refused because the disk is full"
     SessionWaited "session-waited" "a read waits for what its session has seen"
+    BarrierShared "barrier-shared" "a read waits for a barrier that another one asked for"
     BarrierFailed "barrier-failed" "a leader asks a majority whether it leads, and hears nothing"
     ProposalRefused "proposal-refused" "a proposal surely did not enter the log"
     ProposalUnknown "proposal-unknown" "nobody knows whether a proposal entered the log"

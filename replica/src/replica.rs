@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use trine_crdt::{Now, RegionId, WriterId};
 
 use self::problems::Holding;
+use crate::barriers::Barriers;
 use crate::cluster::{Cluster, Metadata};
 use crate::config::Config;
 use crate::counters::Counters;
@@ -63,8 +64,7 @@ struct Organs {
     mirrors: Mirrors,
     metadata: Metadata,
     records: Records,
-    /// The last read barrier asked for.
-    last_barrier: u64,
+    barriers: Barriers,
     holding: Holding,
     joining: Joining,
     next_tick_ns: u64,
@@ -105,7 +105,7 @@ impl Replica {
             mirrors: Mirrors::open(&config, store)?,
             metadata,
             records: Records::new(&config),
-            last_barrier: 0,
+            barriers: Barriers::default(),
             holding: Holding::default(),
             joining: Joining::default(),
             next_tick_ns: 0,

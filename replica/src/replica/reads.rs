@@ -14,8 +14,6 @@ use trine_protocol::{Conflict, Consistency, Missing, Reply, Request, RequestErro
 use super::Organs;
 use crate::answers::{Served, namespace_view, plain, settled};
 use crate::cluster::{Cluster, name_taken};
-use crate::effect::Effect;
-use crate::input::GroupId;
 use crate::ledger::Withheld;
 use crate::marks::{self, Mark};
 use crate::mutants::{self, Mutant};
@@ -44,9 +42,7 @@ impl Organs {
             if mutants::is(Mutant::ReadWithoutBarrier) {
                 return self.read(turn, asked).map(Served::Now);
             }
-            self.last_barrier += 1;
-            let ticket = self.last_barrier;
-            turn.effects.push(Effect::ReadIndex { group: GroupId::Region, ticket });
+            let ticket = self.barriers.ask(&mut turn.effects);
             let mut asked = Box::new(asked.clone());
             // Once the barrier is reached, the read must see at least what is applied here then.
             asked.options.consistency = Consistency::Session;
@@ -237,6 +233,7 @@ impl Organs {
 
     /// The log says how far a read barrier reaches.
     pub(super) fn barrier_reached(&mut self, turn: &mut Turn<'_>, ticket: u64, reached: Option<u64>) {
+        self.barriers.over(&mut turn.effects, ticket);
         self.waiting.barrier(ticket, reached);
         self.wake_barriers(turn);
     }
