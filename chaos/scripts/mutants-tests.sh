@@ -23,7 +23,7 @@ while IFS=$'\t' read -r name package filter; do
     case $package in trine-node | trine-cli | trine-chaos) features=mutants ;; esac
     build=(cargo test --manifest-path "$top/Cargo.toml" --locked -p "$package" --features "$features" --test it --no-run)
     # Daemons and their tests take the name when they run.
-    case $package in trine-node | trine-cli | trine-raft | trine-chaos) chosen=(env -u TRINE_MUTANT) ;; *) chosen=(env "TRINE_MUTANT=$name") ;; esac
+    case $package in trine-node | trine-cli | trine-journal | trine-raft | trine-chaos) chosen=(env -u TRINE_MUTANT) ;; *) chosen=(env "TRINE_MUTANT=$name") ;; esac
     tests=""
     if "${chosen[@]}" "${build[@]}" >"$log" 2>&1 </dev/null; then
         tests=$(sed -nE 's/^ *Executable .*\((.*)\)$/\1/p' "$log" | tail -n 1)

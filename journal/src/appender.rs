@@ -14,7 +14,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use trine_ledger::frame::{FILE_HEADER_BYTES, FileHeader};
@@ -23,7 +23,6 @@ use super::disk::{Disk, DiskFile as _};
 use super::error::LogError;
 use super::index::SegmentFile;
 use super::passing::passes;
-use super::queue::Queue;
 use super::recover::segment_path;
 use crate::mutants::{self, Mutant};
 
@@ -55,6 +54,12 @@ pub struct Appender<D: Disk> {
     pub full: watch::Sender<bool>,
 }
 
+/// Ends the wait of who writes to a full disk.
+pub trait Closing {
+    /// Waits until nothing more is to be written, for at most `patience`; whether that is so.
+    fn wait_closed(&self, patience: Duration) -> bool;
+}
+
 /// Why the writer does not go on.
 #[derive(Debug)]
 pub enum Stop {
@@ -75,12 +80,30 @@ impl<D: Disk> Appender<D> {
     ///
     /// # Errors
     /// Why the writer does not go on.
-    pub fn write<J>(
+    pub fn write(
         &mut self,
         file: &Arc<SegmentFile<D>>,
         start: u64,
         bytes: &[u8],
-        queue: &Queue<J>,
+        closing: &impl Closing,
+    ) -> Result<(), Stop> {
+        self.put(file, start, bytes, closing)?;
+        if !mutants::is(Mutant::LogAnswersBeforeSync) {
+            self.sync(file)?;
+        }
+        Ok(())
+    }
+
+    /// Writes at the end of the active file. Nothing is promised before [`Self::sync`].
+    ///
+    /// # Errors
+    /// Why the writer does not go on.
+    pub fn put(
+        &mut self,
+        file: &Arc<SegmentFile<D>>,
+        start: u64,
+        bytes: &[u8],
+        closing: &impl Closing,
     ) -> Result<(), Stop> {
         loop {
             let result = if self.has_room(bytes.len()) {
@@ -97,7 +120,7 @@ impl<D: Disk> Appender<D> {
                     if !self.full.send_replace(true) {
                         tracing::error!(directory = %self.directory.display(), "the disk is full: appends wait for room");
                     }
-                    if queue.wait_closed(D::FULL_RETRY) {
+                    if closing.wait_closed(D::FULL_RETRY) {
                         return Err(Stop::Closed);
                     }
                 }
@@ -107,15 +130,21 @@ impl<D: Disk> Appender<D> {
         if self.full.send_replace(false) {
             tracing::info!(directory = %self.directory.display(), "the disk has room again");
         }
-        let began = Instant::now();
-        if !mutants::is(Mutant::LogAnswersBeforeSync) {
-            let synced = file.file().and_then(|file| file.sync_data()).map_err(LogError::io("syncing", &file.path));
-            synced.or_else(|error| if mutants::is(Mutant::SyncErrorIgnored) { Ok(()) } else { Err(error) })?;
-        }
-        metrics::histogram!("trine_fsync_seconds").record(began.elapsed());
         if let Some((_, _, length)) = &mut self.active {
             *length = start + bytes.len() as u64;
         }
+        Ok(())
+    }
+
+    /// Syncs what was written to the active file.
+    ///
+    /// # Errors
+    /// What the disk says: nobody knows then what it holds.
+    pub fn sync(&self, file: &SegmentFile<D>) -> Result<(), Stop> {
+        let began = Instant::now();
+        let synced = file.file().and_then(|file| file.sync_data()).map_err(LogError::io("syncing", &file.path));
+        synced.or_else(|error| if mutants::is(Mutant::SyncErrorIgnored) { Ok(()) } else { Err(error) })?;
+        metrics::histogram!("trine_fsync_seconds").record(began.elapsed());
         Ok(())
     }
 
@@ -157,7 +186,12 @@ impl<D: Disk> Appender<D> {
     ///
     /// # Errors
     /// Why the writer does not go on.
-    pub fn segment<J>(&mut self, first: u64, next: u64, queue: &Queue<J>) -> Result<(Arc<SegmentFile<D>>, u64), Stop> {
+    pub fn segment(
+        &mut self,
+        first: u64,
+        next: u64,
+        closing: &impl Closing,
+    ) -> Result<(Arc<SegmentFile<D>>, u64), Stop> {
         let number = match &self.active {
             Some((file, _, length)) if *length < self.sizes.segment_bytes && next == first => {
                 return Ok((file.clone(), *length));
@@ -187,7 +221,7 @@ impl<D: Disk> Appender<D> {
             match create() {
                 Ok(file) => break file,
                 Err(error) if passes(&error) => {
-                    if queue.wait_closed(D::FULL_RETRY) {
+                    if closing.wait_closed(D::FULL_RETRY) {
                         return Err(Stop::Closed);
                     }
                 }

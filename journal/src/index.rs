@@ -106,6 +106,16 @@ impl<D: Disk> Index<D> {
         self.runs.last().map(Run::next)
     }
 
+    /// The files, each with the index after its last entry.
+    pub fn files(&self) -> impl Iterator<Item = (PathBuf, u64)> + '_ {
+        let ends = self
+            .runs
+            .iter()
+            .enumerate()
+            .filter(|(at, run)| self.runs.get(at + 1).is_none_or(|next| !Arc::ptr_eq(&next.file, &run.file)));
+        ends.map(|(_, run)| (run.file.path.clone(), run.next()))
+    }
+
     /// Adds the entry `index`, which stands at `start..end` of `file`.
     pub fn push(&mut self, file: &Arc<SegmentFile<D>>, index: u64, start: u32, end: u32) {
         if let Some(run) = self.runs.last_mut()

@@ -10,3 +10,9 @@ pub const LOG_JOBS_MAX: usize = 1024;
 pub const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 /// The pause before it tries again.
 pub const OPEN_PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of a group that one frame takes.
+pub const GROUP_PART_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of groups that are read at once at a start.
+pub const REPLAY_BYTES_AT_ONCE: usize = 1024 * 1024;
+/// Bytes of rows that a group may hold: what the core has under way at most, with room to spare.
+pub const GROUP_EXPANDED_BYTES_MAX: usize = 256 * 1024 * 1024;

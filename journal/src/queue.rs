@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::appender::Closing;
 use crate::limits::LOG_JOBS_MAX;
 
 /// Jobs, in order, with the permits that bound them.
@@ -35,6 +36,17 @@ struct State<J> {
     jobs: VecDeque<(J, OwnedSemaphorePermit)>,
     closed: bool,
     waiting: Option<Waker>,
+}
+
+impl<J> Closing for Queue<J> {
+    fn wait_closed(&self, patience: Duration) -> bool {
+        let state = self.lock();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, patience, |state| !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.closed
+    }
 }
 
 impl<J> Default for Queue<J> {
@@ -94,16 +106,6 @@ impl<J> Queue<J> {
             Poll::Pending
         })
         .await;
-    }
-
-    /// Waits until the queue closes, for at most `patience`; whether it did.
-    pub fn wait_closed(&self, patience: Duration) -> bool {
-        let state = self.lock();
-        let (state, _) = self
-            .changed
-            .wait_timeout_while(state, patience, |state| !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.closed
     }
 
     /// Ready when the queue is closed.

@@ -107,7 +107,8 @@ impl<D: Disk> Recovered<D> {
         for placed in &scan.frames {
             self.frame(&segment, placed, purged).map_err(|reason| damaged(placed.at, reason))?;
         }
-        let next = self.last.map_or(0, |last| last.index + 1);
+        // What was purged counts as there: the first write of the first file that is left may be torn.
+        let next = self.last.max(purged).map_or(0, |last| last.index + 1);
         let torn = match scan.tail {
             TailState::Damaged { at } if is_last && mutants::is(Mutant::DamageCutOff) => TailState::Torn { at },
             tail => tail,
@@ -213,7 +214,9 @@ pub fn segments(disk: &impl Disk, directory: &Path) -> Result<Vec<(u64, PathBuf)
         }
     }
     files.sort();
-    if let Some((missing, _)) = (0..).zip(&files).find(|(expected, (number, _))| expected != number) {
+    // A log whose beginning was purged begins with a later one; whether it may, its first entry says.
+    let first = files.first().map_or(0, |(number, _)| *number);
+    if let Some((missing, _)) = (first..).zip(&files).find(|(expected, (number, _))| expected != number) {
         let file = segment_path(directory, missing);
         return Err(LogError::Damaged { file, offset: 0, reason: "the file is missing".to_owned() });
     }

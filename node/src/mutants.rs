@@ -3,9 +3,9 @@
 
 trine_probe::mutants! {
     of a program;
-    StoreAnswersBeforeSync "store-answers-before-sync" "rows are reported durable before they are synced"
     FloorIgnored "floor-of-rows-ignored" "a database that lost synced rows is opened"
     RowChecksumIgnored "row-checksum-ignored" "a row whose checksum does not match is read"
+    JournalForgottenEarly "journal-forgotten-early" "files of the journal are removed before their rows are in the table"
     FullLeaderStays "full-leader-stays" "a leader whose disk is full goes on leading"
     BellSilent "bell-silent" "the driver is not woken when a batch is on disk"
 }

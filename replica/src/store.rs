@@ -1,5 +1,6 @@
 //! What the core reads: a snapshot of ordered rows, and the region's log.
 
+pub mod laid_over;
 pub mod memory;
 
 use bytes::Bytes;

@@ -132,7 +132,13 @@ fn read(region: &Region, nodes: &[usize], path: &str, expected: &str, when: &str
                 assert!(answer.body.contains(expected), "{when}: {path} at {at} has another value");
                 return;
             }
-            assert!(Instant::now() < deadline, "{when}: {path} at {at}: {} {}", answer.status, answer.body);
+            assert!(
+                Instant::now() < deadline,
+                "{when}: {path} at {at}: {} {}\n{}",
+                answer.status,
+                answer.body,
+                region.log(*at)
+            );
         }
     }
 }

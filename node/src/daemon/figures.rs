@@ -75,6 +75,7 @@ pub const GAUGES: &[(&str, &str)] = &[
 pub const HISTOGRAMS: &[(&str, &str)] = &[
     ("trine_commit_batches", "Batches of rows that one commit to a database gathered"),
     ("trine_driver_handle_seconds", "How long the core took for one input, by kind"),
+    ("trine_flush_seconds", "How long rows took from the journal into their table"),
     ("trine_fsync_seconds", "How long a sync took: of the log, or of a database by name"),
 ];
 

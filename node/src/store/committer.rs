@@ -1,9 +1,7 @@
-//! The committers: one thread a database, which makes many small batches into one group and one sync.
+//! The committers: who makes the core's batches durable, as far as each asks for it.
 //!
-//! The order is the safety argument: take what is queued; wait for room on the disk; write it as one atomic batch; sync; only
-//! then report the last batch's number. An error of the disk on the way is the end of the process, because after a
-//! failed sync nobody knows what is on the disk, and a second try may say yes to what is gone. Nothing was reported, so nothing
-//! was promised.
+//! Synced rows go to a journal first (`synced`). Derived ones go to their database as they come, many small batches as one,
+//! and are synced now and then: what is lost with power comes again from the log and from peers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,41 +12,33 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use fjall::PersistMode;
 use metrics::histogram;
-use trine_journal::passing::exhausted;
 use trine_replica::input::BatchId;
 use trine_replica::{Batch, Persistence};
 
 use super::damage::{Damage, Part};
 use super::disk::DiskRoom;
-use super::floor::{Floor, NUMBER_KEY};
-use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, FLOOR_INTERVAL, GROUP_BYTES_MAX};
+use super::limits::{BATCHES_WAITING_MAX, DERIVED_GATHER, GROUP_BYTES_MAX};
 use super::manifest;
 use super::row;
 use super::rows::{Databases, Table};
-use crate::mutants::{self, Mutant};
+use super::synced::SyncedCommitter;
 
 /// Told the number of the last batch that is as durable as it asked for.
 pub type Report = Box<dyn Fn(BatchId) + Send>;
 /// Told why the disk cannot be trusted any more; the process must not go on.
 pub type Fatal = Box<dyn Fn(String) + Send>;
 
-/// One thread that writes one database.
-pub struct Committer {
-    queue: Option<SyncSender<Batch>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// Both.
+/// Both kinds.
 pub struct Committers {
-    synced: Committer,
+    synced: SyncedCommitter,
     derived: Committer,
 }
 
 impl Committers {
-    /// Starts both threads.
+    /// Starts the threads.
     ///
     /// # Errors
-    /// When there are no threads to be had.
+    /// When there are no threads to be had, or the databases have committers already.
     pub fn start(
         databases: &Databases,
         room: &DiskRoom,
@@ -56,27 +46,19 @@ impl Committers {
         reports: (Report, Report),
         fatal: (Fatal, Fatal),
     ) -> std::io::Result<Self> {
-        let synced = Writer {
-            disk: (Part::Synced, databases.data_dir.clone(), databases.damage.clone()),
-            table: databases.synced.clone(),
-            room: room.clone(),
-            report: reports.0,
-            fatal: fatal.0,
-            kind: Kind::Synced {
-                number: databases.number,
-                floor: Floor::new(&databases.data_dir),
-                written: Instant::now(),
-            },
-        };
+        let Databases { synced, data_dir, damage, .. } = databases;
+        let synced = SyncedCommitter::start(synced, data_dir, damage.as_ref(), room, reports.0, fatal.0)?;
         let derived = Writer {
-            disk: (Part::Derived, databases.data_dir.clone(), databases.damage.clone()),
+            data_dir: data_dir.clone(),
+            damage: damage.clone(),
             table: databases.derived.clone(),
             room: room.clone(),
             report: reports.1,
             fatal: fatal.1,
-            kind: Kind::Derived { every: derived_flush, dirty_since: None },
+            every: derived_flush,
+            dirty_since: None,
         };
-        Ok(Self { synced: Committer::start(synced)?, derived: Committer::start(derived)? })
+        Ok(Self { synced, derived: Committer::start(derived)? })
     }
 
     /// Hands a batch over; waits while too many are under way.
@@ -86,6 +68,12 @@ impl Committers {
             Persistence::Derived => self.derived.write(batch),
         }
     }
+}
+
+/// The thread that writes derived rows.
+struct Committer {
+    queue: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Committer {
@@ -112,30 +100,27 @@ impl Drop for Committer {
     }
 }
 
-enum Kind {
-    Synced { number: u64, floor: Floor, written: Instant },
-    Derived { every: Duration, dirty_since: Option<Instant> },
-}
-
 struct Writer {
     table: Table,
     room: DiskRoom,
     report: Report,
     fatal: Fatal,
-    /// Whose files these are, and where damage in them is noted.
-    disk: (Part, PathBuf, Option<Damage>),
-    kind: Kind,
+    data_dir: PathBuf,
+    /// Where damage is noted.
+    damage: Option<Damage>,
+    every: Duration,
+    dirty_since: Option<Instant>,
 }
 
 impl Writer {
     fn run(mut self, batches: &Receiver<Batch>) {
         if let Err(reason) = self.write_all(batches).and_then(|()| self.finish()) {
-            let (part, data_dir, damage) = &self.disk;
             // A database whose tables cannot be merged any more stops without a word of why.
             if self.table.stopped_itself()
-                && let (Some(damage), Some(what)) = (damage, manifest::damaged_file(&data_dir.join(part.name())))
+                && let (Some(damage), Some(what)) =
+                    (&self.damage, manifest::damaged_file(&self.data_dir.join(Part::Derived.name())))
             {
-                damage.found(*part, &what);
+                damage.found(Part::Derived, &what);
             }
             (self.fatal)(format!("the database `{}` cannot be written: {reason}", self.table.name));
         }
@@ -144,24 +129,22 @@ impl Writer {
     /// Until the queue's other end is gone.
     fn write_all(&mut self, batches: &Receiver<Batch>) -> Result<(), String> {
         loop {
-            let first = match self.wait() {
+            let first = match self.dirty_since {
                 None => batches.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(wait) => batches.recv_timeout(wait),
+                Some(since) => batches.recv_timeout(self.every.saturating_sub(since.elapsed())),
             };
             match first {
                 Ok(first) => self.write_group(first, batches)?,
-                Err(RecvTimeoutError::Timeout) => self.idle()?,
+                Err(RecvTimeoutError::Timeout) => self.sync_when_due()?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
 
     fn write_group(&mut self, first: Batch, batches: &Receiver<Batch>) -> Result<(), String> {
-        if let Kind::Derived { .. } = &self.kind {
-            // Nobody waits for these rows, the core reads them from its overlay; a thread woken for every batch is what
-            // they would cost most.
-            std::thread::sleep(DERIVED_GATHER);
-        }
+        // Nobody waits for these rows, the core reads them from its overlay; a thread woken for every batch is what they
+        // would cost most.
+        std::thread::sleep(DERIVED_GATHER);
         let mut group = Group::default();
         group.add(first);
         while group.bytes < GROUP_BYTES_MAX
@@ -169,7 +152,8 @@ impl Writer {
         {
             group.add(next);
         }
-        if !self.room.wait_for(group.bytes) {
+        // Twice: once in the database's journal, once in a table.
+        if !self.room.wait_for(2 * group.bytes) {
             return Ok(());
         }
         let started = Instant::now();
@@ -180,65 +164,24 @@ impl Writer {
                 None => batch.remove(&self.table.keyspace, key.clone()),
             }
         }
-        if let Kind::Synced { number, .. } = &mut self.kind {
-            *number += 1;
-            batch.insert(&self.table.keyspace, NUMBER_KEY, row::seal(NUMBER_KEY, &number.to_be_bytes()));
-            let unsynced = mutants::is(Mutant::StoreAnswersBeforeSync);
-            batch = batch.durability(Some(if unsynced { PersistMode::Buffer } else { PersistMode::SyncData }));
-        }
         batch.commit().map_err(|error| error.to_string())?;
         histogram!("trine_fsync_seconds", "database" => self.table.name).record(started.elapsed());
         histogram!("trine_commit_batches", "database" => self.table.name).record(group.batches as f64);
         (self.report)(group.last);
-        self.idle()
+        self.sync_when_due()
     }
 
-    /// How long to wait for a batch before there is something else to do.
-    fn wait(&self) -> Option<Duration> {
-        match &self.kind {
-            Kind::Synced { .. } => None,
-            Kind::Derived { every, dirty_since } => dirty_since.map(|since| every.saturating_sub(since.elapsed())),
-        }
-    }
-
-    /// What is due now and then.
-    fn idle(&mut self) -> Result<(), String> {
-        match &mut self.kind {
-            Kind::Synced { number, floor, written } => {
-                if written.elapsed() >= FLOOR_INTERVAL {
-                    write_floor(floor, *number)?;
-                    *written = Instant::now();
-                }
-            }
-            Kind::Derived { every, dirty_since } => {
-                let since = *dirty_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= *every {
-                    self.table.database.persist(PersistMode::SyncData).map_err(|error| error.to_string())?;
-                    *dirty_since = None;
-                }
-            }
+    fn sync_when_due(&mut self) -> Result<(), String> {
+        let since = *self.dirty_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.every {
+            self.table.database.persist(PersistMode::SyncData).map_err(|error| error.to_string())?;
+            self.dirty_since = None;
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), String> {
-        self.table.database.persist(PersistMode::SyncAll).map_err(|error| error.to_string())?;
-        match &self.kind {
-            Kind::Synced { number, floor, .. } if *number > 0 => write_floor(floor, *number),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A floor that lags is safe: without room for it on a full disk, or a descriptor to write it with, the old one stands.
-fn write_floor(floor: &Floor, number: u64) -> Result<(), String> {
-    match floor.write(number) {
-        Err(error) if exhausted(&error) => {
-            tracing::warn!(%error, "the floor is written later");
-            Ok(())
-        }
-        Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(format!("the floor: {error}")),
-        _ => Ok(()),
+        self.table.database.persist(PersistMode::SyncAll).map_err(|error| error.to_string())
     }
 }
 

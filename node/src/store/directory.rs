@@ -13,11 +13,11 @@ use trine_journal::textfile::{self, Contents};
 
 use super::making;
 
-/// The only format of a data directory so far.
-pub const FORMAT: u32 = 1;
+/// The format of a data directory: the second, in which synced rows go through a journal.
+pub const FORMAT: u32 = 2;
 const IDENTITY_FILE: &str = "node";
 const LOCK_FILE: &str = "lock";
-const HELD: [&str; 4] = ["synced", "derived", "raft", "floor"];
+const HELD: [&str; 5] = ["synced", "journal", "derived", "raft", "floor"];
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +62,12 @@ pub enum DataDirError {
         /// Who wants it.
         expected: String,
     },
-    /// A newer program wrote it.
-    #[error("{} has format {format}; this program knows {FORMAT}", path.display())]
+    /// Another program wrote it, newer or older.
+    #[error(
+        "{} has format {format}, and this program reads {FORMAT}: start the program that wrote it, or wipe the directory and \
+         let the node join anew",
+        path.display()
+    )]
     Format {
         /// The directory.
         path: PathBuf,

@@ -6,9 +6,11 @@
 //! that a disk at the edge does not flicker.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
+use trine_journal::appender::Closing;
 
 use super::limits::{DISK_INTERVAL, RESERVE_HOLD_SHARE};
 
@@ -52,10 +54,9 @@ impl DiskRoom {
         self.lock().writable
     }
 
-    /// Waits until a batch of `bytes` fits, or the node stops; whether it fits.
+    /// Waits until `bytes` more fit, or the node stops; whether it fits.
     pub(super) fn wait_for(&self, bytes: usize) -> bool {
-        // Twice: once in the journal, once in a table.
-        let wanted = self.reserve_bytes / RESERVE_HOLD_SHARE + 2 * bytes as u64;
+        let wanted = self.reserve_bytes / RESERVE_HOLD_SHARE + bytes as u64;
         let mut state = self.lock();
         let mut told = false;
         loop {
@@ -75,8 +76,16 @@ impl DiskRoom {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Closing for DiskRoom {
+    fn wait_closed(&self, patience: Duration) -> bool {
+        let state = self.lock();
+        let waited = self.state.1.wait_timeout_while(state, patience, |state| !state.stopping);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stopping
     }
 }
 

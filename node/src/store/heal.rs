@@ -12,11 +12,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use fjall::PersistMode;
+use trine_journal::LogError;
 use trine_replica::{StoreError, rows};
 
 use super::damage::{Damage, Part};
 use super::floor::{Floor, NUMBER_KEY};
 use super::rows::{Databases, OpenError, Table, is_damage};
+use super::synced::{JOURNAL, Synced};
 use super::{making, manifest, row};
 use crate::config::StorageSection;
 
@@ -29,11 +31,16 @@ impl Databases {
     /// # Errors
     /// [`OpenError`], worded for the operator.
     pub fn open_healing(data_dir: &Path, storage: &StorageSection, damage: &Damage) -> Result<Self, OpenError> {
-        let synced = open(data_dir, storage, damage, Part::Synced)?;
+        let synced = loop {
+            match Self::synced(data_dir, open(data_dir, storage, damage, Part::Synced)?) {
+                Err(OpenError::Journal(error @ LogError::Damaged { .. })) => {
+                    damage.found(Part::Synced, &error.to_string());
+                }
+                synced => break synced?,
+            }
+        };
         let derived = open(data_dir, storage, damage, Part::Derived)?;
-        let mut databases = Self::of(data_dir, synced, derived)?;
-        databases.damage = Some(damage.clone());
-        Ok(databases)
+        Ok(Self { synced, derived, data_dir: data_dir.to_owned(), damage: Some(damage.clone()) })
     }
 }
 
@@ -51,10 +58,13 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
         return Err(OpenError::Alone { path, what });
     }
     let io_error = |error: std::io::Error| OpenError::Database { path: path.clone(), error: error.into() };
+    let (journal, journal_aside) = (data_dir.join(JOURNAL), data_dir.join(format!("{JOURNAL}.damaged")));
     let aside = data_dir.join(format!("{}.damaged", part.name()));
     // Of a damage that was healed; from here on what is put aside is of this one.
-    if !damage.heals_already(part) && aside.exists() {
-        std::fs::remove_dir_all(&aside).map_err(io_error)?;
+    if !damage.heals_already(part) && part == Part::Synced {
+        for aside in [&aside, &journal_aside].into_iter().filter(|aside| aside.exists()) {
+            std::fs::remove_dir_all(aside).map_err(io_error)?;
+        }
     }
     if !damage.tried(part) {
         return Err(OpenError::Again { path, what });
@@ -70,15 +80,15 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
         damage.begun(part);
         return Ok(table);
     }
-    if path.exists() {
+    for (path, aside) in [(&path, &aside), (&journal, &journal_aside)].into_iter().filter(|(path, _)| path.exists()) {
         if aside.exists() {
             // This one holds what peers gave since, and is damaged, too; what was put aside holds what they may not have.
-            std::fs::remove_dir_all(&path).map_err(io_error)?;
+            std::fs::remove_dir_all(path).map_err(io_error)?;
         } else {
-            std::fs::rename(&path, &aside).map_err(io_error)?;
+            std::fs::rename(path, aside).map_err(io_error)?;
         }
     }
-    let (first_rows, held) = kept(&aside, storage);
+    let (first_rows, held) = kept(&aside, &journal_aside, storage);
     let floor = Floor::new(data_dir);
     let number = floor.read().ok().flatten().unwrap_or_default().max(held);
     let table = begin(data_dir, storage, part, &first_rows, number)?;
@@ -131,22 +141,32 @@ fn sound(data_dir: &Path, table: Table) -> Result<Table, Refused> {
 
 type Row = (Bytes, Bytes);
 
-/// What is kept of a database that was put aside, as far as it can be read: evidence, and the mark of the clock, or one
-/// that is surely above it; and the number of its last group.
-fn kept(aside: &Path, storage: &StorageSection) -> (Vec<Row>, u64) {
-    let read = || -> Option<(Option<Bytes>, Vec<Row>, u64)> {
+/// What is kept of what was put aside, as far as it can be read: evidence, and the mark of the clock, or one that is surely
+/// above it; and the number of the last group.
+fn kept(aside: &Path, journal: &Path, storage: &StorageSection) -> (Vec<Row>, u64) {
+    let mark_of = |row: Option<Bytes>| row.and_then(|mark| Some(u64::from_be_bytes(mark.as_ref().try_into().ok()?)));
+    let read = || -> Option<(u64, bool, Vec<Row>, u64)> {
         let (parent, name): (PathBuf, &'static str) = (aside.parent()?.to_owned(), "synced.damaged");
         let table = Table::open(&parent, name, storage).ok()?;
-        let evidence = table.scan(b"q", &rows::after_prefix(b"q"), usize::MAX, false).unwrap_or_default();
-        Some((table.get(rows::CLOCK).ok().flatten(), evidence, table.number().unwrap_or_default()))
+        let number = table.number().unwrap_or_default();
+        let (from, to) = (b"q", rows::after_prefix(b"q"));
+        let Ok(synced) = Synced::over(table.clone(), journal, None, number) else {
+            let mark = mark_of(table.get(rows::CLOCK).ok().flatten()).unwrap_or_default();
+            return Some((mark, false, table.scan(from, &to, usize::MAX, false).unwrap_or_default(), number));
+        };
+        let evidence = synced.scan(from, &to, usize::MAX, false).unwrap_or_default();
+        let mark = mark_of(synced.get(rows::CLOCK).ok().flatten());
+        Some((mark.unwrap_or_default(), mark.is_some(), evidence, synced.last()))
     };
-    let (mark, mut kept, number) = catch_unwind(AssertUnwindSafe(read)).ok().flatten().unwrap_or_default();
-    let mark = mark.filter(|mark| mark.len() == 8).unwrap_or_else(|| {
+    let (mark, whole, mut kept, number) = catch_unwind(AssertUnwindSafe(read)).ok().flatten().unwrap_or_default();
+    let mark = if whole {
+        mark
+    } else {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Bytes::copy_from_slice(&wall_ns.saturating_add(MARK_AHEAD_NS).to_be_bytes())
-    });
-    kept.push((Bytes::from_static(rows::CLOCK), mark));
+        mark.max(wall_ns.saturating_add(MARK_AHEAD_NS))
+    };
+    kept.push((Bytes::from_static(rows::CLOCK), Bytes::copy_from_slice(&mark.to_be_bytes())));
     kept.push((Bytes::from_static(rows::JOINING), Bytes::from_static(rows::JOINING_DAMAGED)));
     (kept, number)
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::config::CompressionPolicy;
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use trine_journal::LogError;
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError};
 
@@ -12,6 +14,7 @@ use super::floor::{Floor, NUMBER_KEY};
 use super::limits::{JOURNAL_BYTES_MAX, OPEN_FILES_MAX, TABLE_WRITERS};
 use super::making;
 use super::row;
+use super::synced::{JOURNAL, Synced};
 use crate::config::StorageSection;
 use crate::mutants::{self, Mutant};
 
@@ -34,6 +37,9 @@ pub enum OpenError {
         /// Why.
         error: std::io::Error,
     },
+    /// The journal cannot be read.
+    #[error("cannot open the journal: {0}")]
+    Journal(LogError),
     /// Rows that were synced are gone.
     #[error(
         "{}: {held} groups of rows are there, {floor} were acknowledged: the disk was rolled back or damaged. \
@@ -41,9 +47,9 @@ pub enum OpenError {
         path.display()
     )]
     RolledBack {
-        /// The database.
+        /// The data directory.
         path: PathBuf,
-        /// What it holds.
+        /// What its journal and its table hold.
         held: u64,
         /// What it held.
         floor: u64,
@@ -93,10 +99,9 @@ pub(super) struct Table {
 /// The two databases of a node.
 #[derive(Clone)]
 pub struct Databases {
-    pub(super) synced: Table,
+    pub(super) synced: Synced,
     pub(super) derived: Table,
     pub(super) data_dir: PathBuf,
-    pub(super) number: u64,
     pub(super) damage: Option<Damage>,
 }
 
@@ -106,23 +111,24 @@ impl Databases {
     /// # Errors
     /// [`OpenError`], worded for the operator.
     pub fn open(data_dir: &Path, storage: &StorageSection) -> Result<Self, OpenError> {
-        let synced = Table::open(data_dir, "synced", storage)?;
+        let synced = Self::synced(data_dir, Table::open(data_dir, "synced", storage)?)?;
         let derived = Table::open(data_dir, "derived", storage)?;
-        Self::of(data_dir, synced, derived)
+        Ok(Self { synced, derived, data_dir: data_dir.to_owned(), damage: None })
     }
 
-    /// Both tables, unless the synced one lost what was acknowledged.
-    pub(super) fn of(data_dir: &Path, synced: Table, derived: Table) -> Result<Self, OpenError> {
+    /// The synced rows over their table, unless what was acknowledged is lost.
+    pub(super) fn synced(data_dir: &Path, table: Table) -> Result<Synced, OpenError> {
         let path = data_dir.join("synced");
-        let held = synced.number().map_err(|error| OpenError::Number { path: path.clone(), error })?;
+        let number = table.number().map_err(|error| OpenError::Number { path, error })?;
         let floor =
             Floor::new(data_dir).read().map_err(|error| OpenError::Floor { path: data_dir.to_owned(), error })?;
-        match floor {
-            Some(floor) if held < floor && !mutants::is(Mutant::FloorIgnored) => {
-                Err(OpenError::RolledBack { path, held, floor })
+        let floor = floor.filter(|_| !mutants::is(Mutant::FloorIgnored));
+        Synced::over(table, &data_dir.join(JOURNAL), floor, number).map_err(|error| match error {
+            LogError::ShorterThanFloor { last, floor, .. } => {
+                OpenError::RolledBack { path: data_dir.to_owned(), held: last.unwrap_or(number), floor }
             }
-            _ => Ok(Self { synced, derived, data_dir: data_dir.to_owned(), number: held, damage: None }),
-        }
+            error => OpenError::Journal(error),
+        })
     }
 
     /// The rows as the core reads them; `entries` reads the log.
@@ -149,7 +155,14 @@ impl Table {
             .worker_threads(TABLE_WRITERS)
             .max_cached_files(Some(OPEN_FILES_MAX))
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(storage.memtable);
+        let options = || {
+            let options = KeyspaceCreateOptions::default().max_memtable_size(storage.memtable);
+            // What comes from the journal is written as a table at once: never bare, as memtables are at first.
+            match name {
+                "derived" => options,
+                _ => options.data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4)),
+            }
+        };
         let keyspace = database.keyspace("rows", options)?;
         Ok(Self { name, database, keyspace })
     }
@@ -222,6 +235,18 @@ pub(super) fn is_damage(error: &fjall::Error) -> bool {
     true
 }
 
+/// Whether the disk had no room; nothing else is wrong then.
+pub(super) fn is_full(error: &fjall::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return error.kind() == std::io::ErrorKind::StorageFull;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Reads the region's log.
 pub trait Entries: Send {
     /// The committed entry of this index; none for blank and membership entries and for what is not there.
@@ -233,7 +258,7 @@ pub trait Entries: Send {
 
 /// Local state as the core reads it.
 pub struct Rows {
-    synced: Table,
+    synced: Synced,
     derived: Table,
     entries: Box<dyn Entries>,
     damage: Option<Damage>,
@@ -247,18 +272,15 @@ impl Rows {
         }
         read
     }
-
-    fn table(&self, kind: Persistence) -> &Table {
-        match kind {
-            Persistence::Synced => &self.synced,
-            Persistence::Derived => &self.derived,
-        }
-    }
 }
 
 impl Store for Rows {
     fn get(&self, kind: Persistence, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.noted(part(kind), self.table(kind).get(key))
+        let read = match kind {
+            Persistence::Synced => self.synced.get(key),
+            Persistence::Derived => self.derived.get(key),
+        };
+        self.noted(part(kind), read)
     }
 
     fn scan(
@@ -269,7 +291,11 @@ impl Store for Rows {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.noted(part(kind), self.table(kind).scan(from, to, limit, reverse))
+        let read = match kind {
+            Persistence::Synced => self.synced.scan(from, to, limit, reverse),
+            Persistence::Derived => self.derived.scan(from, to, limit, reverse),
+        };
+        self.noted(part(kind), read)
     }
 
     fn entry(&self, index: u64) -> Result<Option<Bytes>, StoreError> {

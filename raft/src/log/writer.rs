@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use openraft::storage::IOFlushed;
 use trine_crdt::NodeId;
 use trine_journal::LogError;
-use trine_journal::appender::{Appender, Stop};
+use trine_journal::appender::{Appender, Closing as _, Stop};
 use trine_journal::disk::Disk;
 use trine_journal::queue::{Jobs, Next, Queue};
 use trine_ledger::LogPosition;
@@ -164,14 +164,14 @@ impl<D: Disk, C: Types> Writer<D, C> {
             return Ok(());
         };
         let first = group.entries.first().map_or(last.index, |entry| entry.log_id.index);
-        let (file, start) = self.appender.segment(first, self.next, &self.queue)?;
+        let (file, start) = self.appender.segment(first, self.next, self.queue.as_ref())?;
         let mut bytes = Vec::with_capacity(group.bytes);
         let mut ends = Vec::with_capacity(group.entries.len());
         for entry in &group.entries {
             convert::write_entry(&mut bytes, &file.header, entry, start);
             ends.push(bytes.len());
         }
-        self.appender.write(&file, start, &bytes, &self.queue)?;
+        self.appender.write(&file, start, &bytes, self.queue.as_ref())?;
         {
             let mut inner = self.shared.lock();
             let base = u32::try_from(start).expect("a segment file stays far below 4 GiB");
@@ -195,13 +195,13 @@ impl<D: Disk, C: Types> Writer<D, C> {
             self.state.floor = kept;
             self.store_state()?;
         }
-        let (file, start) = self.appender.segment(self.next, self.next, &self.queue)?;
+        let (file, start) = self.appender.segment(self.next, self.next, self.queue.as_ref())?;
         let leader = self.state.vote.map(|vote| vote.leader_id).unwrap_or_default();
         let position = LogPosition { term: leader.term, leader: NodeId(leader.node), index: from };
         let marker = Frame { kind: FrameKind::Truncate, position, synced: start, payload: &[] };
         let mut bytes = Vec::new();
         file.header.write_frame(&marker, &mut bytes).expect("no payload is within bounds");
-        self.appender.write(&file, start, &bytes, &self.queue)?;
+        self.appender.write(&file, start, &bytes, self.queue.as_ref())?;
         {
             let mut inner = self.shared.lock();
             inner.index.truncate(from);

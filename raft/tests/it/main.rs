@@ -5,6 +5,7 @@ mod raft_cut;
 mod raft_group;
 mod raft_log;
 mod raft_log_crash;
+#[path = "../../../journal/tests/it/forgetful.rs"]
 mod raft_log_disk;
 mod raft_log_script;
 mod raft_processes;

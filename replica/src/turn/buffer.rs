@@ -5,16 +5,14 @@
 //! that reads such a row depends on its batch: what the turn lets out must wait for it. That is the whole of
 //! "persist before speaking", held in one place.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 
 use bytes::Bytes;
 
 use crate::effect::{Batch, Persistence};
 use crate::input::BatchId;
 use crate::mutants::{self, Mutant};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, laid_over};
 
 /// Two overlays, one per durability, and the rows of the turn under way.
 #[derive(Debug, Default)]
@@ -61,31 +59,14 @@ impl Buffer {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let mut found: Vec<(Bytes, Bytes)> = Vec::new();
-        let (mut from, mut to) = (Bytes::copy_from_slice(from), Bytes::copy_from_slice(to));
-        // A page of the store and the overlay's rows within its span, until there are enough: rows that the overlay
-        // deletes may make a page fall short.
-        while from < to && found.len() < limit {
-            let page = store.scan(kind, &from, &to, limit - found.len(), reverse)?;
-            let whole = page.len() < limit - found.len();
-            let (mut first, mut behind) = (from.clone(), to.clone());
-            if let Some((last, _)) = page.last().filter(|_| !whole) {
-                if reverse {
-                    (first, to) = (last.clone(), last.clone());
-                } else {
-                    behind = Bytes::from([last.as_ref(), &[0]].concat());
-                    from = behind.clone();
-                }
-            }
-            let range = (Bound::Included(first.as_ref()), Bound::Excluded(behind.as_ref()));
-            let over = self.overlay(kind).rows.range::<[u8], _>(range);
-            let over: Box<dyn Iterator<Item = _>> = if reverse { Box::new(over.rev()) } else { Box::new(over) };
-            let depends_on = merge(page, over, limit, reverse, &mut found);
-            self.depend(kind, depends_on);
-            if whole {
-                break;
-            }
-        }
+        let mut depends_on = 0;
+        let value = |(batch, value): &(BatchId, Option<Bytes>)| {
+            depends_on = depends_on.max(*batch);
+            value.clone()
+        };
+        let below = |from: &[u8], to: &[u8], limit| store.scan(kind, from, to, limit, reverse);
+        let found = laid_over::scan(below, &self.overlay(kind).rows, value, (from, to), limit, reverse)?;
+        self.depend(kind, depends_on);
         Ok(found)
     }
 
@@ -217,35 +198,4 @@ fn atomic(kind: Persistence, rows: Rows) -> (Rows, Rows) {
         return rows.into_iter().partition(early);
     }
     (rows, Vec::new())
-}
-
-/// Merges a page of the store with the overlay's rows of the same span, both in the same order, behind what was found
-/// before, up to `limit` rows in all. Returns the latest batch among the rows used.
-fn merge<'a>(
-    page: Vec<(Bytes, Bytes)>,
-    over: impl Iterator<Item = (&'a Bytes, &'a (BatchId, Option<Bytes>))>,
-    limit: usize,
-    reverse: bool,
-    found: &mut Vec<(Bytes, Bytes)>,
-) -> BatchId {
-    let mut depends_on = 0;
-    let (mut page, mut over) = (page.into_iter().peekable(), over.peekable());
-    while found.len() < limit {
-        let order = match (page.peek(), over.peek()) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((below, _)), Some((above, _))) if reverse => above.as_ref().cmp(below),
-            (Some((below, _)), Some((above, _))) => below.as_ref().cmp(above),
-        };
-        let below = if order == Ordering::Greater { None } else { page.next() };
-        if order == Ordering::Less {
-            found.extend(below);
-            continue;
-        }
-        let (key, (batch, value)) = over.next().expect("just seen");
-        depends_on = depends_on.max(*batch);
-        found.extend(value.clone().map(|value| (key.clone(), value)));
-    }
-    depends_on
 }

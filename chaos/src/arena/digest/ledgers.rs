@@ -79,7 +79,7 @@ impl LedgerReader {
     pub fn own(&self, mut record: impl FnMut(Standing<'_>)) -> anyhow::Result<Head> {
         let mut state = LedgerState::new(self.region.clone());
         let mut memory = Memory::default();
-        log::replay(&self.data, |position, payload| {
+        log::replay(&self.data.join("raft"), |position, payload| {
             let at = || format!("log entry {}", position.index);
             let Some(payload) = payload else {
                 return state.pass::<Infallible>(position).with_context(at);

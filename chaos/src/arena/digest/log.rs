@@ -1,4 +1,4 @@
-//! A region's log as it lies on one node's disk: the entries that no later frame takes back, in order.
+//! A log as it lies on one node's disk, a region's or a journal: the entries that no later frame takes back, in order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use bytes::Bytes;
 use trine_ledger::LogPosition;
 use trine_ledger::frame::{self, FrameKind, TailState};
 
-/// Hands every live entry to `take`, in log order; blank and membership entries come without payload.
+/// Hands every live entry of a directory to `take`, in log order; blank and membership entries come without payload.
 ///
 /// # Errors
 /// When a file is damaged, or `take` fails.
 pub fn replay(
-    data: &Path,
+    directory: &Path,
     mut take: impl FnMut(LogPosition, Option<Bytes>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let files = files(&data.join("raft"))?;
+    let files = files(directory)?;
     let mut live: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
     for (number, path) in files.iter().enumerate() {
         let bytes = std::fs::read(path)?;

@@ -8,6 +8,7 @@
 //! of each other one (two by default); who stood in for one of these keeps what it had. So in each region somebody
 //! must hold the same head, and whoever holds less must hold exactly a beginning of it.
 
+mod journal;
 mod ledgers;
 mod log;
 mod objects;

@@ -1,11 +1,15 @@
 //! A node's rows, read from its database without its code: keys as `trine_replica::rows` lays them out, each value behind
-//! eight bytes of BLAKE3 over key length, key and value.
+//! eight bytes of BLAKE3 over key length, key and value. Over those of `synced` lie the ones of the journal.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+
+use super::journal;
 
 /// Memory for blocks while reading, in bytes.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
@@ -15,6 +19,7 @@ const CHECKSUM_BYTES: usize = 8;
 pub struct Table {
     name: &'static str,
     keyspace: Keyspace,
+    over: BTreeMap<Bytes, Option<Bytes>>,
     _database: Database,
 }
 
@@ -32,18 +37,29 @@ impl Table {
             .open()
             .with_context(|| format!("open {} (is the node stopped?)", path.display()))?;
         let keyspace = database.keyspace("rows", KeyspaceCreateOptions::default)?;
-        Ok(Self { name, keyspace, _database: database })
+        let over = if name == "synced" { journal::rows(data)? } else { BTreeMap::new() };
+        Ok(Self { name, keyspace, over, _database: database })
     }
 
-    /// All rows whose key begins with `prefix`, in order, each checked.
+    /// All rows whose key begins with `prefix`, each checked: those of the table, then those of the journal.
     pub fn rows(&self, prefix: &[u8]) -> impl Iterator<Item = anyhow::Result<(Bytes, Bytes)>> + '_ {
-        self.keyspace.prefix(prefix).map(|guard| {
-            let (key, stored) = guard.into_inner().with_context(|| format!("read a row of `{}`", self.name))?;
-            let (key, stored) = (Bytes::from(key), Bytes::from(stored));
-            let value = open_row(&key, &stored)
-                .with_context(|| format!("row {} of `{}` is damaged", super::hex(&key), self.name))?;
-            Ok((key, value))
-        })
+        let table = self.keyspace.prefix(prefix).filter_map(|guard| {
+            let read = || -> anyhow::Result<Option<(Bytes, Bytes)>> {
+                let (key, stored) = guard.into_inner().with_context(|| format!("read a row of `{}`", self.name))?;
+                let (key, stored) = (Bytes::from(key), Bytes::from(stored));
+                if self.over.contains_key(&key) {
+                    return Ok(None);
+                }
+                let value = open_row(&key, &stored)
+                    .with_context(|| format!("row {} of `{}` is damaged", super::hex(&key), self.name))?;
+                Ok(Some((key, value)))
+            };
+            read().transpose()
+        });
+        let prefix = prefix.to_vec();
+        let over = self.over.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded));
+        let over: Vec<_> = over.take_while(|(key, _)| key.starts_with(&prefix)).collect();
+        table.chain(over.into_iter().filter_map(|(key, value)| Some(Ok((key.clone(), value.clone()?)))))
     }
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 const KINDS: &[(&str, &str, &str)] = &[
     ("synced: table", "synced/", "/tables/"),
     ("derived: table", "derived/", "/tables/"),
-    ("synced: journal", "synced/", ".jnl"),
+    ("synced: journal", "journal/", ".log"),
     ("derived: journal", "derived/", ".jnl"),
     ("synced: list", "synced/", "/v"),
     ("derived: list", "derived/", "/v"),

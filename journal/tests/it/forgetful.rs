@@ -5,13 +5,15 @@
 //! A sync that fails forgets as Linux does: what it should have written is clean from then on, so that the next sync
 //! succeeds without having written it.
 
+#![allow(dead_code, reason = "each program of tests uses a part")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use trine_raft::log::{Disk, DiskFile};
+use trine_journal::disk::{Disk, DiskFile};
 
 const SECTOR: usize = 512;
 

@@ -1,0 +1,4 @@
+//! Files on a disk that forgets, fails and lies.
+
+mod forgetful;
+mod groups;
