@@ -6,6 +6,7 @@
 //! stands in several, of which only the last makes it count: a crash in between leaves none of it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -60,6 +61,9 @@ impl<D: Disk> Groups<D> {
         mut each: impl FnMut(u64, Bytes) -> Result<(), String>,
     ) -> Result<Self, LogError> {
         disk.create_directory(directory).map_err(LogError::io("creating", directory))?;
+        if let Some(parent) = directory.parent() {
+            disk.sync_directory(parent).map_err(LogError::io("syncing", parent))?;
+        }
         follows_kept(&disk, directory, kept)?;
         let found = recover(&disk, directory, floor, Some(position(kept)))?;
         replay(&found, kept, &mut each)?;
@@ -123,11 +127,11 @@ impl<D: Disk> Groups<D> {
     /// Removes the files that hold nothing after number `upto`.
     ///
     /// # Errors
-    /// What the disk says.
+    /// What the disk says. What was not removed is the next time.
     pub fn forget(&mut self, upto: u64) -> Result<(), LogError> {
-        while self.older.front().is_some_and(|(_, end)| *end <= upto + 1) {
-            let Some((path, _)) = self.older.pop_front() else { break };
-            self.remove(&path)?;
+        while let Some((path, _)) = self.older.front().filter(|(_, end)| *end <= upto + 1) {
+            self.remove(path)?;
+            self.older.pop_front();
         }
         Ok(())
     }
@@ -135,7 +139,11 @@ impl<D: Disk> Groups<D> {
     /// Removes a file before the next one is: those that are gone must be the oldest.
     fn remove(&self, path: &Path) -> Result<(), LogError> {
         let Appender { disk, directory, .. } = &self.appender;
-        disk.remove(path).map_err(LogError::io("removing", path))?;
+        match disk.remove(path) {
+            // The time before it was removed, and then there was no descriptor to sync the directory with.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.map_err(LogError::io("removing", path))?,
+        }
         disk.sync_directory(directory).map_err(LogError::io("syncing", directory))
     }
 

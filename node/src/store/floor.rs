@@ -1,7 +1,7 @@
 //! The floor: what a database of acknowledged rows must at least hold when it is opened.
 //!
-//! Each group of rows carries the next number as a row of its own, in the same atomic batch. The floor file names a number
-//! that was synced. A database that opens with less was cut by a damaged journal or restored from an old copy; to serve
+//! Each group of the journal bears the next number, and a row of the table says up to which number it has all. The floor file
+//! names a number that was synced. What ends below it was cut by damage or restored from an old copy; to serve
 //! from it would be to forget what was acknowledged.
 
 use std::io;

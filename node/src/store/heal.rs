@@ -88,9 +88,10 @@ fn open(data_dir: &Path, storage: &StorageSection, damage: &Damage, part: Part) 
             std::fs::rename(path, aside).map_err(io_error)?;
         }
     }
-    let (first_rows, held) = kept(&aside, &journal_aside, storage);
     let floor = Floor::new(data_dir);
-    let number = floor.read().ok().flatten().unwrap_or_default().max(held);
+    let acknowledged = floor.read().ok().flatten();
+    let (first_rows, held) = kept(&aside, &journal_aside, acknowledged, storage);
+    let number = acknowledged.unwrap_or_default().max(held);
     let table = begin(data_dir, storage, part, &first_rows, number)?;
     floor.write(number).map_err(io_error)?;
     damage.begun(part);
@@ -141,16 +142,16 @@ fn sound(data_dir: &Path, table: Table) -> Result<Table, Refused> {
 
 type Row = (Bytes, Bytes);
 
-/// What is kept of what was put aside, as far as it can be read: evidence, and the mark of the clock, or one that is surely
-/// above it; and the number of the last group.
-fn kept(aside: &Path, journal: &Path, storage: &StorageSection) -> (Vec<Row>, u64) {
+/// What is kept of what was put aside: evidence, of the table alone where its journal cannot be read whole, and the mark of
+/// the clock, or one that is surely above it; and the number of the last group.
+fn kept(aside: &Path, journal: &Path, floor: Option<u64>, storage: &StorageSection) -> (Vec<Row>, u64) {
     let mark_of = |row: Option<Bytes>| row.and_then(|mark| Some(u64::from_be_bytes(mark.as_ref().try_into().ok()?)));
     let read = || -> Option<(u64, bool, Vec<Row>, u64)> {
         let (parent, name): (PathBuf, &'static str) = (aside.parent()?.to_owned(), "synced.damaged");
         let table = Table::open(&parent, name, storage).ok()?;
         let number = table.number().unwrap_or_default();
         let (from, to) = (b"q", rows::after_prefix(b"q"));
-        let Ok(synced) = Synced::over(table.clone(), journal, None, number) else {
+        let Ok(synced) = Synced::over(table.clone(), journal, floor, number) else {
             let mark = mark_of(table.get(rows::CLOCK).ok().flatten()).unwrap_or_default();
             return Some((mark, false, table.scan(from, &to, usize::MAX, false).unwrap_or_default(), number));
         };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use trine_journal::LogError;
+use trine_journal::passing::passes;
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError};
 
@@ -235,12 +236,12 @@ pub(super) fn is_damage(error: &fjall::Error) -> bool {
     true
 }
 
-/// Whether the disk had no room; nothing else is wrong then.
-pub(super) fn is_full(error: &fjall::Error) -> bool {
+/// Whether the disk had no room, or the process no descriptor left; nothing else is wrong then.
+pub(super) fn goes_over(error: &fjall::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return error.kind() == std::io::ErrorKind::StorageFull;
+            return passes(error);
         }
         cause = error.source();
     }

@@ -3,10 +3,10 @@
 //! The order is the safety argument: take what is queued; wait for room on the disk; write it to the journal as one group;
 //! sync; lay the rows over the table; only then report the last batch's number. Another thread puts what has gathered into
 //! the table, as tables of its own that are synced before they count, and only then are the journal's files removed that
-//! hold nothing else. An error of the disk on the way is the end of the process, because after a failed sync nobody knows
+//! hold nothing else, at the latest when the node stops. An error of the disk on the way is the end of the process, because after a failed sync nobody knows
 //! what is on the disk, and a second try may say yes to what is gone. Nothing was reported, so nothing was promised.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,7 +33,7 @@ use super::limits::{
 };
 use super::manifest;
 use super::row;
-use super::rows::{Table, is_full};
+use super::rows::{Table, goes_over};
 use super::unflushed::{Gathered, Unflushed};
 use crate::mutants::{self, Mutant};
 
@@ -56,7 +56,9 @@ impl Synced {
     /// [`LogError`]: damage, fewer groups than were acknowledged, a disk that does not answer.
     pub(super) fn over(table: Table, directory: &Path, floor: Option<u64>, number: u64) -> Result<Self, LogError> {
         let unflushed = Unflushed::default();
-        let files = Sizes { segment_bytes: JOURNAL_FILE_BYTES, reserve_bytes: 0, room_bytes: JOURNAL_ROOM_BYTES };
+        // Zeros are made where as much is left: the committer's own look at the disk comes before.
+        let reserve_bytes = JOURNAL_ROOM_BYTES as u64;
+        let files = Sizes { segment_bytes: JOURNAL_FILE_BYTES, reserve_bytes, room_bytes: JOURNAL_ROOM_BYTES };
         let sizes = GroupSizes { files, part_bytes: GROUP_PART_BYTES_MAX };
         let replay = |number, bytes: Bytes| {
             unflushed.replay(number, group::decode(&bytes)?);
@@ -90,7 +92,7 @@ impl Synced {
 /// The two threads.
 pub(super) struct SyncedCommitter {
     queue: Option<SyncSender<Batch>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<Option<Groups<FileSystem>>>>,
     flusher: Option<JoinHandle<()>>,
     unflushed: Unflushed,
 }
@@ -111,19 +113,21 @@ impl SyncedCommitter {
             Arc::new(move |reason| fatal.lock().unwrap_or_else(PoisonError::into_inner)(reason))
         };
         let (queue, batches) = sync_channel(BATCHES_WAITING_MAX);
+        let merging = Merging {
+            table: synced.table.clone(),
+            directory: data_dir.join(Part::Synced.name()),
+            damage: damage.cloned(),
+        };
         let writer = Writer {
             floor: (Floor::new(data_dir), 0, Instant::now()),
             journal,
-            table: synced.table.clone(),
+            merging: merging.clone(),
             unflushed: synced.unflushed.clone(),
             room: room.clone(),
             report,
             fatal: Arc::clone(&fatal),
-            damage: damage.cloned(),
-            data_dir: data_dir.to_owned(),
         };
-        let flusher =
-            Flusher { table: synced.table.clone(), unflushed: synced.unflushed.clone(), room: room.clone(), fatal };
+        let flusher = Flusher { merging, unflushed: synced.unflushed.clone(), room: room.clone(), fatal };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let writer = named("trine-synced").spawn(move || writer.run(&batches))?;
         let flusher = named("trine-flush").spawn(move || flusher.run())?;
@@ -141,31 +145,57 @@ impl SyncedCommitter {
 impl Drop for SyncedCommitter {
     fn drop(&mut self) {
         self.queue = None;
-        let _ = self.writer.take().map(JoinHandle::join);
+        let journal = self.writer.take().and_then(|writer| writer.join().ok().flatten());
         self.unflushed.close();
         let _ = self.flusher.take().map(JoinHandle::join);
+        if let Some(mut journal) = journal {
+            // What is not removed, or not cut, a start reads once more.
+            let _ = journal.forget(self.unflushed.kept()).and_then(|()| journal.close());
+        }
+    }
+}
+
+/// The table, and whether its database still merges tables.
+#[derive(Clone)]
+struct Merging {
+    table: Table,
+    directory: PathBuf,
+    damage: Option<Damage>,
+}
+
+impl Merging {
+    /// A database whose tables cannot be merged any more stops without a word of why; damage, if it is that, is noted.
+    fn goes_on(&self) -> Result<(), String> {
+        if !self.table.stopped_itself() {
+            return Ok(());
+        }
+        if let (Some(damage), Some(what)) = (&self.damage, manifest::damaged_file(&self.directory)) {
+            damage.found(Part::Synced, &what);
+        }
+        Err("its tables cannot be merged".to_owned())
     }
 }
 
 struct Writer {
     journal: Groups<FileSystem>,
-    table: Table,
+    merging: Merging,
     unflushed: Unflushed,
     room: DiskRoom,
     report: Report,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
-    damage: Option<Damage>,
-    data_dir: std::path::PathBuf,
     /// Its file, the number that stands there at least, and when it was looked at.
     floor: (Floor, u64, Instant),
 }
 
 impl Writer {
-    fn run(mut self, batches: &Receiver<Batch>) {
-        let ended = self.write_all(batches).and_then(|()| self.look_after(Duration::ZERO));
-        let ended = ended.and_then(|()| self.journal.close().map_err(|error| error.to_string()));
-        if let Err(reason) = ended {
-            (self.fatal)(format!("the journal cannot be written: {reason}"));
+    /// Writes until no more batches come; returns the journal when all is well.
+    fn run(mut self, batches: &Receiver<Batch>) -> Option<Groups<FileSystem>> {
+        match self.write_all(batches).and_then(|()| self.look_after(Duration::ZERO)) {
+            Ok(()) => Some(self.journal),
+            Err(reason) => {
+                (self.fatal)(format!("the journal cannot be written: {reason}"));
+                None
+            }
         }
     }
 
@@ -224,42 +254,45 @@ impl Writer {
         }
         *looked = Instant::now();
         let number = self.journal.last();
-        if *written < number {
-            write_floor(floor, number)?;
+        if *written < number && write_floor(floor, number)? {
             *written = number;
         }
         let early = mutants::is(Mutant::JournalForgottenEarly);
-        self.journal.forget(if early { number } else { self.unflushed.kept() }).map_err(|error| error.to_string())?;
-        // A database whose tables cannot be merged any more stops without a word of why.
-        if self.table.stopped_itself() {
-            if let (Some(damage), Some(what)) =
-                (&self.damage, manifest::damaged_file(&self.data_dir.join(Part::Synced.name())))
-            {
-                damage.found(Part::Synced, &what);
-            }
-            return Err("its tables cannot be merged".to_owned());
+        match self.journal.forget(if early { number } else { self.unflushed.kept() }) {
+            Err(error) if error.is_full() => tracing::warn!(%error, "files of the journal are removed later"),
+            forgotten => forgotten.map_err(|error| error.to_string())?,
         }
-        Ok(())
+        self.merging.goes_on()
     }
 }
 
-/// A floor that lags is safe: without room for it on a full disk, or a descriptor to write it with, the old one stands.
-fn write_floor(floor: &Floor, number: u64) -> Result<(), String> {
+/// Writes the floor; false: later. One that lags is safe: without room for it on a full disk, or a descriptor to write it
+/// with, the old one stands.
+fn write_floor(floor: &Floor, number: u64) -> Result<bool, String> {
     match floor.write(number) {
-        Err(error) if passing::exhausted(&error) => {
+        Err(error) if passing::passes(&error) => {
             tracing::warn!(%error, "the floor is written later");
-            Ok(())
+            Ok(false)
         }
-        Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(format!("the floor: {error}")),
-        _ => Ok(()),
+        written => written.map(|()| true).map_err(|error| format!("the floor: {error}")),
     }
 }
 
 struct Flusher {
-    table: Table,
+    merging: Merging,
     unflushed: Unflushed,
     room: DiskRoom,
     fatal: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+/// Nobody waits for it any more, however it ended.
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.unflushed.fail();
+        if std::thread::panicking() {
+            (self.fatal)("putting rows into their table panicked".to_owned());
+        }
+    }
 }
 
 impl Flusher {
@@ -271,9 +304,7 @@ impl Flusher {
                 // The node stops, and a start reads the journal.
                 Ok(false) => return,
                 Err(reason) => {
-                    self.unflushed.fail();
-                    (self.fatal)(format!("the database `{}` cannot be written: {reason}", self.table.name));
-                    return;
+                    return (self.fatal)(format!("the database `{}` cannot be written: {reason}", self.table().name));
                 }
             }
             histogram!("trine_flush_seconds").record(started.elapsed());
@@ -282,32 +313,37 @@ impl Flusher {
 
     /// Puts rows into the table, waiting while the disk is full; false: it is full, and the node stops.
     fn put(&self, aside: &Gathered) -> Result<bool, String> {
-        while self.table.keyspace.l0_table_count() >= UNMERGED_TABLES_MAX {
-            if self.table.stopped_itself() {
-                return Err("its tables cannot be merged".to_owned());
-            }
+        while self.table().keyspace.l0_table_count() >= UNMERGED_TABLES_MAX {
+            self.merging.goes_on()?;
             if self.room.wait_closed(MERGE_PAUSE) {
                 break;
             }
         }
-        // What little room is left is the journal's, whose writers wait for less.
-        if !self.room.wait_for(aside.bytes()) {
-            return Ok(false);
-        }
-        loop {
+        // What little room is left is the journal's, whose writers wait for less; and each try that fails takes some.
+        while self.room.wait_for(aside.bytes()) {
             match self.ingest(aside) {
-                Err(error) if is_full(&error) => {
+                Err(error) if goes_over(&error) => {
+                    tracing::warn!(%error, "rows are put into their table later");
                     if self.room.wait_closed(DISK_INTERVAL) {
-                        return Ok(false);
+                        break;
                     }
                 }
-                done => return done.map(|()| true).map_err(|error| error.to_string()),
+                Err(error) => {
+                    self.merging.goes_on()?;
+                    return Err(error.to_string());
+                }
+                Ok(()) => return Ok(true),
             }
         }
+        Ok(false)
+    }
+
+    fn table(&self) -> &Table {
+        &self.merging.table
     }
 
     fn ingest(&self, aside: &Gathered) -> Result<(), fjall::Error> {
-        let mut ingestion = self.table.keyspace.start_ingestion()?;
+        let mut ingestion = self.table().keyspace.start_ingestion()?;
         for (key, value) in &aside.rows {
             match value {
                 Some(value) => ingestion.write(key.clone(), row::seal(key, value))?,

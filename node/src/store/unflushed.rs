@@ -70,7 +70,9 @@ impl Unflushed {
 
     /// As [`Self::add`], while nobody is there yet to make room: what a journal holds is bounded, too.
     pub(super) fn replay(&self, number: u64, rows: Vec<(Bytes, Option<Bytes>)>) {
-        self.lock().add(number, rows);
+        // Copied: each row would keep all of the group's bytes in memory.
+        let copied = |bytes: Bytes| Bytes::copy_from_slice(&bytes);
+        self.lock().add(number, rows.into_iter().map(|(key, value)| (copied(key), value.map(copied))));
     }
 
     /// The row of a key, and none in it where the row is deleted; none where the table says.

@@ -9,7 +9,7 @@ use trine_node::store::{Damage, Databases, Entries, Part};
 use trine_replica::store::Store;
 use trine_replica::{Persistence, StoreError, rows};
 
-use crate::store::{filled, storage};
+use crate::store::{copied, filled, journaled, storage};
 
 struct NoLog;
 
@@ -97,6 +97,27 @@ fn a_damaged_database_is_replaced_and_what_only_peers_know_is_asked_of_them() {
     let (damage, opened) = open(directory.path(), false);
     opened.unwrap();
     assert_eq!(damage.words(), [""; 0]);
+}
+
+#[test]
+fn the_clock_goes_on_above_a_mark_that_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    journaled(directory.path(), &[(rows::CLOCK, 5), (b"other", 0), (rows::CLOCK, 7)]);
+    let mark = |directory: &Path| -> u64 {
+        let (_, opened) = open(directory, false);
+        let row = opened.unwrap().rows(Box::new(NoLog)).get(Persistence::Synced, rows::CLOCK).unwrap().unwrap();
+        u64::from_be_bytes(row.as_ref().try_into().unwrap())
+    };
+    assert_eq!(mark(copied(directory.path()).path()), 7);
+    // Its last frame: the zeros behind it are room.
+    let copy = copied(directory.path());
+    let journal = files(copy.path(), "journal", ".log").pop().unwrap();
+    let bytes = std::fs::read(&journal).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    File::options().write(true).open(&journal).unwrap().write_all_at(&[bytes[last] ^ 1], last as u64).unwrap();
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(mark(copy.path()) > u64::try_from(wall.as_nanos()).unwrap(), "above any mark that may have stood there");
+    assert_eq!(files(copy.path(), "journal.damaged", ".log").len(), 1, "what is damaged is put aside");
 }
 
 /// As a process leaves it that is killed while it heals: put aside, removed, or another begun.

@@ -212,6 +212,50 @@ fn journal(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// A directory in which rows were written to the journal, and nothing was put into the table: as a process that is killed
+/// leaves it, with a floor that knows of all of them.
+pub fn journaled(directory: &Path, groups: &[(&'static [u8], u64)]) {
+    let databases = Databases::open(directory, &storage()).unwrap();
+    let (committers, synced, _derived) = start(&databases, directory, 0);
+    for (id, (key, value)) in (1..).zip(groups) {
+        let row = (Bytes::from_static(key), Some(Bytes::copy_from_slice(&value.to_be_bytes())));
+        committers.write(Batch { id, persistence: Persistence::Synced, rows: vec![row] });
+        await_report(&synced, id);
+    }
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let known = || std::fs::read_to_string(directory.join("floor")).unwrap_or_default();
+    while !known().contains(&format!("groups {}\n", groups.len())) {
+        assert!(std::time::Instant::now() < deadline, "no floor is written: {}", known());
+    }
+    std::mem::forget((committers, databases));
+}
+
+/// A copy of a directory that is in use.
+pub fn copied(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let from = directory.join(".");
+    let done = std::process::Command::new("cp").arg("-r").arg(from).arg(copy.path()).status().unwrap();
+    assert!(done.success());
+    copy
+}
+
+#[test]
+fn a_node_that_stops_leaves_one_file_of_its_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let databases = Databases::open(directory.path(), &storage()).unwrap();
+        let (committers, synced, _derived) = start(&databases, directory.path(), 0);
+        for id in 1..=12 {
+            let row = (Bytes::from_static(b"key"), Some(noise(id, 1 << 20)));
+            committers.write(Batch { id, persistence: Persistence::Synced, rows: vec![row] });
+            await_report(&synced, id);
+        }
+        assert!(journal(directory.path()).len() > 1, "more than a file was written");
+        drop((committers, databases));
+        assert_eq!(journal(directory.path()).len(), 1);
+    }
+}
+
 /// Writes megabytes of rows until the journal has forgotten its first file.
 fn until_forgotten(directory: &Path, databases: &Databases) {
     let (committers, synced, _derived) = start(databases, directory, 0);
@@ -240,13 +284,10 @@ fn a_table_older_than_what_the_journal_has_forgotten_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let databases = Databases::open(directory.path(), &storage()).unwrap();
     until_forgotten(directory.path(), &databases);
-    // A copy, since the databases are still open.
-    let copy = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp").arg("-r").arg(directory.path()).arg(copy.path()).status().unwrap();
-    assert!(copied.success());
-    let copy = copy.path().join(directory.path().file_name().unwrap());
+    let copy = copied(directory.path());
+    let copy = copy.path();
     {
-        let databases = Databases::open(&copy, &storage()).unwrap();
+        let databases = Databases::open(copy, &storage()).unwrap();
         let rows = databases.rows(Box::new(NoLog));
         let keys = rows.scan(Persistence::Synced, b"key-", b"key.", usize::MAX, false).unwrap();
         assert_eq!(keys.len(), 40, "table and journal together hold all");
@@ -255,7 +296,7 @@ fn a_table_older_than_what_the_journal_has_forgotten_is_refused() {
         assert!(back == ends, "backwards as forwards");
     }
     std::fs::remove_dir_all(copy.join("synced")).unwrap();
-    let error = Databases::open(&copy, &storage()).err().unwrap().to_string();
+    let error = Databases::open(copy, &storage()).err().unwrap().to_string();
     assert!(error.contains("0 groups of rows are there") && error.contains("rolled back"), "{error}");
 }
 
