@@ -14,6 +14,8 @@ use super::limits::GROUP_EXPANDED_BYTES_MAX;
 
 const DELETED: u32 = u32::MAX;
 const HEADER_BYTES: usize = 8;
+/// How many bytes one of an LZ4 block stands for at most.
+const LZ4_RATIO_MAX: usize = 255;
 
 /// Rows on their way into one group.
 #[derive(Debug, Default)]
@@ -48,8 +50,10 @@ impl Encoder {
 /// When it is none.
 pub fn decode(group: &[u8]) -> Result<Vec<(Bytes, Option<Bytes>)>, String> {
     let size = group.first_chunk().map(|size| u32::from_le_bytes(*size) as usize).ok_or("a group without a size")?;
-    if size > GROUP_EXPANDED_BYTES_MAX {
-        return Err(format!("a group of {size} bytes, where {GROUP_EXPANDED_BYTES_MAX} is the most"));
+    // No block expands to more than its format allows: a number alone makes nobody take memory.
+    let most = GROUP_EXPANDED_BYTES_MAX.min(group.len().saturating_mul(LZ4_RATIO_MAX));
+    if size > most {
+        return Err(format!("a group of {size} bytes, where {most} is the most"));
     }
     let bytes = Bytes::from(lz4_flex::block::decompress_size_prepended(group).map_err(|error| error.to_string())?);
     // A block that is cut short at the right place expands without an error, to less.

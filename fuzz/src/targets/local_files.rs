@@ -20,6 +20,7 @@ use trine_identity::key::pem;
 use trine_journal::textfile;
 use trine_ledger::{CertificateRole, Genesis};
 use trine_node::store::directory::DataDir;
+use trine_node::store::directory::FORMAT;
 
 use super::certificate::{issue, name, params};
 use crate::fixture::{CA, CLUSTER, genesis, key, region};
@@ -211,7 +212,8 @@ fn of_a_cluster() -> Vec<Sample> {
     cluster.write(directory.path()).expect("a file can be written");
     let file = std::fs::read_to_string(directory.path().join(CLUSTER_FILE)).expect("a file can be read");
     let founding = serde_json::to_string_pretty(&genesis()).expect("JSON");
-    let whose = format!("format=1\nnode={}\ncluster={CLUSTER}\nname=us-east-1-a", trine_crdt::NodeId(7));
+    let format = format!("format={FORMAT}");
+    let whose = format!("{format}\nnode={}\ncluster={CLUSTER}\nname=us-east-1-a", trine_crdt::NodeId(7));
     let kind = |selector: u8, kind: &str, valid: &str, hostile: &[(&str, String)]| {
         let hostile =
             hostile.iter().map(|(name, text)| Sample::hostile(&format!("{kind}-{name}"), text).behind(selector));
@@ -251,7 +253,7 @@ fn of_a_cluster() -> Vec<Sample> {
             &whose,
             &[
                 ("of-nothing", String::new()),
-                ("of-another-format", whose.replace("format=1", "format=2")),
+                ("of-another-format", whose.replace(&format, "format=1")),
                 ("of-another-cluster", whose.replace(CLUSTER, "c")),
                 ("of-another-name", whose.replace("us-east-1-a", "us-east-1-b")),
                 ("of-no-node", whose.replace("node=0", "node=")),

@@ -1,12 +1,13 @@
-//! Rows as they are stored, and the small files beside them.
+//! Rows as they are stored, groups of them in the journal, and the small files beside them.
 
 use bytes::Bytes;
+use trine_journal::rows::{Encoder, decode};
 use trine_journal::textfile;
 use trine_node::store::row;
 
 use crate::target::{Memory, Sample, Target, Verdict};
 
-/// Behind a selector: a stored row of a known key; a file of lines with a checksum.
+/// Behind a selector: a stored row of a known key; a file of lines with a checksum; a group of rows.
 pub const TARGET: Target = Target { name: "node_files", run, samples, memory: Memory::OURS };
 
 const KEY: &[u8] = b"o/key";
@@ -30,6 +31,13 @@ fn run(bytes: &[u8]) -> Verdict {
                 textfile::Contents::Absent | textfile::Contents::Damaged => Verdict::Refused,
             }
         }
+        2 => {
+            let Ok(rows) = decode(rest) else { return Verdict::Refused };
+            let mut again = Encoder::default();
+            rows.iter().for_each(|(key, value)| again.add(key, value.as_deref()));
+            assert_eq!(decode(&again.finish()), Ok(rows), "rows are read as others");
+            Verdict::Accepted
+        }
         _ => Verdict::Refused,
     }
 }
@@ -48,5 +56,12 @@ fn samples() -> Vec<Sample> {
     samples.push(Sample::valid("file", &lines).behind(1));
     samples.push(Sample::hostile("file-that-is-no-text", [0xff; 64]).behind(1));
     samples.push(Sample::hostile("file-of-a-checksum-alone", "checksum 0\n").behind(1));
+    let mut group = Encoder::default();
+    group.add(KEY, Some(b"a value"));
+    group.add(b"v/place", None);
+    samples.push(Sample::valid("group", group.finish()).behind(2));
+    samples.push(Sample::valid("group-of-nothing", Encoder::default().finish()).behind(2));
+    samples.push(Sample::hostile("group-that-promises-too-much", u32::MAX.to_le_bytes()).behind(2));
+    samples.push(Sample::hostile("group-that-is-cut", [9, 0, 0, 0, 0x10, b'k']).behind(2));
     samples
 }
