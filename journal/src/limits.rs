@@ -16,3 +16,5 @@ pub const GROUP_PART_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const REPLAY_BYTES_AT_ONCE: usize = 1024 * 1024;
 /// Bytes of rows that a group may hold: what the core has under way at most, with room to spare.
 pub const GROUP_EXPANDED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How many bytes one byte of an LZ4 block stands for at most, as its format has it.
+pub const LZ4_RATIO_MAX: usize = 255;

@@ -10,12 +10,10 @@
 
 use bytes::Bytes;
 
-use super::limits::GROUP_EXPANDED_BYTES_MAX;
+use super::limits::{GROUP_EXPANDED_BYTES_MAX, LZ4_RATIO_MAX};
 
 const DELETED: u32 = u32::MAX;
 const HEADER_BYTES: usize = 8;
-/// How many bytes one of an LZ4 block stands for at most.
-const LZ4_RATIO_MAX: usize = 255;
 
 /// Rows on their way into one group.
 #[derive(Debug, Default)]
