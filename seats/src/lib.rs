@@ -22,6 +22,7 @@ mod heard;
 
 pub use heard::Heard;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -197,9 +198,9 @@ impl Seated {
         those().for_each(|(_, taken)| *crowds.entry(taken.place.crowd).or_default() += 1);
         let rank = |place: &Place| {
             let silent = !place.spoke.load(Ordering::Relaxed);
-            (!place.known(), !place.has_asked(), crowds[&place.crowd], silent, place.quiet_for())
+            (!place.known(), !place.has_asked(), crowds[&place.crowd], silent, Reverse(place.last_heard()))
         };
-        those().max_by_key(|(_, taken)| rank(&taken.place)).map(|(number, _)| *number)
+        those().max_by_key(|(number, taken)| (rank(&taken.place), Reverse(**number))).map(|(number, _)| *number)
     }
 
     fn remove(&mut self, number: u64) -> Option<Taken> {
@@ -277,7 +278,13 @@ impl Place {
     /// For how long no byte came or went.
     #[must_use]
     pub fn quiet_for(&self) -> Duration {
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.heard_ms.load(Ordering::Relaxed)))
+        self.last_heard().elapsed()
+    }
+
+    /// When the last byte came or went, or it was seated. Places are compared by that: how long ago it was depends on when
+    /// each is looked at.
+    fn last_heard(&self) -> Instant {
+        self.since + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
     }
 
     /// For how long it has been seated.
