@@ -237,7 +237,11 @@ fn a_full_disk_refuses_writes_and_loses_nothing() {
     [0, 2].into_iter().for_each(|at| refuses(&region, at, "without a byte, one killed"));
     println!("node 1, started without a byte free, lives: {}", region.lives(1));
     assert!(region.lives(0) && region.lives(2), "a full disk is no reason to die");
-    (0..3).filter(|at| *at != 1 || region.lives(1)).collect::<Vec<_>>().into_iter().for_each(|at| region.kill(at));
+    // What waits for room is let go when a node is to stop.
+    region.stop(2);
+    let said = region.log(2);
+    assert!(said.contains("stopped") && !said.contains("stopping took too long"), "{said}");
+    (0..2).filter(|at| *at != 1 || region.lives(1)).collect::<Vec<_>>().into_iter().for_each(|at| region.kill(at));
 
     // Room again: all of them come back and go on.
     std::fs::remove_file(disk.join("brim")).unwrap();

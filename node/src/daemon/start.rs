@@ -214,9 +214,10 @@ async fn node(config: &Config, end: &Arc<End>, known: &OnceLock<Damage>) -> anyh
         let _ = tokio::time::timeout(GROUP_STOP_MAX, group.shutdown()).await;
         let _ = tokio::time::timeout(NET_STOP_MAX, net.shutdown()).await;
         stop.stop();
+        // From here on nobody waits for room: what does not fit was not told to anybody, or stands in the journal.
+        drop(watcher);
         // The driver's end drops the committers, which write what they hold.
         let _ = core.await;
-        drop(watcher);
         drop(scrub);
         let _ = http.await;
     };

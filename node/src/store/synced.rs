@@ -3,8 +3,9 @@
 //! The order is the safety argument: take what is queued; wait for room on the disk; write it to the journal as one group;
 //! sync; lay the rows over the table; only then report the last batch's number. Another thread puts what has gathered into
 //! the table, as tables of its own that are synced before they count, and only then are the journal's files removed that
-//! hold nothing else, at the latest when the node stops. An error of the disk on the way is the end of the process, because after a failed sync nobody knows
-//! what is on the disk, and a second try may say yes to what is gone. Nothing was reported, so nothing was promised.
+//! hold nothing else, at the latest when the node stops. An error of the disk on the way is the end of the process, because
+//! after a failed sync nobody knows what is on the disk, and a second try may say yes to what is gone. Nothing was reported,
+//! so nothing was promised.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

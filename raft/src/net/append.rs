@@ -53,8 +53,9 @@ impl<C> AppendConnection<C> {
     }
 }
 
-/// Sends requests until `input` ends, says why one may not go, or something goes wrong. The connection is put back into `slot` only when every
-/// request was answered well: otherwise it may be in the middle of a frame, or the peer in the middle of a session.
+/// Sends requests until `input` ends, says why one may not go, or something goes wrong. The connection is put back into
+/// `slot` only when every request was answered well: otherwise it may be in the middle of a frame, or the peer in the
+/// middle of a session.
 pub fn session<'s, C, S>(
     slot: &'s mut Option<AppendConnection<C>>,
     connection: AppendConnection<C>,
